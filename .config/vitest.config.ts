@@ -1,0 +1,6 @@
+// The fast test run of `npm test`: everything but interop, which needs Python peers.
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: { root: '.', include: ['test/**/*.test.ts'], exclude: ['test/interop/**', 'test/long/**'], testTimeout: 30_000 },
+});

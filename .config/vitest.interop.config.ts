@@ -1,0 +1,6 @@
+// The interop run: our output read by uproot, awkward, pyarrow, DuckDB, polars and coffea.
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: { root: '.', include: ['test/interop/**/*.test.ts'], testTimeout: 600_000, fileParallelism: false },
+});

@@ -1,0 +1,38 @@
+// Bundles src/cli/main.ts into dist/: one entry that is command line and worker by role, heavy libraries in chunks of their own.
+// --if-stale: do nothing when dist/ is newer than every source.
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const top = dirname(dirname(fileURLToPath(import.meta.url)));
+const out = join(top, 'dist', 'colweave.js');
+
+const newest = (folder) =>
+  readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .reduce((time, entry) => Math.max(time, statSync(join(entry.parentPath ?? entry.path, entry.name)).mtimeMs), 0);
+
+const inputs = [newest(join(top, 'src')), statSync(join(top, 'package.json')).mtimeMs, statSync(fileURLToPath(import.meta.url)).mtimeMs];
+if (process.argv.includes('--if-stale') && existsSync(out) && statSync(out).mtimeMs > Math.max(...inputs)) process.exit(0);
+
+const { build } = await import('esbuild');
+const { version } = JSON.parse(readFileSync(join(top, 'package.json'), 'utf8'));
+rmSync(join(top, 'dist'), { recursive: true, force: true });
+await build({
+  entryPoints: { colweave: join(top, 'src', 'cli', 'main.ts') },
+  outdir: join(top, 'dist'),
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node22',
+  minify: true,
+  keepNames: true,
+  legalComments: 'linked',
+  logLevel: 'warning',
+  chunkNames: 'chunks/[name]-[hash]',
+  // optional native or named-by-the-user packages: found at run time, or a clear message
+  external: ['@napi-rs/lzma', 'parquetjs-lite', 'canvas', 'jsdom', 'mathjax', 'three', 'tmp', 'xhr2', '@resvg/resvg-js', '@oneidentity/zstd-js'],
+  define: { COLWEAVE_VERSION: JSON.stringify(version) },
+  banner: { js: "import { createRequire as colweaveRequire } from 'node:module'; const require = colweaveRequire(import.meta.url);" },
+});

@@ -1,0 +1,84 @@
+// The catalogue of errors: code, exit status, what it means and what to do. man 7 colweave-errors is made from it.
+
+export interface ErrorKind {
+  readonly exit: number;
+  readonly meaning: string;
+  readonly remedy: string;
+}
+
+const kind = (exit: number, meaning: string, remedy: string): ErrorKind => ({ exit, meaning, remedy });
+
+/** Exit: 1 the data says no; 2 usage; 3 input; 4 credentials; 5 output; 6 memory or scratch; 70 our bug; 75 try again. */
+export const ERRORS = {
+  'usage/bad-option': kind(2, 'the command line cannot be understood', 'see colweave COMMAND --help'),
+  'usage/node-too-old': kind(2, 'Node is older than 22.20', 'use a newer Node; in a checkout the npm scripts bring one'),
+  'source/not-found': kind(3, 'an input file does not exist, or a pattern matches nothing', 'check the path'),
+  'source/not-readable': kind(3, 'an input file cannot be opened or read', 'check its permissions'),
+  'source/not-root': kind(3, 'a file is not of the format that its name or the command says', 'give the right file'),
+  'source/truncated': kind(3, 'a file ends before its data do', 'copy or produce the file again'),
+  'source/damaged': kind(3, 'bytes of a file cannot be decoded', 'copy or produce the file again'),
+  'source/no-tree': kind(3, 'a file has no tree of that name', 'name the tree with --tree or FILE:TREE'),
+  'source/no-column': kind(2, 'a column that was asked for does not exist', 'list the columns with --dry-run'),
+  'source/unreadable-column': kind(3, 'a column has a type that cannot be read', "leave it out with -c '!NAME'"),
+  'source/schema-differs': kind(3, 'files of one source differ in their columns', 'use --schema union or intersect'),
+  'source/duplicate-file': kind(3, 'a file is given twice in one source', 'give each file once'),
+  'source/too-many-rows': kind(3, 'a source has more than 2^31 - 2 rows', 'split the job into parts'),
+  'key/absent': kind(3, 'a key column is absent', 'name the key columns with --on'),
+  'key/bad-type': kind(3, 'a key column is not an integer', 'produce the file again with integer event numbers'),
+  'key/negative': kind(3, 'a key column holds a negative or null value', 'produce the file again'),
+  'key/not-unique': kind(1, 'a shortened key does not name each event once', 'join on the full key'),
+  'join/duplicate-key': kind(1, 'an event is there twice in one source', 'remove the overlap between the input files'),
+  'join/name-clash': kind(2, 'two sources give a column the same name', 'give the source a label: --with LABEL: FILES'),
+  'join/list-length': kind(1, "a friend's list differs in length from the primary's collection", 'the friend was made from other objects: do not join its lists'),
+  'join/expectation': kind(1, 'what --expect states does not hold', 'look at the counts, or do not expect it'),
+  'join/counter-differs': kind(3, 'a list and its counter disagree inside one file', 'produce the file again'),
+  'join/sample-differs': kind(1, 'sources belong to different samples', 'join one sample at a time'),
+  'join/null-in-nano': kind(1, 'a null would be written in nano layout', 'use --missing drop or --missing fill=V, or --layout arrow'),
+  'join/not-nano': kind(2, 'a column cannot be written in nano layout', "leave it out with -c '!NAME' or --drop-unreadable"),
+  'join/seal-mismatch': kind(70, 'the output does not hold what was read: a bug in colweave, nothing was published', 'report it'),
+  'sink/cannot-write-type': kind(5, 'a writer cannot write a column right', 'use the default writer'),
+  'output/exists': kind(5, 'the output is there already', 'use -f to replace it'),
+  'output/not-writable': kind(5, 'the output cannot be written', 'check the directory and its permissions'),
+  'output/disk-full': kind(5, 'the disk is full or over quota', 'free space or write elsewhere'),
+  'verify/no-receipt': kind(3, 'a file has no receipt', 'give --receipt FILE or --against SOURCES'),
+  'verify/not-data': kind(3, 'an argument of verify is absent or no data file', 'check the path'),
+  'memory/not-enough': kind(6, 'the job does not fit into the memory or scratch that it may use', 'raise --memory or give scratch space'),
+  'internal/bug': kind(70, 'a bug in colweave', 'report it with the text that --debug prints'),
+} as const satisfies Record<string, ErrorKind>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+export interface ErrorDetail {
+  /** File, tree, entry: from the outside in. */
+  readonly where?: readonly string[];
+  /** The nearest names that do exist. */
+  readonly near?: readonly string[];
+  /** Overrides the catalogue's remedy where the place knows better. */
+  readonly hint?: string;
+  readonly cause?: unknown;
+  /** Further lines of evidence, such as the first offending events. */
+  readonly details?: readonly string[];
+}
+
+/** Every failure a user can cause or meet. `message` says what; the rest says where, what was there instead, what to do. */
+export class ColweaveError extends Error {
+  override readonly name = 'ColweaveError';
+  readonly code: ErrorCode;
+  readonly where: readonly string[];
+  readonly near: readonly string[];
+  readonly hint: string;
+  readonly details: readonly string[];
+
+  constructor(code: ErrorCode, message: string, detail: ErrorDetail = {}) {
+    super(message, detail.cause === undefined ? undefined : { cause: detail.cause });
+    this.code = code;
+    this.where = detail.where ?? [];
+    this.near = detail.near ?? [];
+    this.hint = detail.hint ?? ERRORS[code].remedy;
+    this.details = detail.details ?? [];
+  }
+
+  get exit(): number {
+    return ERRORS[this.code].exit;
+  }
+}

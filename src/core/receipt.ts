@@ -1,0 +1,74 @@
+// Owns receipt/1: what an output says of itself, as plain JSON that anybody can check (man 7 colweave-receipt).
+
+export const RECEIPT_KEY = 'colweave.receipt';
+export const RECEIPT_FORMAT = 'receipt/1';
+
+export interface ReceiptFile {
+  /** Base name, never a path. */
+  readonly name: string;
+  readonly identity: FileIdentity;
+  readonly rows: number;
+}
+
+/** identity/1: what tells one file from another whatever its name. */
+export interface FileIdentity {
+  readonly size: number;
+  /** ROOT: the file's UUID; Parquet: sha256 of the footer; else sha256 of the bytes. */
+  readonly id: string;
+  readonly tree?: string;
+  readonly entries: number;
+}
+
+export interface ReceiptColumn {
+  readonly name: string;
+  readonly type: string;
+  /** Rows that are not null. */
+  readonly present: number;
+  /** 32 hex digits, seal/1. */
+  readonly seal: string;
+}
+
+/** In a source, `columns` are sealed over the rows that this output uses, under the output's names and types. */
+export interface ReceiptSource {
+  readonly label: string;
+  readonly files: readonly ReceiptFile[];
+  readonly rows: number;
+  /** Over all rows of the source. */
+  readonly keySeal: string;
+  readonly matched: number;
+  readonly unmatched: number;
+  readonly duplicates: number;
+  readonly columns: readonly ReceiptColumn[];
+  /** Columns left out because others say the same, such as counters proved equal to the primary's. */
+  readonly dropped: readonly string[];
+}
+
+export type LumiRanges = readonly (readonly [string, readonly (readonly [number, number, number])[]])[];
+
+export interface Receipt {
+  readonly format: typeof RECEIPT_FORMAT;
+  readonly tool: string;
+  /** What was asked: how, key, columns, layout, policies; never where or how fast. */
+  readonly spec: Readonly<Record<string, unknown>>;
+  readonly sources: readonly ReceiptSource[];
+  readonly output: {
+    readonly rows: number;
+    readonly keySeal: string;
+    readonly columns: readonly ReceiptColumn[];
+    readonly rowGroups: readonly { readonly rows: number; readonly sha256: string }[];
+  };
+  /** Per run: [first, last, events] of each stretch of lumi blocks with the same number of events a block. */
+  readonly lumis: { readonly in: LumiRanges; readonly out: LumiRanges };
+  readonly policies: Readonly<Record<string, unknown>>;
+}
+
+/** Canonical JSON: sorted keys, no white space, so that equal receipts are equal bytes. */
+export function canonicalJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
+  if (value === null || typeof value !== 'object') return JSON.stringify(value) ?? 'null';
+  const entries = Object.entries(value)
+    .filter(([, item]) => item !== undefined)
+    .sort(([left], [right]) => (left < right ? -1 : 1))
+    .map(([key, item]) => `${JSON.stringify(key)}:${canonicalJson(item)}`);
+  return `{${entries.join(',')}}`;
+}

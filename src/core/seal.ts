@@ -1,0 +1,347 @@
+// Owns seal/1: a sum over rows that binds the values of a column to the keys of their events, whatever their order.
+// The formula is published in man 7 colweave-receipt; fixtures/receipt_check.py is written from that page alone.
+import type { Column, FlatColumn, ListColumn, Utf8Column } from './column.ts';
+import { type Values, wordsOf } from './dtype.ts';
+import type { KeyTable } from './key-spec.ts';
+
+const MIX_1 = 0x7feb352d;
+const MIX_2 = 0x846ca68b;
+const LANE_B = 0x9e3779b1;
+const ITEM_A = 0x9e3779b9;
+const ITEM_B = 0x7f4a7c15;
+const LIST_A = 0x51ed270b;
+const LIST_B = 0x2f6a3d95;
+const NULL_A = 0x2545f491;
+const NULL_B = 0x68e31da4;
+/** Terms are below 2^32: the sum of this many stays exact in a double. */
+const BLOCK = 1 << 20;
+const MASK_64 = (1n << 64n) - 1n;
+
+/** Two lanes a row: what a value's term is mixed with. */
+export interface KeyStates {
+  readonly a: Int32Array;
+  readonly b: Int32Array;
+}
+
+/** Two sums mod 2^64, and how many rows were not null. Seals of parts add up to the seal of the whole. */
+export interface Seal {
+  readonly present: number;
+  readonly a: bigint;
+  readonly b: bigint;
+}
+
+export const NO_SEAL: Seal = { present: 0, a: 0n, b: 0n };
+
+export function addSeals(left: Seal, right: Seal): Seal {
+  return {
+    present: left.present + right.present,
+    a: (left.a + right.a) & MASK_64,
+    b: (left.b + right.b) & MASK_64,
+  };
+}
+
+export function sameSeal(left: Seal, right: Seal): boolean {
+  return left.a === right.a && left.b === right.b && left.present === right.present;
+}
+
+/** 32 hex digits: lane a, then lane b. */
+export function sealHex(seal: Seal): string {
+  return seal.a.toString(16).padStart(16, '0') + seal.b.toString(16).padStart(16, '0');
+}
+
+export function sealFromHex(text: string, present: number): Seal {
+  return { present, a: BigInt(`0x${text.slice(0, 16)}`), b: BigInt(`0x${text.slice(16, 32)}`) };
+}
+
+/** The states of rows start .. start + count. Each key column enters as two words, low and high. */
+export function keyStates(keys: KeyTable, start: number, count: number): KeyStates {
+  const a = new Int32Array(count);
+  const b = new Int32Array(count);
+  const widths = Uint8Array.from(keys.spec.columns, (column) => column.words);
+  stateLoop(keys.words, start * keys.stride, widths, a, b);
+  return { a, b };
+}
+
+function stateLoop(words: Uint32Array, from: number, widths: Uint8Array, a: Int32Array, b: Int32Array): void {
+  let at = from;
+  for (let row = 0; row < a.length; row++) {
+    let x = 0x9e3779b9 | 0;
+    let y = 0x85ebca77 | 0;
+    for (let column = 0; column < widths.length; column++) {
+      const low = words[at++]!;
+      const high = widths[column] === 2 ? words[at++]! : 0;
+      x = Math.imul((x ^ (x >>> 15)) + low, 0x85ebca6b);
+      y = Math.imul((y ^ (y >>> 13)) + low, 0xc2b2ae35);
+      x = Math.imul((x ^ (x >>> 15)) + high, 0x85ebca6b);
+      y = Math.imul((y ^ (y >>> 13)) + high, 0xc2b2ae35);
+    }
+    x = Math.imul(x ^ (x >>> 16), MIX_1);
+    y = Math.imul(y ^ (y >>> 16), MIX_2);
+    a[row] = x ^ (x >>> 15);
+    b[row] = y ^ (y >>> 15);
+  }
+}
+
+/** The seal of the keys alone: the sum of the states. `rows`: one byte a row, 0 = leave out. */
+export function sealKeys(states: KeyStates, rows?: Uint8Array): Seal {
+  const { a, b } = states;
+  let sum = NO_SEAL;
+  for (let from = 0; from < a.length; from += BLOCK) {
+    const end = Math.min(a.length, from + BLOCK);
+    let sumA = 0;
+    let sumB = 0;
+    let present = 0;
+    for (let i = from; i < end; i++) {
+      if (rows !== undefined && rows[i] === 0) continue;
+      sumA += a[i]! >>> 0;
+      sumB += b[i]! >>> 0;
+      present++;
+    }
+    sum = addSeals(sum, { present, a: BigInt(sumA), b: BigInt(sumB) });
+  }
+  return sum;
+}
+
+/** What sealing many columns of the same rows shares: states, the rows that count, and work done once a collection. */
+export interface SealScope {
+  readonly states: KeyStates;
+  /** One byte a row, 0 = leave the row out; absent = all rows. */
+  readonly rows?: Uint8Array | undefined;
+  readonly depth: number;
+  readonly lists: Map<Int32Array, ListScope>;
+}
+interface ListScope {
+  readonly lengths: Seal;
+  readonly items: SealScope;
+  readonly valid: Uint8Array | undefined;
+}
+
+export function sealScope(states: KeyStates, rows?: Uint8Array): SealScope {
+  return { states, rows, depth: 0, lists: new Map() };
+}
+
+/** The seal of a column whose row i belongs to state i of the scope. */
+export function sealColumn(column: Column, scope: SealScope): Seal {
+  switch (column.kind) {
+    case 'flat':
+      return sealFlat(column, scope);
+    case 'utf8':
+      return sealUtf8(column, scope);
+    case 'list':
+      return sealList(column, scope);
+  }
+}
+
+/** Rows that count and hold a value; undefined = all of them. */
+function presentRows(scope: SealScope, valid: Uint8Array | undefined): Uint8Array | undefined {
+  if (valid === undefined) return scope.rows;
+  if (scope.rows === undefined) return valid;
+  const out = new Uint8Array(valid.length);
+  for (let i = 0; i < out.length; i++) out[i] = valid[i]! & scope.rows[i]!;
+  return out;
+}
+
+/** Items only: a null item adds a term of its own, so that a null cannot wander inside its list. A null row adds nothing. */
+function sealNullItems(scope: SealScope, valid: Uint8Array | undefined): Seal {
+  if (scope.depth === 0 || valid === undefined) return NO_SEAL;
+  const rows = new Uint8Array(valid.length);
+  for (let i = 0; i < rows.length; i++) rows[i] = valid[i] === 0 && (scope.rows === undefined || scope.rows[i] !== 0) ? 1 : 0;
+  const seal = sumWords1(new Uint32Array(valid.length).fill(0xffffffff), salted(scope.states, NULL_A, NULL_B), rows);
+  return { ...seal, present: 0 };
+}
+
+function sealFlat(column: FlatColumn, scope: SealScope): Seal {
+  const rows = presentRows(scope, column.valid);
+  const wide = column.values.BYTES_PER_ELEMENT === 8;
+  const words = wide ? wordsOf(column.values) : widened(column.values, column.length);
+  const seal = wide ? sumWords2(words, scope.states, rows) : sumWords1(words, scope.states, rows);
+  return addSeals(seal, sealNullItems(scope, column.valid));
+}
+
+let wideScratch = new Uint32Array(0);
+
+/** Values of at most 32 bits as one word each, sign-extended; a view where the bits are words already. */
+function widened(values: Values, length: number): Uint32Array {
+  if (values.BYTES_PER_ELEMENT === 4) return wordsOf(values);
+  if (wideScratch.length < length) wideScratch = new Uint32Array(length + (length >> 2));
+  const out = wideScratch.subarray(0, length);
+  out.set(values as Uint8Array);
+  return out;
+}
+
+function sumWords1(words: Uint32Array, states: KeyStates, rows: Uint8Array | undefined): Seal {
+  let sum = NO_SEAL;
+  const length = states.a.length;
+  for (let from = 0; from < length; from += BLOCK) {
+    const end = Math.min(length, from + BLOCK);
+    sum = addSeals(sum, rows === undefined ? termsAll(words, states.a, states.b, from, end) : termsSome(words, states.a, states.b, rows, from, end));
+  }
+  return sum;
+}
+
+function termsAll(words: Uint32Array, a: Int32Array, b: Int32Array, from: number, end: number): Seal {
+  let sumA = 0;
+  let sumB = 0;
+  for (let i = from; i < end; i++) {
+    let x = words[i]!;
+    x = Math.imul(x ^ (x >>> 16) ^ a[i]!, MIX_1);
+    x = Math.imul(x ^ (x >>> 15) ^ b[i]!, MIX_2);
+    x ^= x >>> 16;
+    sumA += x >>> 0;
+    x = Math.imul(x, LANE_B);
+    sumB += (x ^ (x >>> 15)) >>> 0;
+  }
+  return { present: end - from, a: BigInt(sumA), b: BigInt(sumB) };
+}
+
+function termsSome(words: Uint32Array, a: Int32Array, b: Int32Array, rows: Uint8Array, from: number, end: number): Seal {
+  let sumA = 0;
+  let sumB = 0;
+  let present = 0;
+  for (let i = from; i < end; i++) {
+    if (rows[i] === 0) continue;
+    present++;
+    let x = words[i]!;
+    x = Math.imul(x ^ (x >>> 16) ^ a[i]!, MIX_1);
+    x = Math.imul(x ^ (x >>> 15) ^ b[i]!, MIX_2);
+    x ^= x >>> 16;
+    sumA += x >>> 0;
+    x = Math.imul(x, LANE_B);
+    sumB += (x ^ (x >>> 15)) >>> 0;
+  }
+  return { present, a: BigInt(sumA), b: BigInt(sumB) };
+}
+
+function sumWords2(words: Uint32Array, states: KeyStates, rows: Uint8Array | undefined): Seal {
+  const { a, b } = states;
+  let sum = NO_SEAL;
+  for (let from = 0; from < a.length; from += BLOCK) {
+    const end = Math.min(a.length, from + BLOCK);
+    let sumA = 0;
+    let sumB = 0;
+    let present = 0;
+    for (let i = from; i < end; i++) {
+      if (rows !== undefined && rows[i] === 0) continue;
+      present++;
+      let x = firstWord(words[2 * i]!, a[i]!, b[i]!);
+      x = nextWord(x, words[2 * i + 1]!, a[i]!);
+      sumA += x >>> 0;
+      sumB += laneB(x);
+    }
+    sum = addSeals(sum, { present, a: BigInt(sumA), b: BigInt(sumB) });
+  }
+  return sum;
+}
+
+function firstWord(word: number, a: number, b: number): number {
+  let x = Math.imul(word ^ (word >>> 16) ^ a, MIX_1);
+  x = Math.imul(x ^ (x >>> 15) ^ b, MIX_2);
+  return x ^ (x >>> 16);
+}
+
+function nextWord(state: number, word: number, a: number): number {
+  let x = Math.imul(state ^ word, MIX_1);
+  x = Math.imul(x ^ (x >>> 15) ^ a, MIX_2);
+  return x ^ (x >>> 16);
+}
+
+function laneB(term: number): number {
+  const x = Math.imul(term, LANE_B);
+  return (x ^ (x >>> 15)) >>> 0;
+}
+
+/** A string is its length in bytes, then its bytes four a word, little-endian, padded with zeros. */
+function sealUtf8(column: Utf8Column, scope: SealScope): Seal {
+  const rows = presentRows(scope, column.valid);
+  const { a, b } = scope.states;
+  const { bytes, offsets } = column;
+  let sumA = 0n;
+  let sumB = 0n;
+  let present = 0;
+  for (let i = 0; i < column.length; i++) {
+    if (rows !== undefined && rows[i] === 0) continue;
+    present++;
+    const end = offsets[i + 1]!;
+    let x = firstWord(end - offsets[i]!, a[i]!, b[i]!);
+    for (let at = offsets[i]!; at < end; at += 4) x = nextWord(x, packed(bytes, at, end), a[i]!);
+    sumA += BigInt(x >>> 0);
+    sumB += BigInt(laneB(x));
+  }
+  return addSeals({ present, a: sumA & MASK_64, b: sumB & MASK_64 }, sealNullItems(scope, column.valid));
+}
+
+function packed(bytes: Uint8Array, at: number, end: number): number {
+  let word = bytes[at]!;
+  if (at + 1 < end) word |= bytes[at + 1]! << 8;
+  if (at + 2 < end) word |= bytes[at + 2]! << 16;
+  if (at + 3 < end) word |= bytes[at + 3]! << 24;
+  return word;
+}
+
+function sealList(column: ListColumn, scope: SealScope): Seal {
+  let shared = scope.lists.get(column.offsets);
+  if (shared === undefined || shared.valid !== column.valid) {
+    shared = listScope(column, scope);
+    scope.lists.set(column.offsets, shared);
+  }
+  const items = sealColumn(column.items, shared.items);
+  return addSeals(shared.lengths, { ...items, present: 0 });
+}
+
+function listScope(column: ListColumn, scope: SealScope): ListScope {
+  const rows = presentRows(scope, column.valid);
+  const { offsets, length } = column;
+  const words = new Uint32Array(2 * length);
+  for (let i = 0; i < length; i++) {
+    words[2 * i] = offsets[i + 1]! - offsets[i]!;
+    words[2 * i + 1] = scope.depth;
+  }
+  const lengths = addSeals(sumWords2(words, salted(scope.states, LIST_A, LIST_B), rows), sealNullItems(scope, column.valid));
+  const states = itemStates(scope, offsets, length);
+  const itemRows = rows === undefined ? undefined : spread(rows, offsets, length);
+  return { lengths, valid: column.valid, items: { states, rows: itemRows, depth: scope.depth + 1, lists: new Map() } };
+}
+
+function salted(states: KeyStates, saltA: number, saltB: number): KeyStates {
+  const { a, b } = states;
+  const length = a.length;
+  const outA = new Int32Array(length);
+  const outB = new Int32Array(length);
+  for (let i = 0; i < length; i++) {
+    outA[i] = a[i]! ^ saltA;
+    outB[i] = b[i]! ^ saltB;
+  }
+  return { a: outA, b: outB };
+}
+
+/** Item k of a row steps its state k + 1 times; below the first level the row's state is mixed again before stepping. */
+function itemStates(scope: SealScope, offsets: Int32Array, length: number): KeyStates {
+  const { a, b } = scope.states;
+  const total = offsets[length]!;
+  const outA = new Int32Array(total);
+  const outB = new Int32Array(total);
+  const nested = scope.depth > 0;
+  let item = 0;
+  for (let i = 0; i < length; i++) {
+    let x = a[i]!;
+    let y = b[i]!;
+    if (nested) {
+      x = Math.imul(x ^ (x >>> 16), MIX_1);
+      y = Math.imul(y ^ (y >>> 16), MIX_2);
+    }
+    const end = offsets[i + 1]!;
+    for (; item < end; item++) {
+      x = (x + ITEM_A) | 0;
+      y = (y + ITEM_B) | 0;
+      outA[item] = x;
+      outB[item] = y;
+    }
+  }
+  return { a: outA, b: outB };
+}
+
+function spread(rows: Uint8Array, offsets: Int32Array, length: number): Uint8Array {
+  const out = new Uint8Array(offsets[length]!);
+  for (let i = 0; i < length; i++) out.fill(rows[i]!, offsets[i]!, offsets[i + 1]!);
+  return out;
+}

@@ -1,0 +1,54 @@
+// Owns the seam to inputs: one file of columns, and how a worker thread opens it again without reading its metadata.
+import type { Column } from '../core/column.ts';
+import type { FileIdentity } from '../core/receipt.ts';
+import type { Schema } from '../core/schema.ts';
+
+/** Plain data (structured clone): all that is needed to read columns of a file whose metadata was read before. */
+export interface FileDescriptor {
+  readonly format: string;
+  readonly uri: string;
+  readonly rows: number;
+  readonly schema: Schema;
+  readonly identity: FileIdentity;
+  /** Whatever the format's reader needs. */
+  readonly layout: unknown;
+}
+
+export interface UnreadableColumn {
+  readonly name: string;
+  /** The file's own name of the type. */
+  readonly type: string;
+  readonly reason: string;
+}
+
+/** One open file (ROOT: one tree of it). */
+export interface SourceFile {
+  readonly descriptor: FileDescriptor;
+  /** Columns that cannot be read, named in the plan; an error only when asked for. */
+  readonly unreadable: readonly UnreadableColumn[];
+  /** Columns left out because another says the same (per-branch counters of uproot-written files). */
+  readonly redundant: readonly string[];
+  /** Compressed bytes that reading these columns whole costs. */
+  bytesOf(names: readonly string[]): number;
+  /**
+   * Rows rowStart .. rowEnd (exclusive) of the named columns, in the order of `names`. Lists with the same counter share
+   * one `offsets` object. Errors: source/no-column, source/truncated, source/damaged, source/unreadable-column.
+   */
+  read(names: readonly string[], rowStart: number, rowEnd: number, signal?: AbortSignal): Promise<readonly Column[]>;
+  close(): Promise<void>;
+}
+
+export interface OpenOptions {
+  /** The tree to read; absent = `Events`, or the only tree there is. */
+  readonly tree?: string;
+}
+
+/** A format: one file an implementation, one line in the registry. */
+export interface SourceFormat {
+  readonly name: string;
+  /** Does a file that starts with these (up to 64) bytes belong to this format? */
+  recognises(head: Uint8Array, uri: string): boolean;
+  open(uri: string, options: OpenOptions, signal?: AbortSignal): Promise<SourceFile>;
+  /** Opens a file from its descriptor: in a worker, or again. Metadata is not read, the file's size and identity are. */
+  reopen(descriptor: FileDescriptor): Promise<SourceFile>;
+}
