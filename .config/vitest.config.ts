@@ -2,5 +2,10 @@
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
-  test: { root: '.', include: ['test/**/*.test.ts'], exclude: ['test/interop/**', 'test/long/**'], testTimeout: 30_000 },
+  test: {
+    root: '.',
+    include: ['test/**/*.test.ts'],
+    exclude: ['test/interop/**', 'test/long/**'],
+    testTimeout: 30_000,
+  },
 });

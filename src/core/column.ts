@@ -108,7 +108,13 @@ export function concatColumns(type: ColumnType, parts: readonly Column[]): Colum
       return { kind: 'utf8', length, offsets: concatOffsets(parts, length), bytes: concatBytes(parts), valid };
     case 'list': {
       const items = parts.map((part) => (part as ListColumn).items);
-      return { kind: 'list', length, offsets: concatOffsets(parts, length), items: concatColumns(type.item, items), valid };
+      return {
+        kind: 'list',
+        length,
+        offsets: concatOffsets(parts, length),
+        items: concatColumns(type.item, items),
+        valid,
+      };
     }
   }
 }
@@ -153,7 +159,9 @@ function concatOffsets(parts: readonly Column[], length: number): Int32Array {
 }
 
 function concatBytes(parts: readonly Column[]): Uint8Array {
-  const chunks = parts.map((part) => (part as Utf8Column).bytes.subarray(0, (part as Utf8Column).offsets[part.length]!));
+  const chunks = parts.map((part) =>
+    (part as Utf8Column).bytes.subarray(0, (part as Utf8Column).offsets[part.length]!),
+  );
   const out = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
   let at = 0;
   for (const chunk of chunks) {

@@ -11,7 +11,11 @@ const kind = (exit: number, meaning: string, remedy: string): ErrorKind => ({ ex
 /** Exit: 1 the data says no; 2 usage; 3 input; 4 credentials; 5 output; 6 memory or scratch; 70 our bug; 75 try again. */
 export const ERRORS = {
   'usage/bad-option': kind(2, 'the command line cannot be understood', 'see colweave COMMAND --help'),
-  'usage/node-too-old': kind(2, 'Node is older than 22.20', 'use a newer Node; in a checkout the npm scripts bring one'),
+  'usage/node-too-old': kind(
+    2,
+    'Node is older than 22.20',
+    'use a newer Node; in a checkout the npm scripts bring one',
+  ),
   'source/not-found': kind(3, 'an input file does not exist, or a pattern matches nothing', 'check the path'),
   'source/not-readable': kind(3, 'an input file cannot be opened or read', 'check its permissions'),
   'source/not-root': kind(3, 'a file is not of the format that its name or the command says', 'give the right file'),
@@ -29,20 +33,40 @@ export const ERRORS = {
   'key/not-unique': kind(1, 'a shortened key does not name each event once', 'join on the full key'),
   'join/duplicate-key': kind(1, 'an event is there twice in one source', 'remove the overlap between the input files'),
   'join/name-clash': kind(2, 'two sources give a column the same name', 'give the source a label: --with LABEL: FILES'),
-  'join/list-length': kind(1, "a friend's list differs in length from the primary's collection", 'the friend was made from other objects: do not join its lists'),
+  'join/list-length': kind(
+    1,
+    "a friend's list differs in length from the primary's collection",
+    'the friend was made from other objects: do not join its lists',
+  ),
   'join/expectation': kind(1, 'what --expect states does not hold', 'look at the counts, or do not expect it'),
   'join/counter-differs': kind(3, 'a list and its counter disagree inside one file', 'produce the file again'),
   'join/sample-differs': kind(1, 'sources belong to different samples', 'join one sample at a time'),
-  'join/null-in-nano': kind(1, 'a null would be written in nano layout', 'use --missing drop or --missing fill=V, or --layout arrow'),
-  'join/not-nano': kind(2, 'a column cannot be written in nano layout', "leave it out with -c '!NAME' or --drop-unreadable"),
-  'join/seal-mismatch': kind(70, 'the output does not hold what was read: a bug in colweave, nothing was published', 'report it'),
+  'join/null-in-nano': kind(
+    1,
+    'a null would be written in nano layout',
+    'use --missing drop or --missing fill=V, or --layout arrow',
+  ),
+  'join/not-nano': kind(
+    2,
+    'a column cannot be written in nano layout',
+    "leave it out with -c '!NAME' or --drop-unreadable",
+  ),
+  'join/seal-mismatch': kind(
+    70,
+    'the output does not hold what was read: a bug in colweave, nothing was published',
+    'report it',
+  ),
   'sink/cannot-write-type': kind(5, 'a writer cannot write a column right', 'use the default writer'),
   'output/exists': kind(5, 'the output is there already', 'use -f to replace it'),
   'output/not-writable': kind(5, 'the output cannot be written', 'check the directory and its permissions'),
   'output/disk-full': kind(5, 'the disk is full or over quota', 'free space or write elsewhere'),
   'verify/no-receipt': kind(3, 'a file has no receipt', 'give --receipt FILE or --against SOURCES'),
   'verify/not-data': kind(3, 'an argument of verify is absent or no data file', 'check the path'),
-  'memory/not-enough': kind(6, 'the job does not fit into the memory or scratch that it may use', 'raise --memory or give scratch space'),
+  'memory/not-enough': kind(
+    6,
+    'the job does not fit into the memory or scratch that it may use',
+    'raise --memory or give scratch space',
+  ),
   'internal/bug': kind(70, 'a bug in colweave', 'report it with the text that --debug prints'),
 } as const satisfies Record<string, ErrorKind>;
 

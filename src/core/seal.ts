@@ -145,7 +145,8 @@ function presentRows(scope: SealScope, valid: Uint8Array | undefined): Uint8Arra
 function sealNullItems(scope: SealScope, valid: Uint8Array | undefined): Seal {
   if (scope.depth === 0 || valid === undefined) return NO_SEAL;
   const rows = new Uint8Array(valid.length);
-  for (let i = 0; i < rows.length; i++) rows[i] = valid[i] === 0 && (scope.rows === undefined || scope.rows[i] !== 0) ? 1 : 0;
+  for (let i = 0; i < rows.length; i++)
+    rows[i] = valid[i] === 0 && (scope.rows === undefined || scope.rows[i] !== 0) ? 1 : 0;
   const seal = sumWords1(new Uint32Array(valid.length).fill(0xffffffff), salted(scope.states, NULL_A, NULL_B), rows);
   return { ...seal, present: 0 };
 }
@@ -174,7 +175,12 @@ function sumWords1(words: Uint32Array, states: KeyStates, rows: Uint8Array | und
   const length = states.a.length;
   for (let from = 0; from < length; from += BLOCK) {
     const end = Math.min(length, from + BLOCK);
-    sum = addSeals(sum, rows === undefined ? termsAll(words, states.a, states.b, from, end) : termsSome(words, states.a, states.b, rows, from, end));
+    sum = addSeals(
+      sum,
+      rows === undefined
+        ? termsAll(words, states.a, states.b, from, end)
+        : termsSome(words, states.a, states.b, rows, from, end),
+    );
   }
   return sum;
 }
@@ -194,7 +200,14 @@ function termsAll(words: Uint32Array, a: Int32Array, b: Int32Array, from: number
   return { present: end - from, a: BigInt(sumA), b: BigInt(sumB) };
 }
 
-function termsSome(words: Uint32Array, a: Int32Array, b: Int32Array, rows: Uint8Array, from: number, end: number): Seal {
+function termsSome(
+  words: Uint32Array,
+  a: Int32Array,
+  b: Int32Array,
+  rows: Uint8Array,
+  from: number,
+  end: number,
+): Seal {
   let sumA = 0;
   let sumB = 0;
   let present = 0;
@@ -296,7 +309,10 @@ function listScope(column: ListColumn, scope: SealScope): ListScope {
     words[2 * i] = offsets[i + 1]! - offsets[i]!;
     words[2 * i + 1] = scope.depth;
   }
-  const lengths = addSeals(sumWords2(words, salted(scope.states, LIST_A, LIST_B), rows), sealNullItems(scope, column.valid));
+  const lengths = addSeals(
+    sumWords2(words, salted(scope.states, LIST_A, LIST_B), rows),
+    sealNullItems(scope, column.valid),
+  );
   const states = itemStates(scope, offsets, length);
   const itemRows = rows === undefined ? undefined : spread(rows, offsets, length);
   return { lengths, valid: column.valid, items: { states, rows: itemRows, depth: scope.depth + 1, lists: new Map() } };

@@ -2,7 +2,10 @@
 
 /** The up to `count` names nearest to `name` by edit distance, nearest first, none that has little in common. */
 export function nearestNames(name: string, names: Iterable<string>, count = 3): string[] {
-  const scored = [...names].map((other) => ({ other, distance: editDistance(name.toLowerCase(), other.toLowerCase()) }));
+  const scored = [...names].map((other) => ({
+    other,
+    distance: editDistance(name.toLowerCase(), other.toLowerCase()),
+  }));
   const limit = Math.max(2, Math.ceil(name.length / 2));
   return scored
     .filter(({ distance }) => distance <= limit)

@@ -1,0 +1,138 @@
+// Owns what the commands take and give: typed options in, a report out. The cli parses the one and renders the other.
+import type { Emit } from '../core/events.ts';
+
+export interface CommandContext {
+  readonly emit: Emit;
+  readonly signal: AbortSignal;
+}
+
+/** Words of one source as given: paths, globs, directories, FILE:TREE. */
+export interface SourceWords {
+  readonly label?: string;
+  readonly files: readonly string[];
+}
+
+export type How = 'inner' | 'left' | 'right' | 'outer';
+export type Missing = { readonly kind: 'reason' | 'null' | 'drop' } | { readonly kind: 'fill'; readonly value: string };
+
+export interface JoinOptions {
+  readonly primary: readonly string[];
+  readonly friends: readonly SourceWords[];
+  readonly how: How;
+  /** `cms`, `atlas` or column names joined by commas; absent = by tree content. */
+  readonly on?: string;
+  readonly tree?: string;
+  readonly sample?: string;
+  /** Globs over output names, in order; `!GLOB` leaves out. Empty = all columns. */
+  readonly columns: readonly string[];
+  readonly expect?: 'aligned' | '1:1';
+  readonly layout: 'arrow' | 'nano';
+  readonly missing: Missing;
+  readonly schema: 'strict' | 'union' | 'intersect';
+  readonly absentTrigger?: 'false' | 'drop' | 'null';
+  readonly dropUnreadable: boolean;
+  /** A file; a directory when it ends in `/` or is one; `-` for an Arrow IPC stream on stdout. */
+  readonly output?: string;
+  readonly writer: 'parquet' | 'parquetjs' | 'arrow';
+  readonly compression: 'zstd' | 'snappy' | 'none';
+  readonly dryRun: boolean;
+  /** Also write OUT.receipt.json. */
+  readonly receipt: boolean;
+  readonly force: boolean;
+  readonly jobs?: number;
+  readonly memoryBytes?: number;
+}
+
+export interface SourceSummary {
+  readonly label: string;
+  readonly role: 'primary' | 'friend';
+  readonly files: number;
+  readonly rows: number;
+  readonly columns: number;
+  /** Rows of this source that are in the output; for the primary: that have a partner in every friend. */
+  readonly matched: number;
+  /** Output rows that this source has no event for. */
+  readonly missing: number;
+  /** Rows of this source that nobody asked for (left, inner) or that only it has (right, outer). */
+  readonly extra: number;
+  readonly path: 'primary' | 'aligned' | 'local' | 'shuffle';
+  readonly why: string;
+  readonly bytesToRead: number;
+  readonly dropped: readonly string[];
+  readonly unreadable: readonly { readonly name: string; readonly type: string; readonly reason: string }[];
+}
+
+export interface PlanSummary {
+  readonly key: readonly string[];
+  readonly how: How;
+  readonly layout: 'arrow' | 'nano';
+  readonly sources: readonly SourceSummary[];
+  readonly rowsOut: number;
+  readonly columnsOut: readonly {
+    readonly name: string;
+    readonly type: string;
+    readonly nullable: boolean;
+    readonly source: string;
+  }[];
+  readonly rowGroupRows: number;
+  readonly memoryBytes: number;
+  /** One line a thing the user should know, such as columns that coffea's reader would misread. */
+  readonly notes: readonly string[];
+}
+
+export interface OutputSummary {
+  readonly path: string;
+  readonly rows: number;
+  readonly bytes: number;
+  readonly rowGroups: number;
+}
+
+export interface JoinReport {
+  readonly plan: PlanSummary;
+  /** Empty for a dry run. */
+  readonly outputs: readonly OutputSummary[];
+  /** Columns whose source and output seals were compared and found equal. */
+  readonly sealsEqual: number;
+}
+
+export interface VerifyOptions {
+  readonly outputs: readonly string[];
+  /** A receipt kept beside, for files that lost theirs. */
+  readonly receipt?: string;
+  /** The source files, in any order: each is found in the receipt by its identity. */
+  readonly against: readonly string[];
+  readonly tree?: string;
+}
+
+export interface Offender {
+  /** `run 1, luminosityBlock 2, event 3` */
+  readonly key: string;
+  readonly file: string;
+  readonly entry: number;
+}
+
+export interface Finding {
+  /** `verify/...`: listed in man 1 colweave-verify. */
+  readonly code: string;
+  /** One line a physicist understands. */
+  readonly text: string;
+  readonly count: number;
+  readonly columns?: readonly string[];
+  readonly lumis?: readonly string[];
+  readonly first?: readonly Offender[];
+  readonly hint: string;
+}
+
+export interface VerifyReport {
+  readonly files: readonly {
+    readonly path: string;
+    readonly verdict: 'verified' | 'rewritten' | 'mixed-or-damaged';
+    readonly rows: number;
+    readonly columns: number;
+    readonly against: boolean;
+    readonly findings: readonly Finding[];
+  }[];
+}
+
+export type RunJoin = (options: JoinOptions, context: CommandContext) => Promise<JoinReport>;
+export type RunVerify = (options: VerifyOptions, context: CommandContext) => Promise<VerifyReport>;
