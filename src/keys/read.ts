@@ -1,0 +1,133 @@
+// Owns reading key columns of any storage type into canonical unsigned words.
+import type { Column, FlatColumn } from '../core/column.ts';
+import { wordsOf } from '../core/dtype.ts';
+import { ColweaveError } from '../core/errors.ts';
+import { type KeySpec, type KeyTable, keyStride } from '../core/key-spec.ts';
+import { typeName } from '../core/schema.ts';
+import { type Dataset, locateRow, readRows, requireField } from '../source/dataset.ts';
+import { keyColumnNames } from './spec.ts';
+
+/** Rows of keys read at a time: bounds what is held beside the table. */
+const KEY_READ_ROWS = 1 << 20;
+
+/**
+ * The keys of rows of a dataset (all of them by default), in words that threads share.
+ * Errors: key/absent, key/bad-type (floats, strings, lists), key/negative (also null, also a value above 32 bits in a 32-bit key column).
+ */
+export async function readKeys(
+  dataset: Dataset,
+  spec: KeySpec,
+  range: { readonly start: number; readonly end: number } = { start: 0, end: dataset.descriptor.rows },
+  signal?: AbortSignal,
+): Promise<KeyTable> {
+  const { descriptor } = dataset;
+  const where = placeOf(dataset);
+  const names = keyColumnNames(spec, descriptor.schema, where);
+  for (const name of names) refuseType(dataset, name);
+  const stride = keyStride(spec);
+  const rows = range.end - range.start;
+  const words = new Uint32Array(new SharedArrayBuffer(rows * stride * 4));
+  for (let at = range.start; at < range.end; at += KEY_READ_ROWS) {
+    const end = Math.min(range.end, at + KEY_READ_ROWS);
+    const columns = await readRows(dataset, names, at, end, signal);
+    placeColumns(dataset, { spec, names, stride }, columns, words, { first: at, base: at - range.start });
+  }
+  return { spec, rows, stride, words };
+}
+
+function placeOf(dataset: Dataset): readonly string[] {
+  const first = dataset.descriptor.files[0]!.descriptor;
+  return [first.uri, ...(first.identity.tree === undefined ? [] : [first.identity.tree])];
+}
+
+function refuseType(dataset: Dataset, name: string): void {
+  const { type } = requireField(dataset.descriptor, name);
+  const good = type.kind === 'flat' && type.dtype !== 'f32' && type.dtype !== 'f64' && type.dtype !== 'bool';
+  if (good) return;
+  const float = type.kind === 'flat' && type.dtype.startsWith('f');
+  throw new ColweaveError('key/bad-type', `key column "${name}" is ${typeName(type)}, not an integer`, {
+    where: placeOf(dataset),
+    ...(float
+      ? {
+          hint: 'a float holds no event number above 2^53 (f64) or 2^24 (f32): events would be mixed; produce the file again with integers',
+        }
+      : {}),
+  });
+}
+
+interface Placement {
+  readonly spec: KeySpec;
+  readonly names: readonly string[];
+  readonly stride: number;
+}
+
+function placeColumns(
+  dataset: Dataset,
+  { spec, names, stride }: Placement,
+  columns: readonly Column[],
+  words: Uint32Array,
+  { first, base }: { readonly first: number; readonly base: number },
+): void {
+  let lane = 0;
+  spec.columns.forEach((column, c) => {
+    const values = columns[c] as FlatColumn;
+    const bad = firstNull(values) ?? place(values, column.words, words, base * stride + lane, stride);
+    if (bad !== undefined) throw badValue(dataset, names[c]!, values, bad, first + bad);
+    lane += column.words;
+  });
+}
+
+function firstNull({ valid }: FlatColumn): number | undefined {
+  const at = valid?.indexOf(0) ?? -1;
+  return at < 0 ? undefined : at;
+}
+
+function badValue(dataset: Dataset, name: string, column: FlatColumn, index: number, row: number): ColweaveError {
+  const { uri, entry } = locateRow(dataset.descriptor, row);
+  const value = column.valid?.[index] === 0 ? 'null' : String(column.values[index]);
+  const what = value === 'null' || value.startsWith('-') ? `the value ${value}` : `the value ${value}, above 32 bits`;
+  return new ColweaveError('key/negative', `key column "${name}" holds ${what}`, { where: [uri, `entry ${entry}`] });
+}
+
+/** Writes one key column into its lane; gives back the index of the first value that is no key. */
+function place(column: FlatColumn, width: 1 | 2, out: Uint32Array, at: number, stride: number): number | undefined {
+  const { values, dtype } = column;
+  if (dtype === 'u64' || dtype === 'i64') {
+    const words = wordsOf(values);
+    return placeWide(words, dtype === 'i64', width, out, at, stride);
+  }
+  return placeNarrow(values as Int32Array, width, out, at, stride);
+}
+
+function placeWide(
+  words: Uint32Array,
+  signed: boolean,
+  width: 1 | 2,
+  out: Uint32Array,
+  at: number,
+  stride: number,
+): number | undefined {
+  for (let i = 0, to = at; i < words.length; i += 2, to += stride) {
+    const high = words[i + 1]!;
+    if ((signed && high >>> 31 === 1) || (width === 1 && high !== 0)) return i >> 1;
+    out[to] = words[i]!;
+    if (width === 2) out[to + 1] = high;
+  }
+  return undefined;
+}
+
+function placeNarrow(
+  values: Int32Array,
+  width: 1 | 2,
+  out: Uint32Array,
+  at: number,
+  stride: number,
+): number | undefined {
+  for (let i = 0, to = at; i < values.length; i++, to += stride) {
+    const value = values[i]!;
+    if (value < 0) return i;
+    out[to] = value;
+    if (width === 2) out[to + 1] = 0;
+  }
+  return undefined;
+}

@@ -1,0 +1,146 @@
+// Owns what the words of one source mean: paths, quoted globs, directories, @lists, FILE:TREE.
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { basename, dirname, join, sep } from 'node:path';
+import { ColweaveError } from '../core/errors.ts';
+import { naturalCompare, nearestNames } from '../core/text.ts';
+
+/** One input file, and the tree that the word itself named. */
+export interface Input {
+  readonly uri: string;
+  readonly tree?: string;
+}
+
+/** Files that a directory given as a source contributes. */
+const DATA_FILE = /\.(root|parquet|pq|arrow|arrows|feather)$/i;
+/** A list may name lists; deeper than this it names itself. */
+const LIST_DEPTH_MAX = 8;
+
+/**
+ * The files of one source, in the order of the words; matches of one glob or directory in natural order.
+ * Errors: source/not-found (with the nearest name there is), source/duplicate-file.
+ */
+export function expandInputs(words: readonly string[]): readonly Input[] {
+  const inputs = words.flatMap((word) => expandWord(word, 0));
+  const seen = new Set<string>();
+  for (const { uri, tree } of inputs) {
+    const id = `${identityOf(uri)}\0${tree ?? ''}`;
+    if (seen.has(id)) {
+      throw new ColweaveError('source/duplicate-file', `the file is given twice in one source`, { where: [uri] });
+    }
+    seen.add(id);
+  }
+  return inputs;
+}
+
+/** Two names of one file on disk count as one. */
+function identityOf(uri: string): string {
+  const stat = statSync(uri, { bigint: true });
+  return `${stat.dev}:${stat.ino}`;
+}
+
+function expandWord(word: string, depth: number): Input[] {
+  if (word === '-') return listed(readFileSync(0, 'utf8'), depth);
+  if (word.startsWith('@')) return listed(readList(word.slice(1)), depth);
+  const { path, tree } = splitTree(word);
+  const paths = /[*?[]/.test(path) && !existsSync(path) ? expandGlob(path) : [path];
+  return paths.flatMap(expandPath).map((uri) => (tree === undefined ? { uri } : { uri, tree }));
+}
+
+function listed(text: string, depth: number): Input[] {
+  if (depth >= LIST_DEPTH_MAX) {
+    throw new ColweaveError('source/not-found', `lists of files nest deeper than ${LIST_DEPTH_MAX}`);
+  }
+  const lines = text.split('\n').map((line) => line.trim());
+  return lines.filter((line) => line !== '' && !line.startsWith('#')).flatMap((line) => expandWord(line, depth + 1));
+}
+
+function readList(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new ColweaveError('source/not-found', 'the list of files cannot be read', { where: [path], cause });
+  }
+}
+
+/** `FILE:TREE` as uproot spells it; a name that exists as it stands is a file. */
+function splitTree(word: string): { readonly path: string; readonly tree?: string } {
+  if (existsSync(word)) return { path: word };
+  const colon = word.lastIndexOf(':');
+  if (colon <= 0) return { path: word };
+  const path = word.slice(0, colon);
+  const tree = word.slice(colon + 1);
+  return tree !== '' && (/\.root$/i.test(path) || existsSync(path)) ? { path, tree } : { path: word };
+}
+
+function expandPath(path: string): string[] {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) {
+    const folder = dirname(path);
+    const names = existsSync(folder) && statSync(folder).isDirectory() ? readdirSync(folder) : [];
+    throw new ColweaveError('source/not-found', 'no such file', {
+      where: [path],
+      near: nearestNames(basename(path), names),
+    });
+  }
+  if (!stat.isDirectory()) return [path];
+  const files = readdirSync(path).filter(
+    (name) => DATA_FILE.test(name) && !name.startsWith('.') && !name.startsWith('_'),
+  );
+  if (files.length === 0) {
+    throw new ColweaveError('source/not-found', 'the directory holds no data file', { where: [path] });
+  }
+  return files.sort(naturalCompare).map((name) => join(path, name));
+}
+
+function expandGlob(pattern: string): string[] {
+  const absolute = pattern.startsWith(sep);
+  const steps = pattern.split(sep).filter((step) => step !== '');
+  let paths = [absolute ? sep : ''];
+  for (const step of steps) paths = paths.flatMap((path) => matchStep(path, step));
+  if (paths.length === 0)
+    throw new ColweaveError('source/not-found', 'no file matches the pattern', { where: [pattern] });
+  return [...new Set(paths)].sort(naturalCompare);
+}
+
+function matchStep(folder: string, step: string): string[] {
+  const at = (name: string) => (folder === '' ? name : join(folder, name));
+  if (step === '**') return [folder, ...foldersBelow(folder)];
+  if (!/[*?[]/.test(step)) return existsSync(at(step)) ? [at(step)] : [];
+  const where = folder === '' ? '.' : folder;
+  if (!existsSync(where) || !statSync(where).isDirectory()) return [];
+  const matcher = globMatcher(step);
+  return readdirSync(where)
+    .filter((name) => (step.startsWith('.') || !name.startsWith('.')) && matcher(name))
+    .map(at);
+}
+
+function foldersBelow(folder: string): string[] {
+  const where = folder === '' ? '.' : folder;
+  if (!existsSync(where) || !statSync(where).isDirectory()) return [];
+  return readdirSync(where, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'))
+    .flatMap((entry) => {
+      const path = folder === '' ? entry.name : join(folder, entry.name);
+      return [path, ...foldersBelow(path)];
+    });
+}
+
+/** A shell pattern over one name: `*`, `?`, `[a-z]`, `[!a]`. Column globs use it too. */
+export function globMatcher(pattern: string): (name: string) => boolean {
+  let source = '';
+  for (let i = 0; i < pattern.length; i++) {
+    const char = pattern[i]!;
+    const close = char === '[' ? pattern.indexOf(']', i + 2) : -1;
+    if (char === '*') source += '.*';
+    else if (char === '?') source += '.';
+    else if (close > 0) {
+      source += `[${pattern
+        .slice(i + 1, close)
+        .replace(/^!/, '^')
+        .replace(/\\/g, '\\\\')}]`;
+      i = close;
+    } else source += char.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&');
+  }
+  const regex = new RegExp(`^${source}$`, 's');
+  return (name) => regex.test(name);
+}
