@@ -1,0 +1,84 @@
+// Owns the table of lumi blocks of a set of keys, as the receipt states it.
+import type { KeyTable } from '../core/key-spec.ts';
+import type { LumiRanges } from '../core/receipt.ts';
+
+/** Events per run and lumi block. */
+export type LumiCounts = Map<number, Map<number, number>>;
+
+/** Adds the rows of a table to the counts; keys without run and luminosityBlock count nothing. */
+export function countLumis(counts: LumiCounts, keys: KeyTable): void {
+  const lanes = lumiLanes(keys);
+  if (lanes === undefined) return;
+  const { words, stride, rows } = keys;
+  let run = -1;
+  let lumi = -1;
+  let events = 0;
+  const flush = () => {
+    if (events === 0) return;
+    let blocks = counts.get(run);
+    if (blocks === undefined) {
+      blocks = new Map();
+      counts.set(run, blocks);
+    }
+    blocks.set(lumi, (blocks.get(lumi) ?? 0) + events);
+    events = 0;
+  };
+  for (let row = 0, at = 0; row < rows; row++, at += stride) {
+    if (words[at + lanes.run] !== run || words[at + lanes.lumi] !== lumi) {
+      flush();
+      run = words[at + lanes.run]!;
+      lumi = words[at + lanes.lumi]!;
+    }
+    events++;
+  }
+  flush();
+}
+
+function lumiLanes(keys: KeyTable): { readonly run: number; readonly lumi: number } | undefined {
+  const names = keys.spec.columns.map((column) => column.name);
+  const run = names.indexOf('run');
+  const lumi = names.indexOf('luminosityBlock');
+  if (run < 0 || lumi < 0) return undefined;
+  const lane = (column: number) => keys.spec.columns.slice(0, column).reduce((sum, { words }) => sum + words, 0);
+  return { run: lane(run), lumi: lane(lumi) };
+}
+
+/** Runs ascending; neighbouring lumi blocks with the same number of events are one stretch. */
+export function lumiRanges(counts: LumiCounts): LumiRanges {
+  const ascending = (left: number, right: number) => left - right;
+  return [...counts.keys()].sort(ascending).map((run) => {
+    const blocks = counts.get(run)!;
+    const stretches: [number, number, number][] = [];
+    for (const lumi of [...blocks.keys()].sort(ascending)) {
+      const events = blocks.get(lumi)!;
+      const last = stretches.at(-1);
+      if (last !== undefined && last[1] + 1 === lumi && last[2] === events) last[1] = lumi;
+      else stretches.push([lumi, lumi, events]);
+    }
+    return [String(run), stretches] as const;
+  });
+}
+
+export function hasLumi(counts: LumiCounts, run: number, lumi: number): boolean {
+  return counts.get(run)?.has(lumi) ?? false;
+}
+
+/** 1 = no such event, 2 = its whole lumi block is absent: why each output row has no event of a source. */
+export function missingReasons(
+  map: Int32Array,
+  outKeys: (row: number) => { readonly words: Uint32Array; readonly at: number },
+  source: KeyTable,
+): Uint8Array {
+  const reasons = new Uint8Array(new SharedArrayBuffer(map.length));
+  const lanes = lumiLanes(source);
+  const counts: LumiCounts = new Map();
+  countLumis(counts, source);
+  for (let row = 0; row < map.length; row++) {
+    if (map[row]! >= 0) continue;
+    reasons[row] = 1;
+    if (lanes === undefined) continue;
+    const { words, at } = outKeys(row);
+    if (!hasLumi(counts, words[at + lanes.run]!, words[at + lanes.lumi]!)) reasons[row] = 2;
+  }
+  return reasons;
+}

@@ -1,0 +1,265 @@
+// Owns making the JoinPlan from keys and metadata: no payload is read here.
+import { basename } from 'node:path';
+import { invariant } from '../core/check.ts';
+import { type Dtype, dtypeBytes } from '../core/dtype.ts';
+import { ColweaveError } from '../core/errors.ts';
+import { type KeyTable, keyText } from '../core/key-spec.ts';
+import { firstDifference } from '../keys/index-table.ts';
+import { locateRow } from '../source/dataset.ts';
+import { spanOf } from './block.ts';
+import { missingReasons } from './lumis.ts';
+import { type How, type Matching, matchSources, type RowMap, type Side } from './match.ts';
+import type { OutSchema } from './out-schema.ts';
+import type { Block, JoinPlan, OutPart, Path, SourcePlan } from './plan.ts';
+
+export interface PlanSource extends Side {
+  readonly label: string;
+}
+
+export interface PlanOptions {
+  readonly how: How;
+  readonly layout: 'arrow' | 'nano';
+  readonly drop: boolean;
+  readonly fill?: number;
+  readonly expect?: 'aligned' | '1:1';
+  /** One part a primary file, or all rows in one. */
+  readonly perFile: boolean;
+  /** Raw bytes of one output row, by metadata. */
+  readonly rowBytes: number;
+}
+
+/** Row groups aim at this many raw bytes: what a reader holds, and what a worker does at a time. */
+const ROW_GROUP_BYTES = 64 * 2 ** 20;
+const ROW_GROUP_ROWS_MIN = 1 << 10;
+const ROW_GROUP_ROWS_MAX = 1 << 17;
+/** A source is read in place when its spans under the row groups hold at most this many rows a row used. */
+const SPAN_FACTOR_MAX = 2;
+
+/** Errors: those of matching, join/expectation, key/negative where another source's key does not fit the primary's type. */
+export function makePlan(sources: readonly PlanSource[], schema: OutSchema, options: PlanOptions): JoinPlan {
+  const matching = matchSources(sources, options.how, options.drop);
+  expect(sources, matching, options);
+  refuseWideKeys(sources, schema, matching);
+  const rowGroupRows = rowsPerGroup(options.rowBytes);
+  const parts = options.perFile ? cutParts(sources, matching) : [{ name: '', start: 0, end: matching.rowsOut }];
+  const blocks = parts.flatMap((part, index) => cutBlocks(part, index, rowGroupRows));
+  const flagged = new Set(schema.columns.filter((column) => column.kind === 'missing').map((column) => column.source));
+  const plans = sources.map((source, s): SourcePlan => {
+    const map = matching.maps[s];
+    const { path, why } = choosePath(s, map, blocks, matching);
+    const absent = map === undefined ? 0 : countNegative(map);
+    const reasons =
+      absent > 0 && flagged.has(s) && map !== undefined
+        ? missingReasons(map, outRows(sources, matching), source.keys)
+        : undefined;
+    return {
+      dataset: source.descriptor,
+      label: source.label,
+      keys: source.keys,
+      map,
+      path,
+      why,
+      ...(reasons === undefined ? {} : { reasons }),
+      dropped: schema.dropped[s]!,
+      matched: matching.rowsOut - absent,
+      missing: absent,
+      extra: s === 0 ? 0 : matching.extra[s - 1]!,
+    };
+  });
+  const { key } = { key: sources[0]!.keys.spec };
+  const base = {
+    key,
+    how: options.how,
+    layout: options.layout,
+    sources: plans,
+    columns: schema.columns,
+    checks: schema.checks,
+  };
+  const fill = options.fill === undefined ? {} : { fill: options.fill };
+  return { ...base, ...fill, rowsOut: matching.rowsOut, rowGroupRows, parts, blocks, notes: [] };
+}
+
+/** The power of two nearest below what fits. */
+export function rowsPerGroup(rowBytes: number): number {
+  const rows = 2 ** Math.floor(Math.log2(Math.max(1, ROW_GROUP_BYTES / Math.max(1, rowBytes))));
+  return Math.min(ROW_GROUP_ROWS_MAX, Math.max(ROW_GROUP_ROWS_MIN, rows));
+}
+
+function cutBlocks({ start, end }: OutPart, part: number, rows: number): Block[] {
+  const blocks: Block[] = [];
+  for (let at = start; at < end; at += rows) blocks.push({ part, start: at, end: Math.min(end, at + rows) });
+  return blocks;
+}
+
+function countNegative(map: Int32Array): number {
+  let count = 0;
+  for (let i = 0; i < map.length; i++) if (map[i]! < 0) count++;
+  return count;
+}
+
+/** From measured spans, never from names: does the source have to be read more than twice to be read in place? */
+function choosePath(
+  s: number,
+  map: RowMap,
+  blocks: readonly Block[],
+  { aligned }: Matching,
+): { readonly path: Path; readonly why: string } {
+  if (s === 0) return { path: 'primary', why: 'the order of the output' };
+  if (aligned[s - 1]! && map === undefined)
+    return { path: 'aligned', why: 'every key compared: same events, same order' };
+  invariant(map !== undefined, 'a source that is not aligned has a row map');
+  let spans = 0;
+  let used = 0;
+  let straight = true;
+  for (const { start, end } of blocks) {
+    const rows = map.subarray(start, end);
+    const span = spanOf(rows);
+    spans += span.hi - span.lo;
+    straight &&= span.straight;
+    for (let i = 0; i < rows.length; i++) if (rows[i]! >= 0) used++;
+  }
+  if (straight) return { path: 'aligned', why: 'every key compared: same order' };
+  const factor = used === 0 ? 0 : spans / used;
+  const why = `rows under one row group span ${factor.toFixed(1)} x the rows used`;
+  return factor <= SPAN_FACTOR_MAX ? { path: 'local', why } : { path: 'shuffle', why };
+}
+
+function outRows(
+  sources: readonly PlanSource[],
+  { maps }: Matching,
+): (row: number) => { words: Uint32Array; at: number } {
+  return (row) => {
+    const owner = maps.findIndex((map) => map === undefined || map[row]! >= 0);
+    const map = maps[owner];
+    const { words, stride } = sources[owner]!.keys;
+    return { words, at: (map === undefined ? row : map[row]!) * stride };
+  };
+}
+
+function expect(sources: readonly PlanSource[], matching: Matching, options: PlanOptions): void {
+  if (options.expect === undefined) return;
+  sources.slice(1).forEach((source, i) => {
+    if (matching.aligned[i]) return;
+    const name = `source "${source.label}"`;
+    if (options.expect === 'aligned') throw notAligned(sources[0]!, source, name);
+    const missing = matching.missing[i]!;
+    const extra = matching.extra[i]!;
+    if (missing === 0 && extra === 0) return;
+    throw new ColweaveError(
+      'join/expectation',
+      `${name} is not 1:1 with the primary: ${missing} events missing, ${extra} extra`,
+      {
+        where: [source.descriptor.files[0]!.descriptor.uri],
+      },
+    );
+  });
+}
+
+function notAligned(primary: PlanSource, source: PlanSource, name: string): ColweaveError {
+  const rows = Math.min(primary.keys.rows, source.keys.rows);
+  const row = firstDifference(primary.keys, 0, source.keys, 0, rows);
+  const where = [source.descriptor.files[0]!.descriptor.uri];
+  if (row < 0) {
+    return new ColweaveError(
+      'join/expectation',
+      `${name} is not aligned: ${source.keys.rows} rows, the primary has ${primary.keys.rows}`,
+      { where },
+    );
+  }
+  const { uri, entry } = locateRow(source.descriptor, row);
+  const details = [`the primary has ${keyText(primary.keys, row)}`, `${name} has ${keyText(source.keys, row)}`];
+  return new ColweaveError('join/expectation', `${name} is not aligned with the primary from row ${row} on`, {
+    where: [uri, `entry ${entry}`],
+    details,
+  });
+}
+
+/** Rows that only others have get keys of the primary's types: a key that does not fit is refused, not cut. */
+function refuseWideKeys(sources: readonly PlanSource[], schema: OutSchema, matching: Matching): void {
+  if (matching.maps[0] === undefined) return;
+  const limits = schema.columns.flatMap((column) =>
+    column.kind === 'key' && column.field.type.kind === 'flat' ? [keyLimit(column.field.type.dtype)] : [],
+  );
+  sources.slice(1).forEach(({ keys, descriptor }) => {
+    for (let row = 0; row < keys.rows; row++) {
+      const bad = wideColumn(keys, row, limits);
+      if (bad < 0) continue;
+      const { uri, entry } = locateRow(descriptor, row);
+      const name = keys.spec.columns[bad]!.name;
+      throw new ColweaveError(
+        'key/negative',
+        `the value of "${name}" does not fit the primary's type: ${keyText(keys, row)}`,
+        { where: [uri, `entry ${entry}`] },
+      );
+    }
+  });
+}
+
+interface KeyLimit {
+  readonly low: number;
+  readonly high: number;
+}
+
+function keyLimit(dtype: Dtype): KeyLimit {
+  const bits = dtypeBytes(dtype) * 8 - (dtype.startsWith('i') ? 1 : 0);
+  return bits <= 32 ? { low: 2 ** bits - 1, high: 0 } : { low: 2 ** 32 - 1, high: 2 ** (bits - 32) - 1 };
+}
+
+function wideColumn(keys: KeyTable, row: number, limits: readonly KeyLimit[]): number {
+  let at = row * keys.stride;
+  for (const [c, { words }] of keys.spec.columns.entries()) {
+    const high = words === 2 ? keys.words[at + 1]! : 0;
+    const limit = limits[c]!;
+    if (high > limit.high || (limit.high === 0 && keys.words[at]! > limit.low)) return c;
+    at += words;
+  }
+  return -1;
+}
+
+/** One part a primary file, in order, then one a source for the rows that only it has. */
+function cutParts(sources: readonly PlanSource[], { maps, rowsOut }: Matching): OutPart[] {
+  const [own] = maps;
+  const { files, rows } = sources[0]!.descriptor;
+  const digits = String(Math.max(0, files.length - 1)).length;
+  const bounds = files.map(({ firstRow }) => firstRow);
+  const rowsOfPrimary = own === undefined ? rows : ownRows(own);
+  const placeOf = (row: number) => (own === undefined ? row : lowerBound(own, rowsOfPrimary, row));
+  const parts: OutPart[] = files.map(({ descriptor }, i) => ({
+    name: `${String(i).padStart(digits, '0')}-${basename(descriptor.uri).replace(/\.[^.]+$/, '')}.parquet`,
+    start: placeOf(bounds[i]!),
+    end: i + 1 < files.length ? placeOf(bounds[i + 1]!) : rowsOfPrimary,
+  }));
+  let at = rowsOfPrimary;
+  sources.slice(1).forEach((source, i) => {
+    const map = maps[i + 1];
+    let end = at;
+    while (end < rowsOut && (map === undefined || map[end]! >= 0) && ownerBefore(maps, i + 1, end)) end++;
+    if (end > at) parts.push({ name: `_only_${source.label}.parquet`, start: at, end });
+    at = end;
+  });
+  return parts;
+}
+
+function ownerBefore(maps: readonly RowMap[], source: number, row: number): boolean {
+  for (let s = 0; s < source; s++) if (maps[s] === undefined || maps[s]![row]! >= 0) return false;
+  return true;
+}
+
+/** Output rows that have a primary row: they come first. */
+function ownRows(own: Int32Array): number {
+  let rows = own.length;
+  while (rows > 0 && own[rows - 1]! < 0) rows--;
+  return rows;
+}
+
+/** First output row whose primary row is at least `row`. */
+function lowerBound(own: Int32Array, rows: number, row: number): number {
+  let low = 0;
+  let high = rows;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (own[middle]! < row) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

@@ -1,0 +1,274 @@
+// Owns which row of which source belongs to which output row: matching by key, proofs about what did not match, row maps.
+import { invariant } from '../core/check.ts';
+import { ColweaveError } from '../core/errors.ts';
+import { type KeyTable, keyText } from '../core/key-spec.ts';
+import { firstDifference, indexKeys, type KeyIndex, type Twin } from '../keys/index-table.ts';
+import { type DatasetDescriptor, locateRow } from '../source/dataset.ts';
+
+export type How = 'inner' | 'left' | 'right' | 'outer';
+
+/** Row of the source for each output row, -1 = absent; undefined = output row i is source row i, and all rows are used. */
+export type RowMap = Int32Array | undefined;
+
+export interface Matching {
+  readonly rowsOut: number;
+  /** Primary first, then the friends in order. */
+  readonly maps: readonly RowMap[];
+  /** Rows of each friend that the primary does not have. */
+  readonly extra: readonly number[];
+  /** Primary rows that each friend does not have. */
+  readonly missing: readonly number[];
+  readonly aligned: readonly boolean[];
+}
+
+/** What messages need to point at events. */
+export interface Side {
+  readonly descriptor: DatasetDescriptor;
+  readonly keys: KeyTable;
+}
+
+const TWINS_SHOWN = 3;
+
+/** Rows of the union so far: the primary's, then those that only friend 1 has, and so on (outer only). */
+interface Tier {
+  readonly keys: KeyTable;
+  readonly index: KeyIndex;
+  readonly firstRow: number;
+}
+
+/**
+ * Matches every friend to the primary. `drop`: rows that a friend lacks are left out (inner for that friend).
+ * Errors: join/duplicate-key (key/not-unique for a key of the user's own) on either side, with the first ones by file and entry.
+ */
+export function matchSources(sides: readonly Side[], how: How, drop: boolean): Matching {
+  const [primary, ...friends] = sides;
+  invariant(primary !== undefined, 'a join has a primary');
+  const tiers: Tier[] = [{ keys: primary.keys, index: uniqueIndex(primary), firstRow: 0 }];
+  let unionRows = primary.keys.rows;
+  const matched: (Int32Array | undefined)[] = [];
+  const extra: number[] = [];
+  const missing: number[] = [];
+  const tails: Int32Array[] = [];
+  for (const friend of friends) {
+    if (isAligned(primary, friend)) {
+      matched.push(undefined);
+      extra.push(0);
+      missing.push(0);
+      continue;
+    }
+    const found = lookUp(friend, tiers, unionRows);
+    proveDisjoint(tiers, found, friend);
+    matched.push(found.map);
+    extra.push(found.extra.length);
+    missing.push(countAbsent(found.map, primary.keys.rows));
+    if (how === 'outer' || how === 'right') {
+      tiers.push({ keys: found.extraKeys, index: found.extraIndex, firstRow: unionRows });
+      unionRows += found.extra.length;
+      tails.push(found.extra);
+    }
+  }
+  const maps = unionMaps(primary.keys.rows, unionRows, matched, tails, how);
+  const kept = keepRows(maps, primary.keys.rows, unionRows, how, drop);
+  return {
+    rowsOut: kept === undefined ? unionRows : kept.length,
+    maps: maps.map((map) => selectRows(map, kept)),
+    extra,
+    missing,
+    aligned: matched.map((map) => map === undefined),
+  };
+}
+
+/** Aligned is proved, never believed: every key of every row is compared. */
+function isAligned(primary: Side, friend: Side): boolean {
+  const { rows } = primary.keys;
+  return friend.keys.rows === rows && firstDifference(primary.keys, 0, friend.keys, 0, rows) < 0;
+}
+
+function uniqueIndex(side: Side): KeyIndex {
+  const twins: Twin[] = [];
+  const index = indexKeys(side.keys, twins, TWINS_SHOWN);
+  refuseTwins(side, twins);
+  return index;
+}
+
+function refuseTwins({ descriptor, keys }: Side, twins: readonly Twin[]): void {
+  if (twins.length === 0) return;
+  const place = (row: number) => {
+    const { uri, entry } = locateRow(descriptor, row);
+    return `${uri} entry ${entry}`;
+  };
+  const whole = keys.spec.name === 'cms' || keys.spec.name === 'atlas';
+  const what = whole ? 'has the same event twice' : `has the same ${keys.spec.name} twice`;
+  throw new ColweaveError(whole ? 'join/duplicate-key' : 'key/not-unique', `source "${descriptor.label}" ${what}`, {
+    where: [locateRow(descriptor, twins[0]!.second).uri],
+    details: twins.map(({ first, second }) => `${keyText(keys, first)}: ${place(first)} and ${place(second)}`),
+  });
+}
+
+interface Found {
+  /** Row of the friend for each row of the union so far, -1 = absent. */
+  readonly map: Int32Array;
+  /** Rows of the friend that the union does not have, ascending. */
+  readonly extra: Int32Array;
+  readonly extraKeys: KeyTable;
+  readonly extraIndex: KeyIndex;
+}
+
+function lookUp(friend: Side, tiers: readonly Tier[], unionRows: number): Found {
+  const { keys } = friend;
+  const where = new Int32Array(keys.rows).fill(-1);
+  for (const { index, firstRow } of tiers) {
+    if (firstRow === 0) index.findAll(keys, where);
+    else lookUpRest(index, firstRow, keys, where);
+  }
+  const map = new Int32Array(new SharedArrayBuffer(unionRows * 4)).fill(-1);
+  const twins: Twin[] = [];
+  let extras = 0;
+  for (let row = 0; row < where.length; row++) {
+    const at = where[row]!;
+    if (at < 0) extras++;
+    else if (map[at] !== -1) {
+      if (twins.length < TWINS_SHOWN) twins.push({ first: map[at]!, second: row });
+    } else map[at] = row;
+  }
+  refuseTwins(friend, twins);
+  const extra = new Int32Array(extras);
+  for (let row = 0, k = 0; row < where.length; row++) if (where[row]! < 0) extra[k++] = row;
+  const extraKeys = pickKeys(keys, extra);
+  const extraTwins: Twin[] = [];
+  const extraIndex = indexKeys(extraKeys, extraTwins, TWINS_SHOWN);
+  refuseTwins(
+    friend,
+    extraTwins.map(({ first, second }) => ({ first: extra[first]!, second: extra[second]! })),
+  );
+  return { map, extra, extraKeys, extraIndex };
+}
+
+function lookUpRest(index: KeyIndex, firstRow: number, keys: KeyTable, where: Int32Array): void {
+  for (let row = 0; row < where.length; row++) {
+    if (where[row]! >= 0) continue;
+    const at = index.find(keys, row);
+    if (at >= 0) where[row] = at + firstRow;
+  }
+}
+
+function pickKeys(keys: KeyTable, rows: Int32Array): KeyTable {
+  const { stride } = keys;
+  const words = new Uint32Array(rows.length * stride);
+  for (let i = 0; i < rows.length; i++) {
+    for (let k = 0; k < stride; k++) words[i * stride + k] = keys.words[rows[i]! * stride + k]!;
+  }
+  return { spec: keys.spec, rows: rows.length, stride, words };
+}
+
+function countAbsent(map: Int32Array, rows: number): number {
+  let absent = 0;
+  for (let i = 0; i < rows; i++) if (map[i]! < 0) absent++;
+  return absent;
+}
+
+/** A lost match would show here: sorted, no key that one side lacks may be a key that the other lacks. */
+function proveDisjoint(tiers: readonly Tier[], found: Found, friend: Side): void {
+  const lonely: number[] = [];
+  for (let i = 0; i < found.map.length; i++) if (found.map[i]! < 0) lonely.push(i);
+  if (lonely.length === 0 || found.extra.length === 0) return;
+  const left = sortedKeys(
+    lonely,
+    (row) => {
+      const tier = tiers.findLast(({ firstRow }) => firstRow <= row)!;
+      return { words: tier.keys.words, at: (row - tier.firstRow) * tier.keys.stride };
+    },
+    friend.keys.stride,
+  );
+  const right = sortedKeys(
+    [...found.extra.keys()],
+    (row) => ({ words: found.extraKeys.words, at: row * friend.keys.stride }),
+    friend.keys.stride,
+  );
+  let i = 0;
+  let j = 0;
+  while (i < left.length && j < right.length) {
+    const order = compareKeys(left[i]!, right[j]!);
+    if (order === 0)
+      throw new ColweaveError('join/seal-mismatch', 'a match was lost: a key is unmatched on both sides');
+    if (order < 0) i++;
+    else j++;
+  }
+}
+
+function sortedKeys(
+  rows: readonly number[],
+  locate: (row: number) => { words: Uint32Array; at: number },
+  stride: number,
+): Uint32Array[] {
+  return rows
+    .map((row) => {
+      const { words, at } = locate(row);
+      return words.subarray(at, at + stride);
+    })
+    .sort(compareKeys);
+}
+
+function compareKeys(left: Uint32Array, right: Uint32Array): number {
+  for (let i = 0; i < left.length; i++) if (left[i] !== right[i]) return left[i]! - right[i]!;
+  return 0;
+}
+
+/** One map a source over the rows of the whole union. */
+function unionMaps(
+  primaryRows: number,
+  unionRows: number,
+  matched: readonly (Int32Array | undefined)[],
+  tails: readonly Int32Array[],
+  how: How,
+): RowMap[] {
+  const grown = unionRows > primaryRows;
+  const own = grown ? grow(undefined, primaryRows, unionRows) : undefined;
+  if (how !== 'outer' && how !== 'right') return [own, ...matched];
+  let at = primaryRows;
+  let tail = 0;
+  const maps = matched.map((map): RowMap => {
+    if (map === undefined) return grown ? grow(undefined, primaryRows, unionRows) : undefined;
+    const whole = grow(map, map.length, unionRows);
+    const rows = tails[tail++]!;
+    whole.set(rows, at);
+    at += rows.length;
+    return whole;
+  });
+  return [own, ...maps];
+}
+
+function grow(map: Int32Array | undefined, rows: number, unionRows: number): Int32Array {
+  const out = new Int32Array(new SharedArrayBuffer(unionRows * 4)).fill(-1);
+  if (map !== undefined) out.set(map);
+  else for (let i = 0; i < rows; i++) out[i] = i;
+  return out;
+}
+
+/** The union rows that the output has, in order; undefined = all. */
+function keepRows(
+  maps: readonly RowMap[],
+  primaryRows: number,
+  unionRows: number,
+  how: How,
+  drop: boolean,
+): Int32Array | undefined {
+  if (how === 'outer' || (how === 'left' && !drop)) return undefined;
+  const [own, ...friends] = maps;
+  const inner = how === 'inner' || drop;
+  const kept = new Int32Array(unionRows);
+  let count = 0;
+  for (let i = 0; i < unionRows; i++) {
+    const inPrimary = own === undefined ? i < primaryRows : own[i]! >= 0;
+    const inFriends = friends.every((map) => map === undefined || map[i]! >= 0);
+    if (inner ? inPrimary && inFriends : inFriends) kept[count++] = i;
+  }
+  return count === unionRows ? undefined : kept.slice(0, count);
+}
+
+function selectRows(map: RowMap, kept: Int32Array | undefined): RowMap {
+  if (kept === undefined) return map;
+  const out = new Int32Array(new SharedArrayBuffer(kept.length * 4));
+  for (let i = 0; i < kept.length; i++) out[i] = map === undefined ? kept[i]! : map[kept[i]!]!;
+  return out;
+}

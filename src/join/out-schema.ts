@@ -1,0 +1,203 @@
+// Owns the output schema: a function of input schemas and options, never of values.
+import { ColweaveError } from '../core/errors.ts';
+import type { KeySpec } from '../core/key-spec.ts';
+import { type Field, fieldNamed, type Schema, typeName } from '../core/schema.ts';
+import { nearestNames } from '../core/text.ts';
+import { keyColumnName } from '../keys/spec.ts';
+import type { DatasetDescriptor } from '../source/dataset.ts';
+import { globMatcher } from '../source/inputs.ts';
+import type { How } from './match.ts';
+import type { LengthCheck, OutColumn } from './plan.ts';
+
+export interface SchemaSource {
+  readonly dataset: DatasetDescriptor;
+  /** Given by the user; then every payload name carries it. */
+  readonly label: string | undefined;
+  /** What names it in `LABEL_missing` and in reports. */
+  readonly name: string;
+}
+
+export interface SchemaOptions {
+  readonly key: KeySpec;
+  readonly how: How;
+  readonly layout: 'arrow' | 'nano';
+  readonly missing: 'reason' | 'null' | 'drop' | 'fill';
+  readonly columns: readonly string[];
+  readonly dropUnreadable: boolean;
+}
+
+export interface OutSchema {
+  readonly columns: readonly OutColumn[];
+  readonly checks: readonly LengthCheck[];
+  /** Per source: columns left out because others say the same. */
+  readonly dropped: readonly (readonly string[])[];
+}
+
+/** Errors: join/name-clash, source/no-column for a glob that means nothing, join/not-nano. */
+export function settleOutSchema(sources: readonly SchemaSource[], options: SchemaOptions): OutSchema {
+  const primary = sources[0]!.dataset.schema;
+  const keys = keyColumns(options, primary);
+  const dropped = sources.map(({ dataset }, s) => (s === 0 ? [] : provedCounters(dataset.schema, primary)));
+  const payload = sources.flatMap((source, s) => payloadColumns(source, s, options, dropped[s]!));
+  const flags = missingColumns(sources, options);
+  refuseClashes([...keys, ...payload, ...flags], sources);
+  const chosen = selectColumns(payload, options);
+  const columns = [...keys, ...(options.layout === 'nano' ? nanoColumns(chosen, options) : chosen), ...flags];
+  return { columns, checks: lengthChecks(columns, sources), dropped };
+}
+
+function keyColumns({ key, layout }: SchemaOptions, primary: Schema): OutColumn[] {
+  return key.columns.map((column, keyIndex): OutColumn => {
+    const from = keyColumnName(primary, column.name)!;
+    const field = fieldNamed(primary, from)!;
+    const name = layout === 'nano' ? column.name : from;
+    return { field: { ...field, name, nullable: false }, kind: 'key', source: 0, from, keyIndex };
+  });
+}
+
+/** Can a row of the output lack this source? Decided by `how`, never by what is missing. */
+function canMiss(source: number, { how, missing }: SchemaOptions): boolean {
+  if (how === 'inner' || missing === 'drop') return false;
+  if (how === 'left') return source > 0;
+  if (how === 'right') return source === 0;
+  return true;
+}
+
+/** `nX` of a friend whose lists X_* are checked against the primary's nX in every event says nothing new. */
+function provedCounters(friend: Schema, primary: Schema): string[] {
+  const counters = new Set(friend.fields.map((field) => field.counter).filter((name) => name !== undefined));
+  return [...counters].filter((name) => fieldNamed(primary, name) !== undefined);
+}
+
+function payloadColumns(
+  source: SchemaSource,
+  index: number,
+  options: SchemaOptions,
+  dropped: readonly string[],
+): OutColumn[] {
+  const { dataset, label } = source;
+  const keys = new Set(options.key.columns.map((column) => keyColumnName(dataset.schema, column.name)));
+  const nullable = canMiss(index, options) && options.missing !== 'fill';
+  return dataset.schema.fields
+    .filter((field) => !keys.has(field.name) && !dropped.includes(field.name))
+    .map((field): OutColumn => {
+      const name = label === undefined ? field.name : `${field.name}_${label}`;
+      return {
+        field: { ...field, name, nullable: field.nullable || nullable },
+        kind: 'payload',
+        source: index,
+        from: field.name,
+      };
+    });
+}
+
+function missingColumns(sources: readonly SchemaSource[], options: SchemaOptions): OutColumn[] {
+  if (options.missing === 'null' || options.missing === 'drop') return [];
+  return sources.flatMap(({ name }, source): OutColumn[] => {
+    if (!canMiss(source, options)) return [];
+    const doc = `0 ${name} has the event, 1 no such event, 2 lumi block absent`;
+    return [
+      {
+        field: { name: `${name}_missing`, type: { kind: 'flat', dtype: 'u8' }, nullable: false, doc },
+        kind: 'missing',
+        source,
+        from: '',
+      },
+    ];
+  });
+}
+
+function refuseClashes(columns: readonly OutColumn[], sources: readonly SchemaSource[]): void {
+  const seen = new Map<string, OutColumn>();
+  for (const column of columns) {
+    const other = seen.get(column.field.name);
+    if (other !== undefined) {
+      const names = [other, column].map(({ source }) => `"${sources[source]!.name}"`).join(' and ');
+      throw new ColweaveError('join/name-clash', `sources ${names} both have a column "${column.field.name}"`, {
+        where: [sources[column.source]!.dataset.files[0]!.descriptor.uri],
+      });
+    }
+    seen.set(column.field.name, column);
+  }
+}
+
+/** Globs over output names, in order: `GLOB` takes in, `!GLOB` leaves out; the first being `!` starts from all. */
+function selectColumns(payload: readonly OutColumn[], options: SchemaOptions): OutColumn[] {
+  if (options.columns.length === 0) return [...payload];
+  const chosen = new Set<OutColumn>(options.columns[0]!.startsWith('!') ? payload : []);
+  for (const pattern of options.columns) {
+    const out = pattern.startsWith('!');
+    const matches = globMatcher(out ? pattern.slice(1) : pattern);
+    const hits = payload.filter((column) => matches(column.field.name));
+    if (hits.length === 0 && !options.key.columns.some((column) => matches(column.name)))
+      throw noSuchColumn(pattern, payload);
+    for (const hit of hits) {
+      if (out) chosen.delete(hit);
+      else chosen.add(hit);
+    }
+  }
+  if (options.layout === 'nano') addCounters(payload, chosen);
+  return payload.filter((column) => chosen.has(column));
+}
+
+function noSuchColumn(pattern: string, payload: readonly OutColumn[]): ColweaveError {
+  const names = payload.map((column) => column.field.name);
+  const wild = /[*?[]/.test(pattern);
+  return new ColweaveError('source/no-column', wild ? `no column matches "${pattern}"` : `no column "${pattern}"`, {
+    near: wild ? [] : nearestNames(pattern.replace(/^!/, ''), names),
+  });
+}
+
+/** In nano layout a list is no collection without its `nX`. */
+function addCounters(payload: readonly OutColumn[], chosen: Set<OutColumn>): void {
+  const collections = new Set([...chosen].filter((column) => column.field.type.kind === 'list').map(collectionOf));
+  for (const column of payload) {
+    const { name } = column.field;
+    if (name.startsWith('n') && collections.has(name.slice(1))) chosen.add(column);
+  }
+}
+
+/** `Jet` of `Jet_pt`. */
+function collectionOf(column: OutColumn): string {
+  return column.from.split('_')[0]!;
+}
+
+/** coffea's reader takes flat and single LIST columns of bool and numbers, all REQUIRED; a column of any other type breaks the whole file. */
+function nanoColumns(columns: readonly OutColumn[], { dropUnreadable }: SchemaOptions): OutColumn[] {
+  const plain = (field: Field) =>
+    field.type.kind === 'flat' || (field.type.kind === 'list' && field.type.item.kind === 'flat');
+  const bad = columns.filter((column) => !plain(column.field));
+  if (bad.length > 0 && !dropUnreadable) {
+    const [first] = bad;
+    throw new ColweaveError('join/not-nano', `column "${first!.field.name}" is ${typeName(first!.field.type)}`, {
+      details: bad.slice(1, 6).map(({ field }) => `also ${field.name}: ${typeName(field.type)}`),
+    });
+  }
+  return columns
+    .filter((column) => plain(column.field))
+    .map((column) => ({ ...column, field: { ...column.field, nullable: false } }));
+}
+
+/** Lists X_* agree with nX: with their own source's where they have another counter, and with the primary's. */
+function lengthChecks(columns: readonly OutColumn[], sources: readonly SchemaSource[]): LengthCheck[] {
+  const checks = new Map<string, LengthCheck>();
+  for (const column of columns) {
+    if (column.kind !== 'payload' || column.field.type.kind !== 'list' || column.field.type.size !== undefined)
+      continue;
+    const counter = `n${collectionOf(column)}`;
+    const own = fieldNamed(sources[column.source]!.dataset.schema, column.from)?.counter;
+    for (const counterSource of new Set([column.source, 0])) {
+      const field = fieldNamed(sources[counterSource]!.dataset.schema, counter);
+      if (field?.type.kind !== 'flat' || field.type.dtype.startsWith('f')) continue;
+      if (counterSource === column.source && own === counter) continue;
+      const group = own ?? column.from;
+      checks.set(`${column.source} ${group} ${counterSource}`, {
+        source: column.source,
+        list: column.from,
+        counterSource,
+        counter,
+      });
+    }
+  }
+  return [...checks.values()];
+}

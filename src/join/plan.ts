@@ -1,0 +1,75 @@
+// Owns the JoinPlan: everything that moving the payload needs, as plain data that threads share.
+import type { KeySpec, KeyTable } from '../core/key-spec.ts';
+import type { Field } from '../core/schema.ts';
+import type { DatasetDescriptor } from '../source/dataset.ts';
+import type { How, RowMap } from './match.ts';
+
+/** How the rows of a source reach the output: read in place, read a span and gather, or scatter in one sequential pass. */
+export type Path = 'primary' | 'aligned' | 'local' | 'shuffle';
+
+export interface OutColumn {
+  readonly field: Field;
+  readonly kind: 'key' | 'payload' | 'missing';
+  /** Index of the source; for `missing` the one that misses. */
+  readonly source: number;
+  /** The column's name in its source. */
+  readonly from: string;
+  /** Key columns: place in the key. */
+  readonly keyIndex?: number;
+}
+
+/** Two columns of list lengths that must agree row by row, or the join would pair objects with others. */
+export interface LengthCheck {
+  /** A list of `source`, checked against the counter `counter` of `counterSource`. */
+  readonly source: number;
+  readonly list: string;
+  readonly counterSource: number;
+  readonly counter: string;
+}
+
+export interface SourcePlan {
+  readonly dataset: DatasetDescriptor;
+  readonly label: string;
+  readonly keys: KeyTable;
+  readonly map: RowMap;
+  readonly path: Path;
+  readonly why: string;
+  /** Why each output row has no event of this source: 0 present, 1 no such event, 2 lumi absent; absent = none missing. */
+  readonly reasons?: Uint8Array;
+  /** Columns that say the same as others and are not written. */
+  readonly dropped: readonly string[];
+  readonly matched: number;
+  readonly missing: number;
+  readonly extra: number;
+}
+
+/** One output file and the output rows it holds. */
+export interface OutPart {
+  /** File name inside the output directory, or the output itself. */
+  readonly name: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Rows of one row group: rows start .. end of the output, all of one part. */
+export interface Block {
+  readonly part: number;
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface JoinPlan {
+  readonly key: KeySpec;
+  readonly how: How;
+  readonly layout: 'arrow' | 'nano';
+  /** Value written where an event is missing, instead of null. */
+  readonly fill?: number;
+  readonly sources: readonly SourcePlan[];
+  readonly columns: readonly OutColumn[];
+  readonly checks: readonly LengthCheck[];
+  readonly rowsOut: number;
+  readonly rowGroupRows: number;
+  readonly parts: readonly OutPart[];
+  readonly blocks: readonly Block[];
+  readonly notes: readonly string[];
+}
