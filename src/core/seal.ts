@@ -1,11 +1,13 @@
 // Owns seal/1: a sum over rows that binds the values of a column to the keys of their events, whatever their order.
 // The formula is published in man 7 colweave-receipt; fixtures/receipt_check.py is written from that page alone.
+import { invariant } from './check.ts';
 import type { Column, FlatColumn, ListColumn, Utf8Column } from './column.ts';
 import { type Values, wordsOf } from './dtype.ts';
 import type { KeyTable } from './key-spec.ts';
 
 const MIX_1 = 0x7feb352d;
 const MIX_2 = 0x846ca68b;
+const LANE_A = 0xc2b2ae35;
 const LANE_B = 0x9e3779b1;
 const ITEM_A = 0x9e3779b9;
 const ITEM_B = 0x7f4a7c15;
@@ -77,8 +79,10 @@ function stateLoop(words: Uint32Array, from: number, widths: Uint8Array, a: Int3
     }
     x = Math.imul(x ^ (x >>> 16), MIX_1);
     y = Math.imul(y ^ (y >>> 16), MIX_2);
-    a[row] = x ^ (x >>> 15);
-    b[row] = y ^ (y >>> 15);
+    x = Math.imul(x ^ (x >>> 15), MIX_2);
+    y = Math.imul(y ^ (y >>> 15), MIX_1);
+    a[row] = x ^ (x >>> 16);
+    b[row] = y ^ (y >>> 16);
   }
 }
 
@@ -122,6 +126,7 @@ export function sealScope(states: KeyStates, rows?: Uint8Array): SealScope {
 
 /** The seal of a column whose row i belongs to state i of the scope. */
 export function sealColumn(column: Column, scope: SealScope): Seal {
+  invariant(column.length === scope.states.a.length, 'a column of as many rows as there are keys');
   switch (column.kind) {
     case 'flat':
       return sealFlat(column, scope);
@@ -189,13 +194,16 @@ function termsAll(words: Uint32Array, a: Int32Array, b: Int32Array, from: number
   let sumA = 0;
   let sumB = 0;
   for (let i = from; i < end; i++) {
+    const stateA = a[i]!;
+    const stateB = b[i]!;
     let x = words[i]!;
-    x = Math.imul(x ^ (x >>> 16) ^ a[i]!, MIX_1);
-    x = Math.imul(x ^ (x >>> 15) ^ b[i]!, MIX_2);
+    x = Math.imul(x ^ (x >>> 16) ^ stateA, MIX_1);
+    x = Math.imul(x ^ (x >>> 15) ^ stateB, MIX_2);
     x ^= x >>> 16;
-    sumA += x >>> 0;
-    x = Math.imul(x, LANE_B);
-    sumB += (x ^ (x >>> 15)) >>> 0;
+    const y = Math.imul(x ^ stateA, LANE_A);
+    const z = Math.imul(x ^ stateB, LANE_B);
+    sumA += (y ^ (y >>> 15)) >>> 0;
+    sumB += (z ^ (z >>> 15)) >>> 0;
   }
   return { present: end - from, a: BigInt(sumA), b: BigInt(sumB) };
 }
@@ -214,13 +222,16 @@ function termsSome(
   for (let i = from; i < end; i++) {
     if (rows[i] === 0) continue;
     present++;
+    const stateA = a[i]!;
+    const stateB = b[i]!;
     let x = words[i]!;
-    x = Math.imul(x ^ (x >>> 16) ^ a[i]!, MIX_1);
-    x = Math.imul(x ^ (x >>> 15) ^ b[i]!, MIX_2);
+    x = Math.imul(x ^ (x >>> 16) ^ stateA, MIX_1);
+    x = Math.imul(x ^ (x >>> 15) ^ stateB, MIX_2);
     x ^= x >>> 16;
-    sumA += x >>> 0;
-    x = Math.imul(x, LANE_B);
-    sumB += (x ^ (x >>> 15)) >>> 0;
+    const y = Math.imul(x ^ stateA, LANE_A);
+    const z = Math.imul(x ^ stateB, LANE_B);
+    sumA += (y ^ (y >>> 15)) >>> 0;
+    sumB += (z ^ (z >>> 15)) >>> 0;
   }
   return { present, a: BigInt(sumA), b: BigInt(sumB) };
 }
@@ -238,8 +249,8 @@ function sumWords2(words: Uint32Array, states: KeyStates, rows: Uint8Array | und
       present++;
       let x = firstWord(words[2 * i]!, a[i]!, b[i]!);
       x = nextWord(x, words[2 * i + 1]!, a[i]!);
-      sumA += x >>> 0;
-      sumB += laneB(x);
+      sumA += lane(x, a[i]!, LANE_A);
+      sumB += lane(x, b[i]!, LANE_B);
     }
     sum = addSeals(sum, { present, a: BigInt(sumA), b: BigInt(sumB) });
   }
@@ -258,8 +269,9 @@ function nextWord(state: number, word: number, a: number): number {
   return x ^ (x >>> 16);
 }
 
-function laneB(term: number): number {
-  const x = Math.imul(term, LANE_B);
+/** The state enters once more: two values that one row's state makes alike must not be alike for another row's. */
+function lane(word: number, state: number, factor: number): number {
+  const x = Math.imul(word ^ state, factor);
   return (x ^ (x >>> 15)) >>> 0;
 }
 
@@ -277,8 +289,8 @@ function sealUtf8(column: Utf8Column, scope: SealScope): Seal {
     const end = offsets[i + 1]!;
     let x = firstWord(end - offsets[i]!, a[i]!, b[i]!);
     for (let at = offsets[i]!; at < end; at += 4) x = nextWord(x, packed(bytes, at, end), a[i]!);
-    sumA += BigInt(x >>> 0);
-    sumB += BigInt(laneB(x));
+    sumA += BigInt(lane(x, a[i]!, LANE_A));
+    sumB += BigInt(lane(x, b[i]!, LANE_B));
   }
   return addSeals({ present, a: sumA & MASK_64, b: sumB & MASK_64 }, sealNullItems(scope, column.valid));
 }
