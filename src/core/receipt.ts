@@ -26,6 +26,8 @@ export interface ReceiptColumn {
   readonly present: number;
   /** 32 hex digits, seal/1. */
   readonly seal: string;
+  /** Output columns only: rows that hold a fill value instead of a missing event's; then the source's seal differs. */
+  readonly filled?: number;
 }
 
 /** In a source, `columns` are sealed over the rows that this output uses, under the output's names and types. */

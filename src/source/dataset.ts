@@ -269,6 +269,21 @@ async function readPart(
   });
 }
 
+/** What the named columns weigh, by metadata: bytes to read, and bytes when decompressed. */
+export function datasetBytes(
+  { files }: Dataset,
+  names: readonly string[],
+): { readonly stored: number; readonly raw: number } {
+  let stored = 0;
+  let raw = 0;
+  for (const file of files) {
+    const present = names.filter((name) => fieldNamed(file.descriptor.schema, name) !== undefined);
+    stored += file.bytesOf(present);
+    raw += file.rawBytesOf(present);
+  }
+  return { stored, raw };
+}
+
 /** Errors: source/no-column with the nearest names. */
 export function requireField(descriptor: DatasetDescriptor, name: string): Field {
   const field = fieldNamed(descriptor.schema, name);

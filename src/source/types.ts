@@ -30,6 +30,8 @@ export interface SourceFile {
   readonly redundant: readonly string[];
   /** Compressed bytes that reading these columns whole costs. */
   bytesOf(names: readonly string[]): number;
+  /** Decompressed bytes of these columns, by metadata alone. */
+  rawBytesOf(names: readonly string[]): number;
   /**
    * Rows rowStart .. rowEnd (exclusive) of the named columns, in the order of `names`. Lists with the same counter share
    * one `offsets` object. Errors: source/no-column, source/truncated, source/damaged, source/unreadable-column.

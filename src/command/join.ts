@@ -1,0 +1,316 @@
+// Owns the join command: opens sources, reads keys, plans, runs, publishes.
+import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { invariant } from '../core/check.ts';
+import { ColweaveError } from '../core/errors.ts';
+import type { KeySpec } from '../core/key-spec.ts';
+import { canonicalJson } from '../core/receipt.ts';
+import { typeName } from '../core/schema.ts';
+import { keyStates, type Seal, sealKeys } from '../core/seal.ts';
+import { countLumis, type LumiCounts, lumiRanges } from '../join/lumis.ts';
+import { makePlan, type PlanSource } from '../join/make-plan.ts';
+import { type OutSchema, type SchemaSource, settleOutSchema } from '../join/out-schema.ts';
+import type { JoinPlan } from '../join/plan.ts';
+import { runPlan, type WrittenPart } from '../join/run.ts';
+import { readKeys } from '../keys/read.ts';
+import { keySpecFor } from '../keys/spec.ts';
+import { openSink } from '../sink/registry.ts';
+import { closeDataset, type Dataset, datasetBytes, openDataset } from '../source/dataset.ts';
+import { expandInputs } from '../source/inputs.ts';
+import type { CommandContext, JoinOptions, JoinReport, PlanSummary, RunJoin } from './types.ts';
+import { TOOL } from './version.ts';
+
+/** Joins the friends to the primary by event key. Errors: the catalogue's source/, key/, join/, sink/ and output/ codes. */
+export const runJoin: RunJoin = async (options, context) => {
+  refuseNonsense(options);
+  const datasets: Dataset[] = [];
+  try {
+    for (const source of sourcesOf(options)) {
+      context.emit({ type: 'progress', stage: 'open', done: datasets.length, total: options.friends.length + 1 });
+      datasets.push(await openDataset(expandInputs(source.files), source, context.signal));
+    }
+    const key = keySpecFor(options.on, datasets[0]!.descriptor.schema, whereOf(datasets[0]!));
+    const schema = settleOutSchema(schemaSources(options, datasets), schemaOptions(options, key));
+    const sources = await readAllKeys(datasets, key, context);
+    const plan = makePlan(sources, schema, planOptions(options, datasets, schema));
+    const summary = summarize(plan, datasets, options);
+    if (options.dryRun) return { plan: summary, outputs: [], sealsEqual: 0 };
+    return await carryOut(plan, datasets, options, summary, context);
+  } finally {
+    await Promise.all(datasets.map(closeDataset));
+  }
+};
+
+function refuseNonsense(options: JoinOptions): void {
+  if (options.how === 'right' && options.friends.length !== 1) {
+    throw new ColweaveError('usage/bad-option', '--how right takes just one --with');
+  }
+  if (options.how !== 'inner' && options.how !== 'left' && options.missing.kind === 'drop') {
+    throw new ColweaveError('usage/bad-option', `--missing drop contradicts --how ${options.how}`);
+  }
+  const labels = options.friends.flatMap(({ label }) => (label === undefined ? [] : [label]));
+  const twice = labels.find((label, i) => labels.indexOf(label) !== i);
+  if (twice !== undefined) throw new ColweaveError('usage/bad-option', `label "${twice}" is given to two sources`);
+  if (!options.dryRun && options.output === undefined)
+    throw new ColweaveError('usage/bad-option', 'no output: give -o OUT, or --dry-run');
+}
+
+/** `f1`, `f2` name the friends without a label in flags and reports; their columns keep their names. */
+function friendName(options: JoinOptions, index: number): string {
+  return options.friends[index]!.label ?? `f${index + 1}`;
+}
+
+function sourcesOf(options: JoinOptions) {
+  const shared = {
+    schema: options.schema,
+    ...(options.tree === undefined ? {} : { tree: options.tree }),
+    ...(options.absentTrigger === undefined ? {} : { absentTrigger: options.absentTrigger }),
+  };
+  return [
+    { ...shared, label: 'primary', files: options.primary },
+    ...options.friends.map((friend, i) => ({ ...shared, label: friendName(options, i), files: friend.files })),
+  ];
+}
+
+function whereOf({ descriptor }: Dataset): string[] {
+  const first = descriptor.files[0]!.descriptor;
+  return [first.uri, ...(first.identity.tree === undefined ? [] : [first.identity.tree])];
+}
+
+function schemaSources(options: JoinOptions, datasets: readonly Dataset[]): SchemaSource[] {
+  return datasets.map(({ descriptor }, s) => {
+    const label = s === 0 ? undefined : options.friends[s - 1]!.label;
+    return { dataset: descriptor, label, name: descriptor.label };
+  });
+}
+
+function schemaOptions(options: JoinOptions, key: KeySpec) {
+  const { how, layout, columns, dropUnreadable } = options;
+  return { key, how, layout, missing: options.missing.kind, columns, dropUnreadable };
+}
+
+async function readAllKeys(
+  datasets: readonly Dataset[],
+  key: KeySpec,
+  { emit, signal }: CommandContext,
+): Promise<PlanSource[]> {
+  const sources: PlanSource[] = [];
+  for (const dataset of datasets) {
+    emit({ type: 'progress', stage: 'keys', done: sources.length, total: datasets.length });
+    const keys = await readKeys(dataset, key, undefined, signal);
+    sources.push({ descriptor: dataset.descriptor, keys, label: dataset.descriptor.label });
+  }
+  emit({ type: 'progress', stage: 'keys', done: datasets.length, total: datasets.length });
+  return sources;
+}
+
+function planOptions(options: JoinOptions, datasets: readonly Dataset[], schema: OutSchema) {
+  return {
+    how: options.how,
+    layout: options.layout,
+    drop: options.missing.kind === 'drop',
+    perFile: options.output !== undefined && isDirectory(options.output),
+    rowBytes: rowBytes(datasets, schema),
+    ...(options.missing.kind === 'fill' ? { fill: fillValue(options.missing.value) } : {}),
+    ...(options.expect === undefined ? {} : { expect: options.expect }),
+  };
+}
+
+function fillValue(text: string): number {
+  const value = text === 'true' ? 1 : text === 'false' ? 0 : Number(text);
+  if (text.trim() === '' || Number.isNaN(value))
+    throw new ColweaveError('usage/bad-option', `--missing fill=${text}: not a number`);
+  return value;
+}
+
+function rowBytes(datasets: readonly Dataset[], schema: OutSchema): number {
+  return datasets.reduce((sum, dataset, s) => {
+    const names = schema.columns
+      .filter((column) => column.source === s && column.kind === 'payload')
+      .map(({ from }) => from);
+    return sum + datasetBytes(dataset, names).raw / Math.max(1, dataset.descriptor.rows);
+  }, 0);
+}
+
+function isDirectory(output: string): boolean {
+  return output.endsWith('/') || (existsSync(output) && statSync(output).isDirectory());
+}
+
+async function carryOut(
+  plan: JoinPlan,
+  datasets: readonly Dataset[],
+  options: JoinOptions,
+  summary: PlanSummary,
+  { emit, signal }: CommandContext,
+): Promise<JoinReport> {
+  const output = options.output;
+  invariant(output !== undefined, 'an output was asked for');
+  refuseOverwritingInput(output, datasets);
+  const folder = isDirectory(output);
+  if (folder) makeFolder(output);
+  const targets = plan.parts.map(({ name }) => (folder ? join(output, name) : output));
+  const summaryFile = folder ? join(output, '_receipt.json') : undefined;
+  if (summaryFile !== undefined && existsSync(summaryFile)) retireSummary(summaryFile, options.force);
+  const format = await openSink(output === '-' ? 'arrow' : options.writer);
+  format.check({ fields: plan.columns.map((column) => column.field) });
+  const { parts, sealsEqual, sinks } = await runPlan(plan, datasets, format, {
+    targets,
+    sink: { compression: options.compression },
+    force: options.force,
+    receipt: receiptContext(plan, options),
+    emit,
+    signal,
+  });
+  try {
+    signal.throwIfAborted();
+    for (const sink of sinks) await sink.commit();
+  } catch (error) {
+    await Promise.all(sinks.map((sink) => sink.abort()));
+    throw error;
+  }
+  writeSidecars(parts, options, summaryFile);
+  return {
+    plan: summary,
+    outputs: parts.map(({ path, rows, bytes, rowGroups }) => ({ path, rows, bytes, rowGroups })),
+    sealsEqual,
+  };
+}
+
+/** The output must not be one of the files it is made from. */
+function refuseOverwritingInput(output: string, datasets: readonly Dataset[]): void {
+  const inputs = datasets.flatMap(({ descriptor }) => descriptor.files.map((file) => resolve(file.descriptor.uri)));
+  if (!inputs.includes(resolve(output))) return;
+  throw new ColweaveError('output/not-writable', 'the output is one of the input files', {
+    where: [output],
+    hint: 'write elsewhere',
+  });
+}
+
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (cause) {
+    throw new ColweaveError('output/not-writable', 'the output directory cannot be made', { where: [folder], cause });
+  }
+}
+
+/** `_receipt.json` means complete: it goes before anything else changes, and comes back last. */
+function retireSummary(path: string, force: boolean): void {
+  if (!force) throw new ColweaveError('output/exists', 'the output directory holds a finished join', { where: [path] });
+  rmSync(path);
+}
+
+function receiptContext(plan: JoinPlan, options: JoinOptions) {
+  const lumis: LumiCounts = new Map();
+  countLumis(lumis, plan.sources[0]!.keys);
+  const sourceKeySeals = plan.sources.map(({ keys }): Seal => sealKeys(keyStates(keys, 0, keys.rows)));
+  return {
+    tool: TOOL,
+    spec: specOf(plan, options),
+    policies: policiesOf(options),
+    sourceKeySeals,
+    lumisIn: lumiRanges(lumis),
+  };
+}
+
+/** What was asked; never paths, threads or memory. */
+function specOf(plan: JoinPlan, options: JoinOptions): Record<string, unknown> {
+  return {
+    how: options.how,
+    on: plan.key.columns.map((column) => column.name),
+    layout: options.layout,
+    columns: options.columns,
+    labels: options.friends.map((friend) => friend.label ?? null),
+    sample: options.sample ?? null,
+    compression: options.compression,
+    writer: options.writer,
+  };
+}
+
+function policiesOf(options: JoinOptions): Record<string, unknown> {
+  const missing = options.missing.kind === 'fill' ? `fill=${options.missing.value}` : options.missing.kind;
+  return {
+    missing,
+    duplicates: 'error',
+    schema: options.schema,
+    absentTrigger: options.absentTrigger ?? null,
+    expect: options.expect ?? null,
+    dropUnreadable: options.dropUnreadable,
+  };
+}
+
+function writeSidecars(parts: readonly WrittenPart[], options: JoinOptions, summaryFile: string | undefined): void {
+  if (options.receipt && options.output !== '-') {
+    for (const { path, receipt } of parts) writeFileSync(`${path}.receipt.json`, `${canonicalJson(receipt)}\n`);
+  }
+  if (summaryFile === undefined) return;
+  const files = parts.map(({ path, rows, receipt }) => ({
+    name: basename(path),
+    rows,
+    keySeal: receipt.output.keySeal,
+  }));
+  const rows = parts.reduce((sum, part) => sum + part.rows, 0);
+  writeFileSync(summaryFile, `${canonicalJson({ format: 'receipt-sum/1', tool: TOOL, rows, files })}\n`);
+}
+
+function summarize(plan: JoinPlan, datasets: readonly Dataset[], options: JoinOptions): PlanSummary {
+  const sources = plan.sources.map((source, s) => {
+    const columns = plan.columns.filter((column) => column.source === s && column.kind !== 'missing');
+    const dataset = datasets[s]!;
+    const names = columns.map(({ from }) => from);
+    return {
+      label: source.label,
+      role: s === 0 ? ('primary' as const) : ('friend' as const),
+      files: dataset.files.length,
+      rows: dataset.descriptor.rows,
+      columns: columns.length,
+      matched: source.matched,
+      missing: source.missing,
+      extra: source.extra,
+      path: source.path,
+      why: source.why,
+      bytesToRead: datasetBytes(dataset, names).stored,
+      dropped: [...source.dropped, ...dataset.redundant],
+      unreadable: dataset.unreadable,
+    };
+  });
+  return {
+    key: plan.key.columns.map((column) => column.name),
+    how: plan.how,
+    layout: plan.layout,
+    sources,
+    rowsOut: plan.rowsOut,
+    columnsOut: plan.columns.map(({ field, source }) => ({
+      name: field.name,
+      type: typeName(field.type),
+      nullable: field.nullable,
+      source: plan.sources[source]!.label,
+    })),
+    rowGroupRows: plan.rowGroupRows,
+    memoryBytes: memoryOf(plan, datasets),
+    notes: notesOf(plan, options),
+  };
+}
+
+/** Keys and maps of all rows, the raw bytes of shuffled sources, and a row group on its way. */
+function memoryOf(plan: JoinPlan, datasets: readonly Dataset[]): number {
+  return plan.sources.reduce((sum, { keys, map, path }, s) => {
+    const names = plan.columns
+      .filter((column) => column.source === s && column.kind === 'payload')
+      .map(({ from }) => from);
+    const { raw } = datasetBytes(datasets[s]!, names);
+    const perRow = raw / Math.max(1, keys.rows);
+    return (
+      sum + keys.words.byteLength + (map?.byteLength ?? 0) + (path === 'shuffle' ? raw : perRow * plan.rowGroupRows)
+    );
+  }, 0);
+}
+
+function notesOf(plan: JoinPlan, options: JoinOptions): string[] {
+  const nulls = plan.columns.filter((column) => column.field.nullable && column.kind === 'payload').length;
+  const anyMissing = plan.sources.some((source) => source.missing > 0);
+  if (options.layout === 'nano' || nulls === 0 || !anyMissing) return [];
+  return [
+    `${nulls} columns hold nulls where events are missing: coffea's from_parquet misreads those of integers and bools; for coffea use --layout nano`,
+  ];
+}

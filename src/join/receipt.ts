@@ -1,0 +1,92 @@
+// Owns filling receipt/1 from a plan and the seals of what was written.
+import { basename } from 'node:path';
+import {
+  type LumiRanges,
+  RECEIPT_FORMAT,
+  type Receipt,
+  type ReceiptColumn,
+  type ReceiptSource,
+} from '../core/receipt.ts';
+import { typeName } from '../core/schema.ts';
+import { type Seal, sealHex } from '../core/seal.ts';
+import type { Fingerprint } from '../sink/types.ts';
+import type { ColumnSeals } from './block.ts';
+import { type LumiCounts, lumiRanges } from './lumis.ts';
+import type { JoinPlan, OutColumn } from './plan.ts';
+
+/** Sums over the blocks of one part. */
+export interface PartTotals {
+  readonly rows: number;
+  readonly keySeal: Seal;
+  readonly columns: readonly ColumnSeals[];
+  readonly sourceKeys: readonly Seal[];
+  readonly matched: readonly number[];
+  readonly lumis: LumiCounts;
+}
+
+export interface ReceiptContext {
+  readonly tool: string;
+  /** What was asked, without where or how fast. */
+  readonly spec: Readonly<Record<string, unknown>>;
+  readonly policies: Readonly<Record<string, unknown>>;
+  /** Over all rows of each source. */
+  readonly sourceKeySeals: readonly Seal[];
+  readonly lumisIn: LumiRanges;
+}
+
+export function makeReceipt(
+  plan: JoinPlan,
+  totals: PartTotals,
+  { rowGroups }: Fingerprint,
+  context: ReceiptContext & { readonly rows: number },
+): Receipt {
+  return {
+    format: RECEIPT_FORMAT,
+    tool: context.tool,
+    spec: { ...context.spec, rowGroupRows: plan.rowGroupRows },
+    sources: plan.sources.map((_, s) => sourceOf(plan, totals, s, context.sourceKeySeals[s]!)),
+    output: {
+      rows: context.rows,
+      keySeal: sealHex(totals.keySeal),
+      columns: plan.columns.map((column, i) => columnOf(column, totals.columns[i]!.written, totals.columns[i]!)),
+      rowGroups,
+    },
+    lumis: { in: context.lumisIn, out: lumiRanges(totals.lumis) },
+    policies: context.policies,
+  };
+}
+
+function sourceOf(plan: JoinPlan, totals: PartTotals, s: number, keySeal: Seal): ReceiptSource {
+  const { dataset, label, dropped } = plan.sources[s]!;
+  const columns = plan.columns.flatMap((column, i) => {
+    const { source } = totals.columns[i]!;
+    const whole = column.kind === 'payload' || totals.matched[s] === totals.rows;
+    return column.source === s && source !== undefined && whole ? [columnOf(column, source)] : [];
+  });
+  return {
+    label,
+    files: dataset.files.map(({ descriptor }) => ({
+      name: basename(descriptor.uri),
+      identity: descriptor.identity,
+      rows: descriptor.rows,
+    })),
+    rows: dataset.rows,
+    keySeal: sealHex(keySeal),
+    matched: totals.matched[s]!,
+    unmatched: dataset.rows - totals.matched[s]!,
+    duplicates: 0,
+    columns,
+    dropped,
+  };
+}
+
+function columnOf(column: OutColumn, seal: Seal, seals?: ColumnSeals): ReceiptColumn {
+  const filled = seals === undefined ? 0 : seals.written.present - seals.moved.present;
+  const base = {
+    name: column.field.name,
+    type: typeName(column.field.type),
+    present: seal.present,
+    seal: sealHex(seal),
+  };
+  return filled > 0 ? { ...base, filled } : base;
+}
