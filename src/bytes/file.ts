@@ -1,0 +1,109 @@
+// Owns reading a local file as a ByteStore: neighbouring ranges become one read.
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { ColweaveError } from '../core/errors.ts';
+import type { ByteRange, ByteStore } from './types.ts';
+
+/** Ranges nearer than this are read together: copying 64 KiB costs about as much as one more system call and array. */
+const GAP_BYTES_MAX = 64 * 1024;
+/** No single read grows beyond this by joining ranges, so that freed ranges do not pin much memory. */
+const READ_BYTES_MAX = 8 * 1024 * 1024;
+
+/** Errors: source/not-found, source/not-readable; from `read`, source/truncated. */
+export function openFileStore(path: string): ByteStore {
+  let descriptor: number | undefined;
+  try {
+    descriptor = openSync(path, 'r');
+    const status = fstatSync(descriptor);
+    if (status.isDirectory()) throw new ColweaveError('source/not-readable', 'it is a directory', { where: [path] });
+    return fileStore(path, descriptor, status.size);
+  } catch (cause) {
+    if (descriptor !== undefined) closeSync(descriptor);
+    throw openError(path, cause);
+  }
+}
+
+function openError(path: string, cause: unknown): ColweaveError {
+  if (cause instanceof ColweaveError) return cause;
+  const code = (cause as NodeJS.ErrnoException).code;
+  if (code === 'ENOENT' || code === 'ENOTDIR') {
+    return new ColweaveError('source/not-found', 'no such file', { where: [path], cause });
+  }
+  const why = code === 'EACCES' || code === 'EPERM' ? 'permission denied' : (cause as Error).message;
+  return new ColweaveError('source/not-readable', `cannot open the file: ${why}`, { where: [path], cause });
+}
+
+function fileStore(path: string, descriptor: number, size: number): ByteStore {
+  let open = true;
+  return {
+    uri: path,
+    size,
+    async read(ranges, signal) {
+      const out = new Array<Uint8Array>(ranges.length);
+      for (const group of coalesce(ranges)) {
+        signal?.throwIfAborted();
+        const bytes = readExactly(path, descriptor, group.offset, group.length);
+        for (const index of group.members) {
+          const { offset, length } = ranges[index]!;
+          out[index] = bytes.subarray(offset - group.offset, offset - group.offset + length);
+        }
+      }
+      return out;
+    },
+    async close() {
+      if (open) closeSync(descriptor);
+      open = false;
+    },
+  };
+}
+
+interface Group {
+  offset: number;
+  length: number;
+  readonly members: number[];
+}
+
+/** Ranges in file order, joined where the gap is small; `members` are their indices in `ranges`. */
+function coalesce(ranges: readonly ByteRange[]): Group[] {
+  const order = ranges.map((_, index) => index).sort((left, right) => ranges[left]!.offset - ranges[right]!.offset);
+  const groups: Group[] = [];
+  let last: Group | undefined;
+  for (const index of order) {
+    const { offset, length } = ranges[index]!;
+    const joined = last ? Math.max(last.length, offset + length - last.offset) : 0;
+    if (last && offset <= last.offset + last.length + GAP_BYTES_MAX && joined <= READ_BYTES_MAX) {
+      last.length = joined;
+      last.members.push(index);
+    } else {
+      last = { offset, length, members: [index] };
+      groups.push(last);
+    }
+  }
+  return groups;
+}
+
+function readExactly(path: string, descriptor: number, offset: number, length: number): Uint8Array {
+  const { size } = fstatSync(descriptor);
+  if (offset + length > size) throw truncated(path, offset + length, size);
+  const bytes = Buffer.allocUnsafeSlow(length);
+  let done = 0;
+  while (done < length) {
+    let count: number;
+    try {
+      count = readSync(descriptor, bytes, done, length - done, offset + done);
+    } catch (cause) {
+      throw new ColweaveError('source/not-readable', `cannot read the file: ${(cause as Error).message}`, {
+        where: [path, `byte ${offset + done}`],
+        cause,
+      });
+    }
+    if (count === 0) throw truncated(path, offset + length, offset + done);
+    done += count;
+  }
+  return bytes;
+}
+
+function truncated(path: string, expectedEnd: number, size: number): ColweaveError {
+  return new ColweaveError('source/truncated', `the file ends at byte ${size}, its data go on to ${expectedEnd}`, {
+    where: [path],
+  });
+}
