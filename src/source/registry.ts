@@ -1,0 +1,61 @@
+// Owns the list of input formats, and opening a file by what its first bytes say it is.
+import { openFileStore } from '../bytes/file.ts';
+import { ColweaveError } from '../core/errors.ts';
+import { rootTtree } from './root-ttree.ts';
+import type { FileDescriptor, OpenOptions, SourceFile, SourceFormat } from './types.ts';
+
+/** The first format that recognises a file reads it. */
+export const SOURCE_FORMATS: readonly SourceFormat[] = [rootTtree];
+
+const HEAD_BYTES = 64;
+
+/** Errors: source/not-found, source/not-readable, source/not-root and those of the format. */
+export async function openSource(uri: string, options: OpenOptions, signal?: AbortSignal): Promise<SourceFile> {
+  const head = await readHead(uri);
+  const format = SOURCE_FORMATS.find((candidate) => candidate.recognises(head, uri));
+  if (!format) {
+    throw new ColweaveError('source/not-root', `the file is not ROOT, Parquet or Arrow, but ${describeBytes(head)}`, {
+      where: [uri],
+    });
+  }
+  return format.open(uri, options, signal);
+}
+
+export async function reopenSource(descriptor: FileDescriptor): Promise<SourceFile> {
+  const format = SOURCE_FORMATS.find(({ name }) => name === descriptor.format);
+  if (!format) throw new Error(`no format ${descriptor.format}`);
+  return format.reopen(descriptor);
+}
+
+async function readHead(uri: string): Promise<Uint8Array> {
+  const store = openFileStore(uri);
+  try {
+    const [head] = await store.read([{ offset: 0, length: Math.min(HEAD_BYTES, store.size) }]);
+    return head!;
+  } finally {
+    await store.close();
+  }
+}
+
+const SIGNATURES: readonly (readonly [signature: string, what: string])[] = [
+  ['root', 'ROOT'],
+  ['PAR1', 'Parquet'],
+  ['ARROW1', 'an Arrow file'],
+  ['\x89HDF', 'HDF5'],
+  ['\x1f\x8b', 'gzip'],
+  ['\x28\xb5\x2f\xfd', 'zstd'],
+  ['PK', 'a zip archive'],
+  ['<', 'a web page or XML (a download that failed?)'],
+  ['{', 'JSON'],
+];
+
+/** What a file looks like, for messages. */
+export function describeBytes(head: Uint8Array): string {
+  if (head.length === 0) return 'empty';
+  const start = Buffer.from(head).toString('latin1');
+  const known = SIGNATURES.find(([signature]) => start.trimStart().startsWith(signature));
+  if (known) return known[1];
+  if (/^[\t\n\r\x20-\x7e]*$/.test(start)) return 'text';
+  if (head.every((byte) => byte === 0)) return 'zeros';
+  return `unknown data (it begins with ${Buffer.from(head.subarray(0, 4)).toString('hex')})`;
+}

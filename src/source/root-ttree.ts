@@ -1,0 +1,191 @@
+// Owns the format root-ttree: one TTree of a ROOT file as a source of columns.
+import { openFileStore } from '../bytes/file.ts';
+import type { ByteStore } from '../bytes/types.ts';
+import { ColweaveError } from '../core/errors.ts';
+import { nearestNames } from '../core/text.ts';
+import {
+  isDirectory,
+  type RootDirectory,
+  type RootKey,
+  readDirectory,
+  readHeader,
+  readKeys,
+  readUuid,
+} from './root/file-header.ts';
+import { readTreeObject } from './root/jsroot.ts';
+import type { BranchLayout, RootLayout } from './root/layout.ts';
+import { describeTree } from './root/metadata.ts';
+import { readRows, type TreeReader } from './root/reader.ts';
+import type { FileDescriptor, OpenOptions, SourceFile, SourceFormat, UnreadableColumn } from './types.ts';
+
+const FORMAT = 'root-ttree';
+const DEFAULT_TREE = 'Events';
+const TREE_CLASSES = ['TTree', 'TNtuple', 'TNtupleD'];
+/** Directories inside directories: deeper than anybody nests, so that a loop in a damaged file ends. */
+const DIRECTORY_DEPTH_MAX = 16;
+
+export const rootTtree: SourceFormat = {
+  name: FORMAT,
+  recognises: (head) => head.length >= 4 && String.fromCharCode(...head.subarray(0, 4)) === 'root',
+  open,
+  reopen,
+};
+
+async function open(uri: string, options: OpenOptions, signal?: AbortSignal): Promise<SourceFile> {
+  const store = openFileStore(uri);
+  try {
+    return await placed([uri], async () => {
+      const header = await readHeader(store);
+      const { name: tree, key } = await chooseTree(store, header.root, options.tree);
+      signal?.throwIfAborted();
+      return placed([tree], async () => {
+        const described = describeTree(await readTreeObject(store, header, key), store.size);
+        const { rows, schema, unreadable, redundant } = described;
+        const layout: RootLayout = { tree, uuidOffset: header.uuidOffset, ...described.layout };
+        const identity = { size: store.size, id: header.uuid, tree, entries: rows };
+        const descriptor: FileDescriptor = { format: FORMAT, uri, rows, schema, identity, layout };
+        return sourceFile(store, descriptor, { unreadable, redundant });
+      });
+    });
+  } catch (cause) {
+    await store.close();
+    throw cause;
+  }
+}
+
+async function reopen(descriptor: FileDescriptor): Promise<SourceFile> {
+  const store = openFileStore(descriptor.uri);
+  const { uuidOffset } = descriptor.layout as RootLayout;
+  const { size, id } = descriptor.identity;
+  try {
+    const same = store.size === size && (uuidOffset < 0 || (await readUuid(store, uuidOffset)) === id);
+    if (!same) {
+      throw new ColweaveError('source/damaged', 'the file is not the one that was opened before', {
+        where: [descriptor.uri],
+        hint: 'do not replace inputs while they are read',
+      });
+    }
+    return sourceFile(store, descriptor, { unreadable: [], redundant: [] });
+  } catch (cause) {
+    await store.close();
+    throw cause;
+  }
+}
+
+interface LeftOut {
+  readonly unreadable: readonly UnreadableColumn[];
+  readonly redundant: readonly string[];
+}
+
+function sourceFile(store: ByteStore, descriptor: FileDescriptor, leftOut: LeftOut): SourceFile {
+  const layout = descriptor.layout as RootLayout;
+  const branches = new Map(layout.branches.map((branch) => [branch.name, branch]));
+  const reader: TreeReader = { store, layout, branches, kept: new Map() };
+  const where = [descriptor.uri, layout.tree];
+  const lookup = (name: string): BranchLayout => {
+    const branch = branches.get(name);
+    if (branch) return branch;
+    const known = leftOut.unreadable.find((column) => column.name === name);
+    if (known) {
+      const what = `column "${name}" (${known.type}) cannot be read: ${known.reason}`;
+      throw new ColweaveError('source/unreadable-column', what, { where });
+    }
+    throw new ColweaveError('source/no-column', `no column "${name}"`, {
+      where,
+      near: nearestNames(name, branches.keys()),
+    });
+  };
+  return {
+    descriptor,
+    ...leftOut,
+    bytesOf: (names) => storedBytes(layout, names.map(lookup), branches),
+    rawBytesOf: (names) => names.map(lookup).reduce((sum, branch) => sum + branch.rawBytes, 0),
+    async read(names, rowStart, rowEnd, signal) {
+      const wanted = names.map(lookup);
+      return placed(where, () => readRows(reader, wanted, { rowStart, rowEnd }, signal));
+    },
+    close: () => store.close(),
+  };
+}
+
+/** Of these branches and their counters, each once. */
+function storedBytes(
+  layout: RootLayout,
+  wanted: readonly BranchLayout[],
+  branches: ReadonlyMap<string, BranchLayout>,
+): number {
+  const all = new Set(wanted);
+  for (const { counter } of wanted) if (counter !== undefined) all.add(branches.get(counter)!);
+  let bytes = 0;
+  for (const { basketStart, basketEnd } of all) {
+    for (let basket = basketStart; basket < basketEnd; basket++) bytes += layout.baskets.bytes[basket]!;
+  }
+  return bytes;
+}
+
+interface NamedKey {
+  readonly name: string;
+  readonly key: RootKey;
+}
+
+/** The tree asked for, else `Events`, else the only one. */
+async function chooseTree(store: ByteStore, root: RootDirectory, wanted: string | undefined): Promise<NamedKey> {
+  const top = await readKeys(store, root);
+  const isTree = (key: RootKey) => TREE_CLASSES.includes(key.className);
+  const atTop = top.find((key) => key.name === (wanted ?? DEFAULT_TREE) && isTree(key));
+  if (atTop) return { name: atTop.name, key: atTop };
+  const all = await listObjects(store, top, { prefix: '', depth: 0 });
+  const trees = all.filter(({ key }) => isTree(key));
+  const named = wanted === undefined ? undefined : trees.find(({ name }) => name === wanted.replace(/^\/+/, ''));
+  if (named) return named;
+  if (wanted === undefined && trees.length === 1) return trees[0]!;
+  throw noTree(
+    all,
+    trees.map(({ name }) => name),
+    wanted,
+  );
+}
+
+function noTree(all: readonly NamedKey[], trees: readonly string[], wanted: string | undefined): ColweaveError {
+  const ntuples = all.filter(({ key }) => key.className === 'ROOT::RNTuple').map(({ name }) => `"${name}"`);
+  const instead = ntuples.length > 0 ? `; RNTuple ${ntuples.join(', ')} cannot be read yet` : '';
+  const what = wanted === undefined ? `no tree "${DEFAULT_TREE}" and not just one other tree` : `no tree "${wanted}"`;
+  const present = trees.length === 0 ? 'there are no trees' : `there are ${trees.join(', ')}`;
+  return new ColweaveError('source/no-tree', `${what}: ${present}${instead}`, {
+    near: nearestNames(wanted ?? DEFAULT_TREE, trees),
+  });
+}
+
+async function listObjects(
+  store: ByteStore,
+  keys: readonly RootKey[],
+  at: { readonly prefix: string; readonly depth: number },
+): Promise<NamedKey[]> {
+  const found: NamedKey[] = [];
+  for (const key of keys) {
+    const name = at.prefix + key.name;
+    if (!isDirectory(key)) {
+      found.push({ name, key });
+    } else if (at.depth < DIRECTORY_DEPTH_MAX) {
+      const inner = await readKeys(store, await readDirectory(store, key));
+      found.push(...(await listObjects(store, inner, { prefix: `${name}/`, depth: at.depth + 1 })));
+    }
+  }
+  return found;
+}
+
+/** Puts the place in front of whatever an error says of the place already. */
+async function placed<T>(where: readonly string[], work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    if (!(cause instanceof ColweaveError) || cause.where[0] === where[0]) throw cause;
+    throw new ColweaveError(cause.code, cause.message, {
+      where: [...where, ...cause.where],
+      near: cause.near,
+      hint: cause.hint,
+      details: cause.details,
+      cause: cause.cause,
+    });
+  }
+}

@@ -1,0 +1,22 @@
+// Owns the types of the few things that we use of jsroot, which has none for this module.
+declare module 'jsroot/io' {
+  export class FileProxy {}
+  export interface TFile {
+    readonly fFile?: unknown;
+  }
+  export class TBuffer {
+    o: number;
+    readonly length: number;
+    readonly arr: DataView;
+    fTagOffset: number;
+    constructor(view: DataView, position: number, file: TFile);
+    mapObject(tag: number, object: object): void;
+    classStreamer(target: object, className: string): object;
+    readVersion(): { readonly val: number; readonly off: number; readonly bytecnt?: number };
+    checkByteCount(version: { readonly off: number; readonly bytecnt?: number }, where?: string): boolean;
+    readFastArray(count: number, type: number): ArrayLike<unknown>;
+    ntoi1(): number;
+    ntoi4(): number;
+  }
+  export function openFile(proxy: FileProxy): Promise<TFile | false>;
+}

@@ -1,0 +1,45 @@
+// Owns what the reader needs to know of a tree: plain data that can be posted to a worker thread.
+import type { Dtype } from '../../core/dtype.ts';
+
+export interface RootLayout {
+  readonly tree: string;
+  /** Where the file's UUID is, so that a file put in place of this one is noticed; -1 in files too old to have one. */
+  readonly uuidOffset: number;
+  readonly branches: readonly BranchLayout[];
+  readonly baskets: BasketTable;
+  /** Payloads of baskets that are inside the tree object itself (not flushed when it was written). */
+  readonly embedded: readonly Uint8Array[];
+}
+
+export interface BranchLayout {
+  readonly name: string;
+  /** `string`: length-prefixed bytes (TLeafC). */
+  readonly kind: 'number' | 'string';
+  /** Of one value; u8 for strings. */
+  readonly dtype: Dtype;
+  /** Fixed dimensions below the row (and below the counted list), outermost first. */
+  readonly dims: readonly number[];
+  /** Branch that counts the items of a row. */
+  readonly counter?: string;
+  /** Baskets of this branch: this range of the table, in row order, without gaps. */
+  readonly basketStart: number;
+  readonly basketEnd: number;
+  /** Decompressed, about. */
+  readonly rawBytes: number;
+}
+
+/** All baskets of all branches in one set of arrays: objects would cost more than they say. */
+export interface BasketTable {
+  /** Byte position of the basket's key in the file; -1 - i for embedded[i]. */
+  readonly seek: Float64Array;
+  /** Bytes with key, as stored. */
+  readonly bytes: Int32Array;
+  readonly rowStart: Int32Array;
+  /** Exclusive. */
+  readonly rowEnd: Int32Array;
+}
+
+/** Bytes of one item of a list, or of one row of a branch without counter. */
+export function valuesPerItem(branch: BranchLayout): number {
+  return branch.dims.reduce((product, size) => product * size, 1);
+}

@@ -1,0 +1,285 @@
+// Owns reading rows of branches: which baskets, in file order, decoded straight into the columns' arrays.
+import type { ByteStore } from '../../bytes/types.ts';
+import { type Column, flatColumn, type ListColumn } from '../../core/column.ts';
+import { allocate, bytesOf, dtypeBytes, type Values } from '../../core/dtype.ts';
+import { ColweaveError } from '../../core/errors.ts';
+import {
+  type BasketData,
+  checkEntryOffsets,
+  countsOf,
+  damaged,
+  decodeBasket,
+  embeddedBasket,
+  swapValues,
+} from './baskets.ts';
+import { type BranchLayout, type RootLayout, valuesPerItem } from './layout.ts';
+import { decodeStrings, joinStrings, type StringPart } from './strings.ts';
+
+/** Compressed bytes held at once; enough to make reads long, little beside the columns. */
+const BATCH_BYTES_MAX = 16 * 1024 * 1024;
+/** Decompressed baskets kept because the next read begins inside them. */
+const KEPT_BYTES_MAX = 32 * 1024 * 1024;
+const ITEMS_MAX = 2 ** 31 - 1;
+
+/** Open tree: layout, bytes, and the baskets that the next read will want again. */
+export interface TreeReader {
+  readonly store: ByteStore;
+  readonly layout: RootLayout;
+  readonly branches: ReadonlyMap<string, BranchLayout>;
+  readonly kept: Map<number, BasketData>;
+}
+
+/** Rows start .. end of one branch, being read. Rows may be more than were asked for: a counter serves whole baskets. */
+interface Task {
+  readonly branch: BranchLayout;
+  readonly rowStart: number;
+  readonly rowEnd: number;
+  readonly itemBytes: number;
+  /** Item position of row `startsRow + i`; absent: one item a row. */
+  readonly starts?: Float64Array;
+  readonly startsRow: number;
+  /** Number branches: the values, filled basket by basket. */
+  readonly values: Values;
+  readonly target: Uint8Array;
+  readonly strings: StringPart[];
+}
+
+interface Job {
+  readonly task: Task;
+  readonly basket: number;
+}
+
+interface Span {
+  rowStart: number;
+  rowEnd: number;
+}
+
+interface Counted extends Span {
+  /** Position of the first item of row rowStart + i, and the end of the last. */
+  readonly starts: Float64Array;
+  /** Of the rows asked for, from 0: the one object that all lists of this counter share. */
+  readonly offsets: Int32Array;
+}
+
+/** Columns of these branches in their order. Errors: source/damaged, source/truncated. */
+export async function readRows(
+  reader: TreeReader,
+  branches: readonly BranchLayout[],
+  rows: Readonly<Span>,
+  signal?: AbortSignal,
+): Promise<Column[]> {
+  const counters = await readCounters(reader, branches, rows, signal);
+  const tasks = branches.map((branch) => makeTask(branch, rows, branch.counter && counters.get(branch.counter)));
+  await runTasks(reader, tasks, rows.rowEnd, signal);
+  return tasks.map((task) => columnOf(task, task.branch.counter ? counters.get(task.branch.counter) : undefined));
+}
+
+/** Each counter once, over all baskets that any of its lists touches: an edge basket is cut by its counts. */
+async function readCounters(
+  reader: TreeReader,
+  branches: readonly BranchLayout[],
+  rows: Readonly<Span>,
+  signal?: AbortSignal,
+): Promise<Map<string, Counted>> {
+  const spans = new Map<string, Span>();
+  for (const branch of branches) {
+    if (branch.counter === undefined) continue;
+    const span = spans.get(branch.counter) ?? { ...rows };
+    for (const basket of basketsOf(reader.layout, branch, rows)) {
+      span.rowStart = Math.min(span.rowStart, reader.layout.baskets.rowStart[basket]!);
+      span.rowEnd = Math.max(span.rowEnd, reader.layout.baskets.rowEnd[basket]!);
+    }
+    spans.set(branch.counter, span);
+  }
+  const tasks = [...spans].map(([name, span]) => makeTask(reader.branches.get(name)!, span, undefined));
+  await runTasks(reader, tasks, rows.rowEnd, signal);
+  return new Map(tasks.map((task) => [task.branch.name, count(task, rows)]));
+}
+
+function count(task: Task, rows: Readonly<Span>): Counted {
+  const counts = countsOf(task.values);
+  const starts = new Float64Array(counts.length + 1);
+  let sum = 0;
+  for (let i = 0; i < counts.length; i++) {
+    const items = counts[i]!;
+    if (items < 0) throw inBranch(task.branch, damaged(`entry ${task.rowStart + i} counts ${items} items`));
+    sum += items;
+    starts[i + 1] = sum;
+  }
+  const first = rows.rowStart - task.rowStart;
+  const length = rows.rowEnd - rows.rowStart;
+  const base = starts[first]!;
+  if (starts[first + length]! - base > ITEMS_MAX) {
+    throw inBranch(task.branch, damaged(`it counts ${starts[first + length]! - base} items in ${length} entries`));
+  }
+  const offsets = new Int32Array(length + 1);
+  for (let i = 0; i <= length; i++) offsets[i] = starts[first + i]! - base;
+  return { rowStart: task.rowStart, rowEnd: task.rowEnd, starts, offsets };
+}
+
+function makeTask(branch: BranchLayout, rows: Readonly<Span>, counted: Counted | '' | undefined): Task {
+  const { rowStart, rowEnd } = rows;
+  const perItem = valuesPerItem(branch);
+  const items = counted ? counted.offsets[rowEnd - rowStart]! : rowEnd - rowStart;
+  const values = allocateValues(branch, branch.kind === 'string' ? 0 : items * perItem);
+  return {
+    branch,
+    rowStart,
+    rowEnd,
+    itemBytes: perItem * dtypeBytes(branch.dtype),
+    ...(counted ? { starts: counted.starts } : {}),
+    startsRow: counted ? counted.rowStart : 0,
+    values,
+    target: bytesOf(values),
+    strings: [],
+  };
+}
+
+/** A damaged counter may ask for any size. */
+function allocateValues(branch: BranchLayout, length: number): Values {
+  try {
+    return allocate(branch.dtype, length);
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new ColweaveError('memory/not-enough', `${length} values of "${branch.name}" do not fit into memory`, {
+      cause,
+    });
+  }
+}
+
+/** Baskets of a branch that hold any of these rows. */
+function* basketsOf(layout: RootLayout, branch: BranchLayout, rows: Readonly<Span>): Generator<number> {
+  if (rows.rowStart >= rows.rowEnd) return;
+  const { rowStart, rowEnd } = layout.baskets;
+  let low = branch.basketStart;
+  let high = branch.basketEnd;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (rowEnd[middle]! <= rows.rowStart) low = middle + 1;
+    else high = middle;
+  }
+  for (let basket = low; basket < branch.basketEnd && rowStart[basket]! < rows.rowEnd; basket++) yield basket;
+}
+
+/** All tasks' baskets in file order, batch by batch; those at hand first. */
+async function runTasks(reader: TreeReader, tasks: readonly Task[], rowEnd: number, signal?: AbortSignal) {
+  const { layout, kept, store } = reader;
+  const { seek, bytes } = layout.baskets;
+  const jobs: Job[] = [];
+  for (const task of tasks) {
+    for (const basket of basketsOf(layout, task.branch, task)) {
+      const data =
+        kept.get(basket) ?? (seek[basket]! < 0 ? embeddedBasket(layout.embedded[-1 - seek[basket]!]!) : undefined);
+      if (data) finish(reader, { task, basket }, data, rowEnd);
+      else jobs.push({ task, basket });
+    }
+  }
+  jobs.sort((left, right) => seek[left.basket]! - seek[right.basket]!);
+  for (let start = 0; start < jobs.length; ) {
+    signal?.throwIfAborted();
+    let end = start;
+    let total = 0;
+    while (end < jobs.length && (end === start || total + bytes[jobs[end]!.basket]! <= BATCH_BYTES_MAX)) {
+      total += bytes[jobs[end++]!.basket]!;
+    }
+    const batch = jobs.slice(start, end);
+    const ranges = batch.map(({ basket }) => ({ offset: seek[basket]!, length: bytes[basket]! }));
+    const raws = await store.read(ranges, signal);
+    batch.forEach((job, i) => {
+      decodeJob(reader, job, raws[i]!, rowEnd);
+    });
+    start = end;
+  }
+}
+
+function decodeJob(reader: TreeReader, job: Job, raw: Uint8Array, rowEnd: number): void {
+  const { baskets } = reader.layout;
+  try {
+    const data = decodeBasket(raw, baskets.rowEnd[job.basket]! - baskets.rowStart[job.basket]!);
+    finish(reader, job, data, rowEnd);
+  } catch (cause) {
+    throw inBasket(reader, job, cause);
+  }
+}
+
+/** Puts the part of a basket that is wanted into its column, and keeps the basket if the next rows are in it too. */
+function finish(reader: TreeReader, { task, basket }: Job, data: BasketData, rowEnd: number): void {
+  const { layout, kept } = reader;
+  const first = layout.baskets.rowStart[basket]!;
+  const end = layout.baskets.rowEnd[basket]!;
+  const from = Math.max(first, task.rowStart);
+  const to = Math.min(end, task.rowEnd);
+  if (task.branch.kind === 'string') {
+    const part = decodeStrings(data, end - first, from - first, to - first);
+    task.strings.push({ rowStart: from, ...part });
+  } else {
+    placeValues(task, data, { first, end, from, to });
+  }
+  if (end > rowEnd) keep(kept, basket, data);
+  else kept.delete(basket);
+}
+
+function placeValues(
+  task: Task,
+  data: BasketData,
+  rows: { readonly first: number; readonly end: number; readonly from: number; readonly to: number },
+): void {
+  const { starts, startsRow, itemBytes, target } = task;
+  const byteAt = starts ? (row: number) => starts[row - startsRow]! * itemBytes : (row: number) => row * itemBytes;
+  const base = byteAt(rows.first);
+  const expected = byteAt(rows.end) - base;
+  if (data.payload.length !== expected) {
+    throw damaged(`it has ${data.payload.length} bytes of values, expected ${expected}`);
+  }
+  if (starts) checkEntryOffsets(data, starts, rows.first - startsRow, itemBytes);
+  const source = data.payload.subarray(byteAt(rows.from) - base, byteAt(rows.to) - base);
+  const at = byteAt(rows.from) - byteAt(task.rowStart);
+  target.set(source, at);
+  swapValues(target.subarray(at, at + source.length), task.branch.dtype);
+}
+
+/** Oldest first out: reads go forward. */
+function keep(kept: Map<number, BasketData>, basket: number, data: BasketData): void {
+  if (kept.has(basket) || data.keyBytes === 0) return;
+  kept.set(basket, data);
+  let total = 0;
+  for (const { payload } of kept.values()) total += payload.buffer.byteLength;
+  for (const [oldest, { payload }] of kept) {
+    if (total <= KEPT_BYTES_MAX) return;
+    kept.delete(oldest);
+    total -= payload.buffer.byteLength;
+  }
+}
+
+function columnOf(task: Task, counted: Counted | undefined): Column {
+  const { branch, values } = task;
+  const rows = task.rowEnd - task.rowStart;
+  if (branch.kind === 'string') return joinStrings(task.strings, rows);
+  const items = branch.dims.reduceRight<Column>(
+    (inner, size) => regularList(inner, size),
+    flatColumn(branch.dtype, values),
+  );
+  if (!counted) return items;
+  return { kind: 'list', length: rows, offsets: counted.offsets, items };
+}
+
+function regularList(items: Column, size: number): ListColumn {
+  const length = items.length / size;
+  const offsets = new Int32Array(length + 1);
+  for (let i = 1; i <= length; i++) offsets[i] = i * size;
+  return { kind: 'list', length, offsets, items };
+}
+
+function inBranch(branch: BranchLayout, error: ColweaveError): ColweaveError {
+  return new ColweaveError(error.code, error.message, { where: [`branch ${branch.name}`] });
+}
+
+function inBasket(reader: TreeReader, { task, basket }: Job, cause: unknown): unknown {
+  if (!(cause instanceof ColweaveError)) return cause;
+  const place = `basket ${basket - task.branch.basketStart} at byte ${reader.layout.baskets.seek[basket]}`;
+  return new ColweaveError(cause.code, cause.message, {
+    where: [`branch ${task.branch.name}`, place],
+    hint: cause.hint,
+    cause: cause.cause,
+  });
+}
