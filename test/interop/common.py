@@ -58,6 +58,13 @@ def refused(code, exit_status, *args, out=None):
     return done
 
 
+def verified(out, *sources):
+    """colweave verify must find nothing in this output, neither alone nor against its sources"""
+    for words in ([], ["--against", *sources]):
+        done = run("verify", out, *words)
+        assert done.returncode == 0, f"exit {done.returncode}: verify {' '.join(map(str, words))}\n{(done.stdout + done.stderr)[-1500:]}"
+
+
 def say(line):
     print(json.dumps(line), flush=True)
     if sys.stderr.isatty():

@@ -126,6 +126,8 @@ def one(path, tree, d, seed, hows):
             # the friend's files hold `Events`, the primary's tree may be another
             join(path + (f":{tree}" if tree != "Events" else ""), "--with", "fr:", *files, "--how", how, "-f", "-o", out)
             notes.append(compare(out, truth, friend, how))
+            if how in ("left", "outer"):
+                verified(out, path, *files)
     with case(f"{name} aligned"):
         path2 = os.path.join(d, "aligned.root")
         names = payload(truth)

@@ -112,6 +112,17 @@ def fixtures(d):
             os.remove(big)
 
 
+def without_lumi(d):
+    path = os.path.join(DATA, "missing_luminosityBlock.root")
+    with case("missing_luminosityBlock.root is refused"):
+        refused("key/absent", 3, path, out=os.path.join(d, "refused.parquet"))
+    with case("missing_luminosityBlock.root works with --on run,event"):
+        out = os.path.join(d, "two_keys.parquet")
+        join(path, "--on", "run,event", "-o", out)
+        check(path, "Events", out)
+        verified(out, path)
+
+
 def main():
     if len(sys.argv) == 4:
         with case(sys.argv[1]) as notes:
@@ -124,6 +135,8 @@ def main():
             skip("real NanoAOD files", f"no {os.path.relpath(DATA)}: set COLWEAVE_SHARED")
         for path, tree in real:
             convert(f"{os.path.basename(path)}:{tree}", path, tree, d)
+        if real:
+            without_lumi(d)
 
 
 if __name__ == "__main__":

@@ -18,8 +18,9 @@ interface Case {
 }
 
 function findPython(): { path: string } | { absent: string } {
-  const named = process.env['COLWEAVE_PYTHON'];
-  if (named) return existsSync(named) ? { path: named } : { absent: `COLWEAVE_PYTHON names ${named}, which is not there` };
+  const named = process.env.COLWEAVE_PYTHON;
+  if (named)
+    return existsSync(named) ? { path: named } : { absent: `COLWEAVE_PYTHON names ${named}, which is not there` };
   const { stdout } = spawnSync(join(TOP, 'test', 'rigs', 'venv.sh'), ['--where'], { encoding: 'utf8' });
   const path = (stdout ?? '').trim();
   return path && existsSync(path) ? { path } : { absent: 'no Python environment: run test/rigs/venv.sh' };
@@ -43,7 +44,7 @@ export function oracle(script: string): void {
   const python = findPython();
   describe(script, () => {
     if ('absent' in python) {
-      if (process.env['CI']) it('has its Python environment', () => expect.fail(python.absent));
+      if (process.env.CI) it('has its Python environment', () => expect.fail(python.absent));
       else it.skip(`skipped: ${python.absent}`, () => {});
       return;
     }
