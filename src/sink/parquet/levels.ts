@@ -1,0 +1,166 @@
+// Owns repetition and definition levels, and where pages end: built once for all columns of a collection.
+// https://parquet.apache.org/docs/file-format/nestedencoding/
+import type { Column, FlatColumn, ListColumn, Utf8Column } from '../../core/column.ts';
+import { bitWidth, hybridBytesMax, writeHybrid } from './hybrid.ts';
+
+/** Values a page: 1 MiB of f32. Pages of one collection end at the same rows whatever their types, so that levels are shared. */
+export const PAGE_ENTRIES = 1 << 18;
+/** Bytes of strings a page. */
+const PAGE_STRING_BYTES = 1 << 20;
+const LENGTH_BYTES = 4;
+
+export interface Page {
+  /** Rows, items of lists, empty and null lists: what the page header calls values. */
+  readonly entries: number;
+  /** The present leaf values of the page, as an index range into those of the chunk. */
+  readonly valueStart: number;
+  readonly valueEnd: number;
+  /** Repetition levels, then definition levels, each with its length in front. */
+  readonly levels: Uint8Array;
+}
+
+export interface Paging {
+  readonly pages: readonly Page[];
+  readonly entries: number;
+  /** Entries without a leaf value: null rows, and null or empty lists. */
+  readonly absent: number;
+}
+
+interface Levels {
+  /** Absent when no list is there: every entry is a row. */
+  readonly repetition?: Uint8Array;
+  /** Absent when every entry has a value. */
+  readonly definition?: Uint8Array;
+  readonly entries: number;
+  readonly repetitionMax: number;
+  readonly definitionMax: number;
+}
+
+/** Identity of what levels are made from: `shape` holds offsets, the outermost list first. */
+interface Cached {
+  readonly shape: readonly Int32Array[];
+  readonly valid: Uint8Array | undefined;
+  readonly nullable: boolean;
+  readonly paging: Paging;
+}
+
+/** Lives as long as one call of encode. */
+export type PagingCache = Map<Int32Array | Uint8Array, Cached[]>;
+
+export function pagingOf(column: Column, nullable: boolean, cache: PagingCache): Paging {
+  const shape: Int32Array[] = [];
+  let leaf = column;
+  for (; leaf.kind === 'list'; leaf = leaf.items) shape.push(leaf.offsets);
+  const { valid } = column;
+  const key = shape[0] ?? valid;
+  if (key === undefined || leaf.kind === 'utf8') return paginate(levelsOf(column, nullable), leaf);
+  const known = cache.get(key) ?? [];
+  const hit = known.find(
+    (entry) =>
+      entry.valid === valid &&
+      entry.nullable === nullable &&
+      entry.shape.length === shape.length &&
+      entry.shape.every((offsets, depth) => offsets === shape[depth]),
+  );
+  if (hit) return hit.paging;
+  const paging = paginate(levelsOf(column, nullable), leaf);
+  cache.set(key, [...known, { shape, valid, nullable, paging }]);
+  return paging;
+}
+
+function levelsOf(column: Column, nullable: boolean): Levels {
+  let levels: Levels = {
+    entries: column.length,
+    repetitionMax: 0,
+    definitionMax: nullable ? 1 : 0,
+    ...(nullable ? { definition: column.valid ?? new Uint8Array(column.length).fill(1) } : {}),
+  };
+  for (let at = column; at.kind === 'list'; at = at.items) levels = expand(levels, at);
+  return levels;
+}
+
+/** Each entry that is present so far is a list: it becomes its items, or one entry if it is empty. */
+function expand(outer: Levels, list: ListColumn): Levels {
+  const { offsets, length } = list;
+  let empty = 0;
+  for (let i = 0; i < length; i++) if (offsets[i] === offsets[i + 1]) empty++;
+  const entries = outer.entries - length + offsets[length]! + empty;
+  const repetition = new Uint8Array(entries);
+  const definition = new Uint8Array(entries);
+  const present = outer.definitionMax;
+  const depth = outer.repetitionMax + 1;
+  let at = 0;
+  let row = 0;
+  for (let i = 0; i < outer.entries; i++) {
+    const level = outer.repetition?.[i] ?? 0;
+    const defined = outer.definition?.[i] ?? present;
+    const count = defined === present ? offsets[row + 1]! - offsets[row++]! : 0;
+    repetition[at] = level;
+    if (count === 0) {
+      definition[at++] = defined;
+      continue;
+    }
+    definition[at++] = present + 1;
+    for (let item = 1; item < count; item++) {
+      repetition[at] = depth;
+      definition[at++] = present + 1;
+    }
+  }
+  return { repetition, definition, entries: at, repetitionMax: depth, definitionMax: present + 1 };
+}
+
+function paginate(levels: Levels, leaf: FlatColumn | Utf8Column | ListColumn): Paging {
+  const { repetition, definition, entries, definitionMax } = levels;
+  const pages: Page[] = [];
+  const strings = leaf.kind === 'utf8' ? leaf.offsets : undefined;
+  let start = 0;
+  let valueStart = 0;
+  let value = 0;
+  let slot = 0;
+  let slotStart = 0;
+  const cut = (end: number) => {
+    const bytes = writeLevels(levels, start, end);
+    pages.push({ entries: end - start, valueStart, valueEnd: value, levels: bytes });
+    start = end;
+    valueStart = value;
+    slotStart = slot;
+  };
+  if (strings === undefined && definition === undefined) {
+    for (let end = PAGE_ENTRIES; end < entries; end += PAGE_ENTRIES) {
+      value = end;
+      cut(end);
+    }
+    value = entries;
+  } else {
+    // A null row of a flat column has a slot in its arrays, an empty list has none in its items.
+    const rowSlots = repetition === undefined;
+    for (let i = 0; i < entries; i++) {
+      const newRow = repetition === undefined || repetition[i] === 0;
+      if (newRow && i > start) {
+        const full = i - start >= PAGE_ENTRIES;
+        if (full || (strings && strings[slot]! - strings[slotStart]! >= PAGE_STRING_BYTES)) cut(i);
+      }
+      const present = definition === undefined || definition[i] === definitionMax;
+      if (present) value++;
+      if (present || rowSlots) slot++;
+    }
+  }
+  if (entries > start) cut(entries);
+  return { pages, entries, absent: entries - value };
+}
+
+function writeLevels(levels: Levels, start: number, end: number): Uint8Array {
+  const { repetition, definition, repetitionMax, definitionMax } = levels;
+  const parts: Uint8Array[] = [];
+  if (repetition) parts.push(withLength(repetition, start, end, bitWidth(repetitionMax)));
+  if (definition) parts.push(withLength(definition, start, end, bitWidth(definitionMax)));
+  if (parts.length === 0) return new Uint8Array(0);
+  return Uint8Array.from(Buffer.concat(parts));
+}
+
+function withLength(values: Uint8Array, start: number, end: number, width: number): Uint8Array {
+  const out = new Uint8Array(LENGTH_BYTES + hybridBytesMax(end - start, width));
+  const at = writeHybrid(values, { start, end }, width, out, LENGTH_BYTES);
+  new DataView(out.buffer).setUint32(0, at - LENGTH_BYTES, true);
+  return out.subarray(0, at);
+}
