@@ -12,11 +12,13 @@ import { makePlan, type PlanSource } from '../join/make-plan.ts';
 import { type OutSchema, type SchemaSource, settleOutSchema } from '../join/out-schema.ts';
 import type { JoinPlan } from '../join/plan.ts';
 import { runPlan, type WrittenPart } from '../join/run.ts';
+import { inlineExecutor, poolExecutor } from '../join/work.ts';
 import { readKeys } from '../keys/read.ts';
 import { keySpecFor } from '../keys/spec.ts';
 import { openSink } from '../sink/registry.ts';
 import { closeDataset, type Dataset, datasetBytes, openDataset } from '../source/dataset.ts';
 import { expandInputs } from '../source/inputs.ts';
+import { threadsHere } from './resources.ts';
 import type { CommandContext, JoinOptions, JoinReport, PlanSummary, RunJoin } from './types.ts';
 import { TOOL } from './version.ts';
 
@@ -153,14 +155,14 @@ async function carryOut(
   if (summaryFile !== undefined && existsSync(summaryFile)) retireSummary(summaryFile, options.force);
   const format = await openSink(output === '-' ? 'arrow' : options.writer);
   format.check({ fields: plan.columns.map((column) => column.field) });
-  const { parts, sealsEqual, sinks } = await runPlan(plan, datasets, format, {
-    targets,
-    sink: { compression: options.compression },
-    force: options.force,
-    receipt: receiptContext(plan, options),
-    emit,
-    signal,
-  });
+  const sink = { compression: options.compression };
+  const threads = Math.min(options.jobs ?? threadsHere(), plan.blocks.length);
+  const executor =
+    threads > 1
+      ? await poolExecutor(plan, format.name, sink, threads)
+      : inlineExecutor(plan, datasets, format, sink, signal);
+  const run = { targets, sink, force: options.force, receipt: receiptContext(plan, options), emit, signal };
+  const { parts, sealsEqual, sinks } = await runPlan(plan, executor, format, run).finally(() => executor.close());
   try {
     signal.throwIfAborted();
     for (const sink of sinks) await sink.commit();

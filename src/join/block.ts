@@ -9,7 +9,7 @@ import type { SinkFormat, SinkOptions } from '../sink/types.ts';
 import { type Dataset, locateRow, readRows } from '../source/dataset.ts';
 import { type GatherScope, gatherColumn, gatherScope } from './gather.ts';
 import type { Block, JoinPlan, LengthCheck, OutColumn } from './plan.ts';
-import type { Segments } from './shuffle.ts';
+import { type Gathered, gatherSegments, type Segment } from './shuffle.ts';
 
 /** Columns of one source read, moved and encoded at a time: bounds what is held beside the encoded bytes. */
 const COLUMNS_AT_ONCE = 64;
@@ -17,10 +17,12 @@ const COLUMNS_AT_ONCE = 64;
 export interface BlockContext<Encoded> {
   readonly plan: JoinPlan;
   readonly datasets: readonly Dataset[];
-  readonly segments: Segments;
   readonly format: SinkFormat<Encoded>;
   readonly options: SinkOptions;
 }
+
+/** What was scattered into a block, by source. */
+export type SegmentsOf = ReadonlyMap<number, readonly Segment[]>;
 
 /** The seals of one output column over one block. */
 export interface ColumnSeals {
@@ -45,6 +47,7 @@ export interface BlockResult<Encoded> {
 export async function makeBlock<Encoded>(
   context: BlockContext<Encoded>,
   block: Block,
+  segments: SegmentsOf,
   signal: AbortSignal,
 ): Promise<BlockResult<Encoded>> {
   const { plan } = context;
@@ -52,7 +55,7 @@ export async function makeBlock<Encoded>(
   const states = keyStates(keys, 0, keys.rows);
   const encoded = new Array<Encoded>(plan.columns.length);
   const seals = new Array<ColumnSeals>(plan.columns.length);
-  const work: BlockWork<Encoded> = { context, block, keys, states, encoded, seals, signal };
+  const work: BlockWork<Encoded> = { context, block, segments, keys, states, encoded, seals, signal };
   await placeKeys(work);
   const sourceKeySeals: (Seal | undefined)[] = [];
   const matched: number[] = [];
@@ -70,6 +73,7 @@ export async function makeBlock<Encoded>(
 interface BlockWork<Encoded> {
   readonly context: BlockContext<Encoded>;
   readonly block: Block;
+  readonly segments: SegmentsOf;
   readonly keys: KeyTable;
   readonly states: KeyStates;
   readonly encoded: Encoded[];
@@ -102,27 +106,24 @@ interface SourceView {
   readonly hi: number;
   /** undefined = row lo + i for output row start + i. */
   readonly gather: GatherScope | undefined;
+  /** Rows of a shuffled source, instead of lo .. hi. */
+  readonly gathered?: Gathered;
   /** Seals of the rows lo .. hi that are used; undefined = sealed when they were scattered. */
   readonly source: SealScope | undefined;
   readonly output: SealScope;
   readonly matched: number;
 }
 
-function viewOf<Encoded>({ context, block, states }: BlockWork<Encoded>, s: number): SourceView {
+function viewOf<Encoded>({ context, block, segments, states }: BlockWork<Encoded>, s: number): SourceView {
   const { map, keys, path } = context.plan.sources[s]!;
   const { start, end } = block;
   const rows = map?.subarray(start, end);
   if (path === 'shuffle') {
     invariant(rows !== undefined, 'a shuffled source has a row map');
-    const gather = gatherScope(context.segments.places(s, block));
-    return {
-      lo: 0,
-      hi: 0,
-      gather,
-      source: undefined,
-      output: sealScope(states, gather.valid),
-      matched: countPresent(gather),
-    };
+    const gathered = gatherSegments(context.plan, s, block, segments.get(s) ?? []);
+    const gather = gatherScope(gathered.places);
+    const output = sealScope(states, gather.valid);
+    return { lo: 0, hi: 0, gather, gathered, source: undefined, output, matched: countPresent(gather) };
   }
   if (rows === undefined) return straightView({ keys, lo: start, hi: end, states });
   const { lo, hi, straight } = spanOf(rows);
@@ -327,8 +328,9 @@ async function takeColumns<Encoded>(
   view: SourceView,
   names: readonly string[],
 ): Promise<readonly Column[]> {
-  const { context, block, signal } = work;
-  if (view.source === undefined) return context.segments.take(s, block, names);
+  const { context, signal } = work;
+  const { gathered } = view;
+  if (gathered !== undefined) return names.map((name) => gathered.column(name));
   return readRows(context.datasets[s]!, names, view.lo, view.hi, signal);
 }
 

@@ -11,6 +11,7 @@ import { missingReasons } from './lumis.ts';
 import { type How, type Matching, matchSources, type RowMap, type Side } from './match.ts';
 import type { OutSchema } from './out-schema.ts';
 import type { Block, JoinPlan, OutPart, Path, SourcePlan } from './plan.ts';
+import { invertMap } from './shuffle.ts';
 
 export interface PlanSource extends Side {
   readonly label: string;
@@ -59,6 +60,7 @@ export function makePlan(sources: readonly PlanSource[], schema: OutSchema, opti
       map,
       path,
       why,
+      ...(path === 'shuffle' && map !== undefined ? { targets: invertMap(map, source.keys.rows) } : {}),
       ...(reasons === undefined ? {} : { reasons }),
       dropped: schema.dropped[s]!,
       matched: matching.rowsOut - absent,

@@ -34,6 +34,8 @@ export interface SourcePlan {
   readonly map: RowMap;
   readonly path: Path;
   readonly why: string;
+  /** Shuffled sources: the output row of each source row, -1 = not in the output. */
+  readonly targets?: Int32Array;
   /** Why each output row has no event of this source: 0 present, 1 no such event, 2 lumi absent; absent = none missing. */
   readonly reasons?: Uint8Array;
   /** Columns that say the same as others and are not written. */

@@ -1,15 +1,16 @@
 // Owns carrying out a JoinPlan: scatter, blocks in order, sinks, the seal check, receipts, and publishing last.
+import { invariant } from '../core/check.ts';
 import { ColweaveError } from '../core/errors.ts';
 import type { Emit } from '../core/events.ts';
 import { canonicalJson, RECEIPT_KEY, type Receipt } from '../core/receipt.ts';
 import { addSeals, NO_SEAL, type Seal, sameSeal } from '../core/seal.ts';
 import type { Sink, SinkFormat, SinkOptions } from '../sink/types.ts';
-import type { Dataset } from '../source/dataset.ts';
-import { type BlockContext, type BlockResult, type ColumnSeals, makeBlock, outputKeys } from './block.ts';
+import { type BlockResult, type ColumnSeals, outputKeys } from './block.ts';
 import { countLumis, type LumiCounts } from './lumis.ts';
 import type { Block, JoinPlan, OutColumn } from './plan.ts';
 import { makeReceipt, type PartTotals, type ReceiptContext } from './receipt.ts';
-import { type SegmentStore, segmentStore } from './shuffle.ts';
+import { addPartSeals, type PartSeals, type ScatterTask, type Segment } from './shuffle.ts';
+import type { Executor } from './work.ts';
 
 export interface RunOptions {
   /** Final path of each part. */
@@ -36,20 +37,22 @@ export interface RunResult<Encoded> {
   readonly sinks: readonly Sink<Encoded>[];
 }
 
+/** Rows of a source scattered at a time. */
+const SCATTER_ROWS = 1 << 17;
+
 /**
  * Writes every part beside its target. Nothing is published here: the caller commits the sinks, or aborts them.
  * Errors: those of sources and sinks, join/seal-mismatch (our own bug), join/list-length, join/counter-differs.
  */
 export async function runPlan<Encoded>(
   plan: JoinPlan,
-  datasets: readonly Dataset[],
+  executor: Executor<Encoded>,
   format: SinkFormat<Encoded>,
   options: RunOptions,
 ): Promise<RunResult<Encoded>> {
-  const store = segmentStore(plan);
-  await scatterAll(plan, datasets, store, options);
-  const context: BlockContext<Encoded> = { plan, datasets, segments: store, format, options: options.sink };
+  const bins = await scatterAll(plan, executor, options);
   const sinks: Sink<Encoded>[] = [];
+  const results = blocksInOrder(plan, executor, bins, options.signal);
   try {
     const parts: WrittenPart[] = [];
     let sealsEqual = 0;
@@ -57,9 +60,8 @@ export async function runPlan<Encoded>(
       const schema = { fields: plan.columns.map((column) => column.field) };
       const sink = await format.open(options.targets[index]!, schema, { ...options.sink, force: options.force });
       sinks.push(sink);
-      const blocks = plan.blocks.filter((block) => block.part === index);
-      const totals = await writeBlocks(context, store, sink, blocks, options);
-      const whole = withScattered(plan, store, index, totals);
+      const totals = await writeBlocks(plan, index, sink, results, options);
+      const whole = withScattered(plan, bins, index, totals);
       sealsEqual = checkSeals(plan, whole);
       const receipt = makeReceipt(plan, whole, sink.fingerprint(), { ...options.receipt, rows: part.end - part.start });
       await sink.finish({ [RECEIPT_KEY]: canonicalJson(receipt) });
@@ -79,37 +81,108 @@ export async function runPlan<Encoded>(
   }
 }
 
-async function scatterAll(
+/** What was scattered: segments by block and source, seals by source and part. */
+interface Bins {
+  readonly segments: readonly Map<number, Segment[]>[];
+  readonly seals: ReadonlyMap<number, ReadonlyMap<number, PartSeals>>;
+}
+
+async function scatterAll<Encoded>(
   plan: JoinPlan,
-  datasets: readonly Dataset[],
-  store: SegmentStore,
+  executor: Executor<Encoded>,
   { emit, signal }: RunOptions,
-): Promise<void> {
-  const shuffled = plan.sources.flatMap((source, s) => (source.path === 'shuffle' ? [s] : []));
-  for (const [done, s] of shuffled.entries()) {
-    emit({ type: 'progress', stage: 'shuffle', done, total: shuffled.length });
-    await store.scatter(s, datasets[s]!, signal);
+): Promise<Bins> {
+  const segments = plan.blocks.map(() => new Map<number, Segment[]>());
+  const seals = new Map<number, Map<number, PartSeals>>();
+  const tasks = plan.sources.flatMap((source, s) => {
+    if (source.path !== 'shuffle') return [];
+    seals.set(s, new Map());
+    return scatterTasks(s, source.dataset.rows);
+  });
+  let done = 0;
+  for await (const { task, result } of inOrder(tasks, executor.width, (task) => executor.scatter(task))) {
+    signal.throwIfAborted();
+    for (const { block, offset, length } of result.spans) {
+      const bin = segments[block]!;
+      const list = bin.get(task.source) ?? [];
+      list.push({ bytes: new Uint8Array(result.buffer, offset, length) });
+      bin.set(task.source, list);
+    }
+    const own = seals.get(task.source)!;
+    for (const [part, seal] of result.seals) own.set(part, addPartSeals(own.get(part), seal));
+    emit({ type: 'progress', stage: 'shuffle', done: ++done, total: tasks.length });
   }
-  if (shuffled.length > 0) emit({ type: 'progress', stage: 'shuffle', done: shuffled.length, total: shuffled.length });
+  return { segments, seals };
+}
+
+function scatterTasks(source: number, rows: number): ScatterTask[] {
+  const tasks: ScatterTask[] = [];
+  for (let start = 0; start < rows; start += SCATTER_ROWS)
+    tasks.push({ source, start, end: Math.min(rows, start + SCATTER_ROWS) });
+  return tasks;
+}
+
+/** Keeps `width` tasks going and gives their results in the order of the tasks. */
+async function* inOrder<Task, Result>(
+  tasks: readonly Task[],
+  width: number,
+  run: (task: Task) => Promise<Result>,
+): AsyncGenerator<{ readonly task: Task; readonly result: Result }> {
+  const going: { readonly task: Task; readonly promise: Promise<Result> }[] = [];
+  // one task more than there are threads, so that none waits for the main thread to take a result
+  const ahead = width > 1 ? width + 1 : 1;
+  let next = 0;
+  while (next < tasks.length || going.length > 0) {
+    while (going.length < ahead && next < tasks.length) {
+      const task = tasks[next++]!;
+      const promise = run(task);
+      promise.catch(() => {});
+      going.push({ task, promise });
+    }
+    const first = going.shift()!;
+    yield { task: first.task, result: await first.promise };
+  }
+}
+
+interface MadeBlock<Encoded> {
+  readonly block: Block;
+  readonly result: BlockResult<Encoded>;
+}
+
+async function* blocksInOrder<Encoded>(
+  plan: JoinPlan,
+  executor: Executor<Encoded>,
+  bins: Bins,
+  signal: AbortSignal,
+): AsyncGenerator<MadeBlock<Encoded>> {
+  const run = (index: number) => {
+    const segments = bins.segments[index]!;
+    const copy = new Map(segments);
+    segments.clear();
+    return executor.block(index, copy);
+  };
+  for await (const { task, result } of inOrder([...plan.blocks.keys()], executor.width, run)) {
+    signal.throwIfAborted();
+    yield { block: plan.blocks[task]!, result };
+  }
 }
 
 async function writeBlocks<Encoded>(
-  context: BlockContext<Encoded>,
-  store: SegmentStore,
+  plan: JoinPlan,
+  part: number,
   sink: Sink<Encoded>,
-  blocks: readonly Block[],
-  { emit, signal }: RunOptions,
+  results: AsyncGenerator<MadeBlock<Encoded>>,
+  { emit }: RunOptions,
 ): Promise<PartTotals> {
-  const { plan } = context;
   const totals = emptyTotals(plan);
-  for (const block of blocks) {
-    signal.throwIfAborted();
-    const result = await makeBlock(context, block, signal);
-    await sink.append(result.rows, result.encoded);
-    addBlock(totals, result);
-    countLumis(totals.lumis, outputKeys(plan, block));
-    store.release(block);
-    emit({ type: 'progress', stage: 'write', done: block.end, total: plan.rowsOut });
+  let left = plan.blocks.filter((block) => block.part === part).length;
+  for (; left > 0; left--) {
+    const { done, value } = await results.next();
+    invariant(done !== true, 'a result for every block');
+    await sink.append(value.result.rows, value.result.encoded);
+    addBlock(totals, value.result);
+    countLumis(totals.lumis, outputKeys(plan, value.block));
+    emit({ type: 'progress', stage: 'write', done: value.block.end, total: plan.rowsOut });
   }
   return totals;
 }
@@ -163,8 +236,8 @@ function addBlock<Encoded>(totals: Totals, result: BlockResult<Encoded>): void {
 }
 
 /** The source side of shuffled sources was sealed when they were scattered. */
-function withScattered(plan: JoinPlan, store: SegmentStore, part: number, totals: PartTotals): PartTotals {
-  const scattered = plan.sources.map((_, s) => store.sealsOf(s, part));
+function withScattered(plan: JoinPlan, bins: Bins, part: number, totals: PartTotals): PartTotals {
+  const scattered = plan.sources.map((_, s) => bins.seals.get(s)?.get(part));
   const columns = totals.columns.map((seals, i) => {
     const column = plan.columns[i]!;
     const seal = column.kind === 'payload' ? scattered[column.source]?.columns.get(column.from) : undefined;

@@ -1,26 +1,22 @@
 // Owns the shuffle: one sequential pass over a source scatters its rows into the blocks where they belong.
 import { invariant } from '../core/check.ts';
-import { type Column, concatColumns, sliceColumn } from '../core/column.ts';
+import { type Column, concatColumns, flatColumn, sliceColumn } from '../core/column.ts';
+import { planPacking, unpackColumns } from '../core/pack.ts';
 import { addSeals, keyStates, NO_SEAL, type Seal, sealColumn, sealKeys, sealScope } from '../core/seal.ts';
 import { type Dataset, readRows, requireField } from '../source/dataset.ts';
 import { gatherColumn, gatherScope } from './gather.ts';
 import type { Block, JoinPlan } from './plan.ts';
 
-/** Rows of a source scattered at a time. */
-const SCATTER_ROWS = 1 << 17;
-
-/** What the blocks take of the shuffled sources. */
-export interface Segments {
-  /** For each row of the block: its place among the rows that `take` gives, -1 = absent. */
-  places(source: number, block: Block): Int32Array;
-  take(source: number, block: Block, names: readonly string[]): Promise<readonly Column[]>;
+/** Rows start .. end of a source, to be scattered. */
+export interface ScatterTask {
+  readonly source: number;
+  readonly start: number;
+  readonly end: number;
 }
 
-/** Rows of one chunk that belong to one block. */
-interface Segment {
-  /** Row in the block of each row here. */
-  readonly dest: Int32Array;
-  readonly columns: readonly Column[];
+/** The rows of one scatter task that belong to one block: packed columns, the first one being the row in the block. */
+export interface Segment {
+  readonly bytes: Uint8Array;
 }
 
 /** Seals over the rows of a source that one output part uses, taken as they were read, before any move. */
@@ -29,77 +25,46 @@ export interface PartSeals {
   readonly columns: ReadonlyMap<string, Seal>;
 }
 
-interface Bin {
-  readonly names: readonly string[];
-  readonly segments: Segment[];
+export interface Scattered {
+  /** Packed segments one after the other, in memory that threads share. */
+  readonly buffer: SharedArrayBuffer;
+  readonly spans: readonly { readonly block: number; readonly offset: number; readonly length: number }[];
+  /** By part; parts that use no row of this task are absent. */
+  readonly seals: ReadonlyMap<number, PartSeals>;
 }
 
-export interface SegmentStore extends Segments {
-  scatter(source: number, dataset: Dataset, signal: AbortSignal): Promise<void>;
-  release(block: Block): void;
-  /** undefined for a source that was not scattered. */
-  sealsOf(source: number, part: number): PartSeals | undefined;
-}
-
-export function segmentStore(plan: JoinPlan): SegmentStore {
-  const bins = new Map<string, Bin>();
-  const partSeals = new Map<string, PartSeals>();
-  const id = (source: number, block: Block) => `${source} ${block.start}`;
-  const binOf = (source: number, block: Block) => {
-    const bin = bins.get(id(source, block));
-    invariant(bin !== undefined, 'a shuffled source was scattered before its blocks are made');
-    return bin;
-  };
-  return {
-    scatter: async (source, dataset, signal) => {
-      const names = namesOf(plan, source);
-      for (const block of plan.blocks) bins.set(id(source, block), { names, segments: [] });
-      plan.parts.forEach((_, part) => {
-        partSeals.set(`${source} ${part}`, { keys: NO_SEAL, columns: new Map() });
-      });
-      const targets = invert(plan, source);
-      for (let at = 0; at < dataset.descriptor.rows; at += SCATTER_ROWS) {
-        signal.throwIfAborted();
-        const end = Math.min(dataset.descriptor.rows, at + SCATTER_ROWS);
-        const columns = await readRows(dataset, names, at, end, signal);
-        const chunk = { names, columns, targets: targets.subarray(at, end), first: at };
-        plan.parts.forEach((_, part) => {
-          const before = partSeals.get(`${source} ${part}`)!;
-          partSeals.set(`${source} ${part}`, sealPart(plan, source, part, chunk, before));
-        });
-        for (const { block, segment } of scatterChunk(plan, chunk)) binOf(source, block).segments.push(segment);
-      }
-    },
-    release: (block) => {
-      for (let source = 0; source < plan.sources.length; source++) bins.delete(id(source, block));
-    },
-    places: (source, block) => placesOf(binOf(source, block), block),
-    take: async (source, block, names) => {
-      const bin = binOf(source, block);
-      const { dataset } = plan.sources[source]!;
-      return takeAll(bin, names, (name) => requireField(dataset, name).type);
-    },
-    sealsOf: (source, part) => partSeals.get(`${source} ${part}`),
-  };
-}
-
-function namesOf(plan: JoinPlan, source: number): string[] {
-  const payload = plan.columns
-    .filter((column) => column.kind === 'payload' && column.source === source)
-    .map(({ from }) => from);
-  const counters = plan.checks
-    .filter((check) => check.source === source && check.counterSource === source)
-    .map(({ counter }) => counter);
-  return [...new Set([...payload, ...counters])];
+/** Columns that a source gives to the output, and the counters they are checked against: the order of every segment. */
+export function shuffledNames(plan: JoinPlan, source: number): readonly string[] {
+  const payload = plan.columns.filter((column) => column.kind === 'payload' && column.source === source);
+  const counters = plan.checks.filter((check) => check.source === source && check.counterSource === source);
+  return [...new Set([...payload.map(({ from }) => from), ...counters.map(({ counter }) => counter)])];
 }
 
 /** Output row of each source row, -1 = not in the output. */
-function invert(plan: JoinPlan, source: number): Int32Array {
-  const { map, dataset } = plan.sources[source]!;
-  invariant(map !== undefined, 'a shuffled source has a row map');
-  const targets = new Int32Array(dataset.rows).fill(-1);
+export function invertMap(map: Int32Array, rows: number): Int32Array {
+  const targets = new Int32Array(new SharedArrayBuffer(rows * 4)).fill(-1);
   for (let row = 0; row < map.length; row++) if (map[row]! >= 0) targets[map[row]!] = row;
   return targets;
+}
+
+export async function scatterRows(
+  plan: JoinPlan,
+  dataset: Dataset,
+  task: ScatterTask,
+  signal?: AbortSignal,
+): Promise<Scattered> {
+  const { source, start, end } = task;
+  const { targets } = plan.sources[source]!;
+  invariant(targets !== undefined, 'a shuffled source has targets');
+  const names = shuffledNames(plan, source);
+  const columns = await readRows(dataset, names, start, end, signal);
+  const chunk: ChunkRows = { names, columns, targets: targets.subarray(start, end), first: start };
+  const seals = new Map<number, PartSeals>();
+  plan.parts.forEach((_, part) => {
+    const seal = sealPart(plan, source, part, chunk);
+    if (seal !== undefined) seals.set(part, seal);
+  });
+  return { ...packSegments(plan, chunk), seals };
 }
 
 /** Rows of a source as read, and where each one goes. */
@@ -111,7 +76,7 @@ interface ChunkRows {
   readonly first: number;
 }
 
-function sealPart(plan: JoinPlan, source: number, part: number, chunk: ChunkRows, before: PartSeals): PartSeals {
+function sealPart(plan: JoinPlan, source: number, part: number, chunk: ChunkRows): PartSeals | undefined {
   const { start, end } = plan.parts[part]!;
   const { targets, names, columns } = chunk;
   const used = new Uint8Array(targets.length);
@@ -121,32 +86,45 @@ function sealPart(plan: JoinPlan, source: number, part: number, chunk: ChunkRows
     used[i] = 1;
     count++;
   }
-  if (count === 0) return before;
+  if (count === 0) return undefined;
   const states = keyStates(plan.sources[source]!.keys, chunk.first, targets.length);
   const rows = count === used.length ? undefined : used;
   const scope = sealScope(states, rows);
-  const seals = new Map(
-    names.map(
-      (name, c) => [name, addSeals(before.columns.get(name) ?? NO_SEAL, sealColumn(columns[c]!, scope))] as const,
-    ),
-  );
-  return { keys: addSeals(before.keys, sealKeys(states, rows)), columns: seals };
+  const seals = new Map(names.map((name, c) => [name, sealColumn(columns[c]!, scope)] as const));
+  return { keys: sealKeys(states, rows), columns: seals };
+}
+
+export function addPartSeals(left: PartSeals | undefined, right: PartSeals): PartSeals {
+  if (left === undefined) return right;
+  const columns = new Map(left.columns);
+  for (const [name, seal] of right.columns) columns.set(name, addSeals(columns.get(name) ?? NO_SEAL, seal));
+  return { keys: addSeals(left.keys, right.keys), columns };
 }
 
 /** Sorts the rows of a chunk by the block they go to, then cuts: one gather, and slices that are views. */
-function scatterChunk(plan: JoinPlan, { targets, columns }: ChunkRows): { block: Block; segment: Segment }[] {
+function packSegments(plan: JoinPlan, { targets, columns }: ChunkRows): Pick<Scattered, 'buffer' | 'spans'> {
   const { order, bounds } = sortByBlock(plan.blocks, targets);
   const scope = gatherScope(order);
   const sorted = columns.map((column) => gatherColumn(column, scope));
-  const out: { block: Block; segment: Segment }[] = [];
-  for (const [b, block] of plan.blocks.entries()) {
-    const from = bounds[b]!;
-    const end = bounds[b + 1]!;
-    if (from === end) continue;
+  const packings = plan.blocks.flatMap((block, index) => {
+    const from = bounds[index]!;
+    const end = bounds[index + 1]!;
+    if (from === end) return [];
     const dest = Int32Array.from(order.subarray(from, end), (row) => targets[row]! - block.start);
-    out.push({ block, segment: { dest, columns: sliceAll(sorted, from, end) } });
-  }
-  return out;
+    const packing = planPacking(end - from, [flatColumn('i32', dest), ...sliceAll(sorted, from, end)]);
+    return [{ block: index, packing }];
+  });
+  let size = 0;
+  const spans = packings.map(({ block, packing }) => {
+    const span = { block, offset: size, length: packing.bytes };
+    size += packing.bytes;
+    return span;
+  });
+  const buffer = new SharedArrayBuffer(size);
+  packings.forEach(({ packing }, i) => {
+    packing.writeTo(new Uint8Array(buffer, spans[i]!.offset, spans[i]!.length));
+  });
+  return { buffer, spans };
 }
 
 /** Counting sort: rows of block b are order[bounds[b] .. bounds[b + 1]), in source order. */
@@ -198,30 +176,37 @@ function blockIndex(starts: Int32Array, row: number): number {
   return low;
 }
 
-function placesOf(bin: Bin, block: Block): Int32Array {
-  const places = new Int32Array(block.end - block.start).fill(-1);
-  let base = 0;
-  for (const { dest } of bin.segments) {
-    for (let i = 0; i < dest.length; i++) places[dest[i]!] = base + i;
-    base += dest.length;
-  }
-  return places;
+/** All rows of one block that a shuffled source has, in the order they were scattered. */
+export interface Gathered {
+  /** For each row of the block: its place among the rows here, -1 = absent. */
+  readonly places: Int32Array;
+  column(name: string): Column;
 }
 
-function takeAll(
-  bin: Bin,
-  names: readonly string[],
-  typeOf: (name: string) => Parameters<typeof concatColumns>[0],
-): Column[] {
+export function gatherSegments(plan: JoinPlan, source: number, block: Block, segments: readonly Segment[]): Gathered {
+  const names = shuffledNames(plan, source);
+  const parts = segments.map(({ bytes }) => unpackColumns(bytes));
+  const places = new Int32Array(block.end - block.start).fill(-1);
+  let base = 0;
+  for (const [dest] of parts) {
+    const rows = (dest as Extract<Column, { kind: 'flat' }>).values as Int32Array;
+    for (let i = 0; i < rows.length; i++) places[rows[i]!] = base + i;
+    base += rows.length;
+  }
   const shared = new Map<Int32Array, Int32Array>();
-  return names.map((name) => {
-    const at = bin.names.indexOf(name);
-    const parts = bin.segments.map((segment) => segment.columns[at]!);
-    const column = concatColumns(typeOf(name), parts);
-    const lead = parts[0];
-    if (column.kind === 'flat' || lead === undefined || lead.kind === 'flat') return column;
-    const known = shared.get(lead.offsets);
-    if (known === undefined) shared.set(lead.offsets, column.offsets);
-    return known === undefined ? column : { ...column, offsets: known };
-  });
+  return {
+    places,
+    column: (name) => {
+      const at = names.indexOf(name) + 1;
+      const column = concatColumns(
+        requireField(plan.sources[source]!.dataset, name).type,
+        parts.map((part) => part[at]!),
+      );
+      const lead = parts[0]?.[at];
+      if (column.kind === 'flat' || lead === undefined || lead.kind === 'flat') return column;
+      const known = shared.get(lead.offsets);
+      if (known === undefined) shared.set(lead.offsets, column.offsets);
+      return known === undefined ? column : { ...column, offsets: known };
+    },
+  };
 }

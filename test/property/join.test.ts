@@ -9,6 +9,8 @@ import { makePlan } from '../../src/join/make-plan.ts';
 import type { How } from '../../src/join/match.ts';
 import { settleOutSchema } from '../../src/join/out-schema.ts';
 import { runPlan } from '../../src/join/run.ts';
+import { invertMap } from '../../src/join/shuffle.ts';
+import { inlineExecutor } from '../../src/join/work.ts';
 import { readKeys } from '../../src/keys/read.ts';
 import { keySpecFor } from '../../src/keys/spec.ts';
 import type { Dataset } from '../../src/source/dataset.ts';
@@ -123,20 +125,24 @@ async function join(datasets: readonly Dataset[], how: How): Promise<Written> {
     ...whole,
     blocks,
     sources: whole.sources.map((source, s) =>
-      s > 0 && source.map !== undefined && s % 2 === 1 ? { ...source, path: 'shuffle' as const } : source,
+      s > 0 && source.map !== undefined && s % 2 === 1
+        ? { ...source, path: 'shuffle' as const, targets: invertMap(source.map, source.keys.rows) }
+        : source,
     ),
   };
   let written: Written | undefined;
   const format = memorySink((output) => {
     written = output;
   });
-  await runPlan(plan, datasets, format, {
+  const { signal } = new AbortController();
+  const sink = { compression: 'none' } as const;
+  await runPlan(plan, inlineExecutor(plan, datasets, format, sink, signal), format, {
     targets: ['out'],
-    sink: { compression: 'none' },
+    sink,
     force: false,
     receipt: { tool: 'test', spec: {}, policies: {}, sourceKeySeals: datasets.map(() => NO_SEAL), lumisIn: [] },
     emit: () => {},
-    signal: new AbortController().signal,
+    signal,
   });
   return written!;
 }

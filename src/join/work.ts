@@ -1,0 +1,104 @@
+// Owns the two tasks of a join, scatter and block, and where they run: in this thread, or on a pool of workers.
+import { invariant } from '../core/check.ts';
+import { type Pool, registerJob, startPool } from '../pool/pool.ts';
+import { openSink } from '../sink/registry.ts';
+import type { SinkFormat, SinkOptions } from '../sink/types.ts';
+import { type Dataset, reopenDataset } from '../source/dataset.ts';
+import { type BlockContext, type BlockResult, makeBlock, type SegmentsOf } from './block.ts';
+import type { JoinPlan } from './plan.ts';
+import { type Scattered, type ScatterTask, scatterRows } from './shuffle.ts';
+
+/** Runs tasks; up to `width` at a time are worth asking for. */
+export interface Executor<Encoded> {
+  readonly width: number;
+  scatter(task: ScatterTask): Promise<Scattered>;
+  block(index: number, segments: SegmentsOf): Promise<BlockResult<Encoded>>;
+  close(): Promise<void>;
+}
+
+export function inlineExecutor<Encoded>(
+  plan: JoinPlan,
+  datasets: readonly Dataset[],
+  format: SinkFormat<Encoded>,
+  options: SinkOptions,
+  signal: AbortSignal,
+): Executor<Encoded> {
+  const context: BlockContext<Encoded> = { plan, datasets, format, options };
+  return {
+    width: 1,
+    scatter: (task) => scatterRows(plan, datasets[task.source]!, task, signal),
+    block: (index, segments) => makeBlock(context, plan.blocks[index]!, segments, signal),
+    close: async () => {},
+  };
+}
+
+interface SetUp {
+  readonly plan: JoinPlan;
+  readonly format: string;
+  readonly options: SinkOptions;
+}
+interface BlockInput {
+  readonly index: number;
+  readonly segments: SegmentsOf;
+}
+
+/** `threads` workers, each with the same plan and its own open files. */
+export async function poolExecutor<Encoded>(
+  plan: JoinPlan,
+  format: string,
+  options: SinkOptions,
+  threads: number,
+): Promise<Executor<Encoded>> {
+  const pool: Pool = startPool(threads);
+  try {
+    await pool.everywhere('join/set-up', { plan, format, options } satisfies SetUp);
+  } catch (error) {
+    await pool.close();
+    throw error;
+  }
+  return {
+    width: threads,
+    scatter: async (task) => (await pool.run('join/scatter', task)) as Scattered,
+    block: async (index, segments) =>
+      (await pool.run('join/block', { index, segments } satisfies BlockInput)) as BlockResult<Encoded>,
+    close: () => pool.close(),
+  };
+}
+
+/** What a worker holds between tasks. */
+let held: BlockContext<unknown> | undefined;
+const never = new AbortController().signal;
+
+/** Called once in a worker, before it serves. */
+export function registerJoinJobs(): void {
+  registerJob('join/set-up', async ({ plan, format, options }: SetUp) => {
+    const datasets = await Promise.all(plan.sources.map((source) => reopenDataset(source.dataset)));
+    held = { plan, datasets, format: await openSink(format), options };
+    return { output: undefined };
+  });
+  registerJob('join/scatter', async (task: ScatterTask) => {
+    invariant(held !== undefined, 'the worker was set up');
+    return { output: await scatterRows(held.plan, held.datasets[task.source]!, task, never) };
+  });
+  registerJob('join/block', async ({ index, segments }: BlockInput) => {
+    invariant(held !== undefined, 'the worker was set up');
+    const output = await makeBlock(held, held.plan.blocks[index]!, segments, never);
+    return { output, transfer: buffersOf(output.encoded) };
+  });
+}
+
+/** Buffers that an encoded column owns alone: they move to the main thread instead of being copied. */
+function buffersOf(encoded: readonly unknown[]): ArrayBuffer[] {
+  const buffers = new Set<ArrayBuffer>();
+  for (const column of encoded) {
+    for (const value of Object.values(column as Record<string, unknown>)) {
+      if (
+        value instanceof Uint8Array &&
+        value.buffer instanceof ArrayBuffer &&
+        value.byteLength === value.buffer.byteLength
+      )
+        buffers.add(value.buffer);
+    }
+  }
+  return [...buffers];
+}

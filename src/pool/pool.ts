@@ -1,0 +1,154 @@
+// Owns the worker threads: jobs by name, run on whichever thread is free; a dead thread fails what it was doing.
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { invariant } from '../core/check.ts';
+import { ColweaveError, type ErrorCode } from '../core/errors.ts';
+
+/** What a worker does with an input; `transfer` names the buffers of the output that move instead of being copied. */
+export type Job = (input: never) => Promise<{ readonly output: unknown; readonly transfer?: readonly ArrayBuffer[] }>;
+
+export interface Pool {
+  readonly size: number;
+  /** Runs a job on the next free thread. Errors thrown there are thrown here, with their code. */
+  run(job: string, input: unknown): Promise<unknown>;
+  /** Runs a job once on every thread, such as one that sets up what the others need. */
+  everywhere(job: string, input: unknown): Promise<void>;
+  close(): Promise<void>;
+}
+
+interface Request {
+  readonly id: number;
+  readonly job: string;
+  readonly input: unknown;
+}
+interface Failure {
+  readonly code?: ErrorCode;
+  readonly message: string;
+  readonly stack?: string;
+  readonly where?: readonly string[];
+  readonly near?: readonly string[];
+  readonly hint?: string;
+  readonly details?: readonly string[];
+}
+interface Response {
+  readonly id: number;
+  readonly output?: unknown;
+  readonly failure?: Failure;
+}
+
+/** Marks our workers, so that the one entry file knows its role. */
+const ROLE = 'colweave-worker';
+const jobs = new Map<string, Job>();
+let entry: URL | undefined;
+
+/** The file that workers start: the program's own entry, which calls `serveJobs` when it is not the main thread. */
+export function setWorkerEntry(url: URL): void {
+  entry = url;
+}
+
+export function isPoolWorker(): boolean {
+  return !isMainThread && workerData === ROLE;
+}
+
+export function registerJob(name: string, job: Job): void {
+  jobs.set(name, job);
+}
+
+/** The worker's side: answers requests one at a time until the pool closes. */
+export function serveJobs(): void {
+  const port = parentPort;
+  invariant(port !== null, 'serveJobs runs in a worker');
+  port.on('message', async ({ id, job, input }: Request) => {
+    try {
+      const run = jobs.get(job);
+      invariant(run !== undefined, `a job named ${job}`);
+      const { output, transfer } = await run(input as never);
+      port.postMessage({ id, output } satisfies Response, [...(transfer ?? [])]);
+    } catch (error) {
+      port.postMessage({ id, failure: describe(error) } satisfies Response);
+    }
+  });
+}
+
+function describe(error: unknown): Failure {
+  if (error instanceof ColweaveError) {
+    const { code, message, where, near, hint, details } = error;
+    return { code, message, where, near, hint, details };
+  }
+  return error instanceof Error ? { message: error.message, stack: error.stack ?? '' } : { message: String(error) };
+}
+
+function revive({ code, message, stack, ...detail }: Failure): Error {
+  if (code !== undefined) return new ColweaveError(code, message, detail);
+  const error = new Error(message);
+  error.stack = stack ?? error.stack ?? '';
+  return error;
+}
+
+interface Pending {
+  readonly resolve: (output: unknown) => void;
+  readonly reject: (error: Error) => void;
+}
+interface Seat {
+  readonly worker: Worker;
+  readonly pending: Map<number, Pending>;
+}
+
+/** Starts `size` threads. */
+export function startPool(size: number): Pool {
+  invariant(entry !== undefined, 'the worker entry is set at start-up');
+  const url = entry;
+  let next = 0;
+  const waiting: { readonly request: Request; readonly pending: Pending }[] = [];
+  const seats = Array.from(
+    { length: size },
+    (): Seat => seatOf(new Worker(url, { workerData: ROLE, stderr: false }), () => drain()),
+  );
+  const post = ({ worker, pending }: Seat, request: Request, promise: Pending) => {
+    pending.set(request.id, promise);
+    worker.postMessage(request);
+  };
+  const drain = () => {
+    for (const seat of seats) {
+      if (seat.pending.size > 0) continue;
+      const item = waiting.shift();
+      if (item === undefined) return;
+      post(seat, item.request, item.pending);
+    }
+  };
+  return {
+    size,
+    run: (job, input) =>
+      new Promise((resolve, reject) => {
+        waiting.push({ request: { id: next++, job, input }, pending: { resolve, reject } });
+        drain();
+      }),
+    everywhere: async (job, input) => {
+      await Promise.all(
+        seats.map(
+          (seat) => new Promise((resolve, reject) => post(seat, { id: next++, job, input }, { resolve, reject })),
+        ),
+      );
+    },
+    close: async () => {
+      await Promise.all(seats.map(({ worker }) => worker.terminate()));
+    },
+  };
+}
+
+function seatOf(worker: Worker, free: () => void): Seat {
+  const pending = new Map<number, Pending>();
+  worker.on('message', ({ id, output, failure }: Response) => {
+    const promise = pending.get(id);
+    pending.delete(id);
+    free();
+    if (failure !== undefined) promise?.reject(revive(failure));
+    else promise?.resolve(output);
+  });
+  const fail = (error: Error) => {
+    for (const { reject } of pending.values()) reject(error);
+    pending.clear();
+  };
+  worker.on('error', fail);
+  worker.on('exit', (code) => fail(new Error(`a worker thread ended with status ${code}`)));
+  return { worker, pending };
+}
