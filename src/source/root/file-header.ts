@@ -63,6 +63,7 @@ function take(cursor: Cursor, length: number): number {
 const u8 = (cursor: Cursor) => cursor.view.getUint8(take(cursor, 1));
 const u16 = (cursor: Cursor) => cursor.view.getUint16(take(cursor, 2));
 const u32 = (cursor: Cursor) => cursor.view.getUint32(take(cursor, 4));
+const i32 = (cursor: Cursor) => cursor.view.getInt32(take(cursor, 4));
 const u64 = (cursor: Cursor) => Number(cursor.view.getBigUint64(take(cursor, 8)));
 
 function text(cursor: Cursor): string {
@@ -79,7 +80,7 @@ export async function readHeader(store: ByteStore): Promise<RootHeader> {
   const cursor = cursorOf(head);
   if (head.length < 4 || u32(cursor) !== 0x726f6f74) throw new ColweaveError('source/not-root', 'not a ROOT file');
   if (head.length < 64) throw truncated(store, 64);
-  const version = u32(cursor);
+  const version = i32(cursor); // uproot's update mode leaves 1,000,000 too little in small files
   const begin = u32(cursor);
   const big = version >= BIG_FILE_VERSION;
   const position = big ? u64 : u32;

@@ -79,7 +79,7 @@ async function openMetadata(jsroot: Jsroot, store: ByteStore, header: RootHeader
     const inInfo = offset - header.infoSeek;
     if (inInfo === 0 || inInfo === key.keyBytes) return viewOf(infoRecord.subarray(inInfo));
     const [bytes] = await store.read([{ offset, length: Math.min(length, store.size - offset) }]);
-    return viewOf(bytes!);
+    return viewOf(offset === 0 ? withSaneVersion(bytes!) : bytes!);
   };
   class MetadataProxy extends jsroot.FileProxy {
     async openFile(): Promise<boolean> {
@@ -100,6 +100,13 @@ async function openMetadata(jsroot: Jsroot, store: ByteStore, header: RootHeader
   const file = await jsroot.openFile(new MetadataProxy());
   if (!file) throw new ColweaveError('source/damaged', 'the description of the file cannot be decoded');
   return file;
+}
+
+/** jsroot takes the negative version that uproot's update mode leaves for that of a file above 2 GB. */
+function withSaneVersion(head: Uint8Array): Uint8Array {
+  const copy = Buffer.from(head);
+  if (copy.readInt32BE(4) < 0) copy.writeInt32BE(copy.readInt32BE(4) + 1_000_000, 4);
+  return copy;
 }
 
 const viewOf = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
