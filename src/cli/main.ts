@@ -1,0 +1,12 @@
+// The entry of the built program: command line in the main thread, worker elsewhere. Tiny, so that either role loads only its own.
+import { isPoolWorker, serveJobs, setWorkerEntry } from '../pool/pool.ts';
+
+if (isPoolWorker()) {
+  const { registerJoinJobs } = await import('../join/work.ts');
+  registerJoinJobs();
+  serveJobs();
+} else {
+  setWorkerEntry(new URL(import.meta.url));
+  const { runProgram } = await import('./run-program.ts');
+  await runProgram(process.argv.slice(2));
+}

@@ -1,0 +1,41 @@
+// Reads the values of options: sizes, counts, lists and policies. A bad one becomes a usage error with the option's name.
+import { InvalidArgumentError } from 'commander';
+import type { Missing } from '../command/types.ts';
+
+const POWERS = ['', 'k', 'm', 'g', 't'];
+
+/** `512M`, `2G`, `1.5GiB` count by 1024; `MB`, `GB` by 1000: as du and dd do. */
+export function parseSize(text: string): number {
+  const [, digits, letter, suffix] = /^(\d+(?:\.\d+)?)([kmgt]?)(i?b)?$/i.exec(text) ?? [];
+  if (digits === undefined) throw new InvalidArgumentError('A size is a number with k, M, G or T, such as 2G.');
+  const base = suffix?.toLowerCase() === 'b' ? 1000 : 1024;
+  const bytes = Math.floor(Number(digits) * base ** POWERS.indexOf(letter!.toLowerCase()));
+  if (bytes < 1 || !Number.isSafeInteger(bytes)) throw new InvalidArgumentError('That is no size to work with.');
+  return bytes;
+}
+
+export function parseCount(text: string): number {
+  if (!/^[1-9]\d{0,3}$/.test(text)) throw new InvalidArgumentError('A whole number from 1 to 9999 is wanted.');
+  return Number(text);
+}
+
+/** Comma separated and repeatable; a comma inside {braces} belongs to the glob. */
+export function collectGlobs(text: string, before: readonly string[] = []): string[] {
+  const globs = text
+    .split(/,(?![^{}]*\})/)
+    .map((glob) => glob.trim())
+    .filter((glob) => glob !== '' && glob !== '!');
+  if (globs.length === 0) throw new InvalidArgumentError('It names no column.');
+  return [...before, ...globs];
+}
+
+export function parseMissing(text: string): Missing {
+  if (text === 'reason' || text === 'null' || text === 'drop') return { kind: text };
+  if (/^fill=./.test(text)) return { kind: 'fill', value: text.slice('fill='.length) };
+  throw new InvalidArgumentError('Allowed are reason, null, drop, fill=V.');
+}
+
+export function parseNonEmpty(text: string): string {
+  if (text === '') throw new InvalidArgumentError('It must not be empty.');
+  return text;
+}

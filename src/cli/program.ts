@@ -1,0 +1,235 @@
+// The commands and their options, defined once: parsing, help and man pages all come from here.
+import { Argument, Command, Option } from 'commander';
+import type { JoinOptions, SourceWords, VerifyOptions } from '../command/types.ts';
+import { VERSION } from '../command/version.ts';
+import { collectGlobs, parseCount, parseMissing, parseNonEmpty, parseSize } from './option-values.ts';
+import { COLWEAVE, JOIN, type Prose, VERIFY } from './prose.ts';
+
+/** How the program talks, whatever the command. */
+export interface Manners {
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly debug: boolean;
+}
+
+export interface Actions {
+  join(options: JoinOptions, manners: Manners): Promise<void>;
+  verify(options: VerifyOptions, manners: Manners): Promise<void>;
+}
+
+/** The prose of each command, by name; '' is the program itself. */
+export const PROSE: Readonly<Record<string, Prose>> = { '': COLWEAVE, join: JOIN, verify: VERIFY };
+
+export interface Defined {
+  readonly program: Command;
+  readonly join: Command;
+  readonly verify: Command;
+}
+
+/** `friends` are the sources that splitWith took off the command line. */
+export function defineProgram(actions: Actions, friends: readonly SourceWords[] = []): Defined {
+  const program = new Command('colweave')
+    .description(COLWEAVE.paragraphs.join('\n\n'))
+    .usage('COMMAND [OPTIONS]')
+    .version(VERSION, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand('help [command]', 'print the help of a command');
+  const join = joinCommand().action(async (primary: string[], values: JoinValues) => {
+    await actions.join(joinOptions(primary, friends, values), manners(values));
+  });
+  const verify = verifyCommand().action(async (outputs: string[], values: VerifyValues) => {
+    await actions.verify(verifyOptions(outputs, values), manners(values));
+  });
+  for (const command of [join, verify]) program.addCommand(command);
+  for (const command of [program, join, verify]) addManners(command);
+  return { program, join, verify };
+}
+
+/** `--tree NAME`: the brackets that the parser wants are no help to a reader. */
+export const optionTerm = (option: Option): string => option.flags.replace(/[<>]/g, '');
+
+/** Does an option of this command, such as `-o` or `--how`, take the next word as its value? */
+export function takesValue(command: Command, flag: string): boolean {
+  return command.options.some((option) => option.required && (option.short === flag || option.long === flag));
+}
+
+interface MannersValues {
+  json?: true;
+  quiet?: true;
+  debug?: true;
+}
+
+interface JoinValues extends MannersValues {
+  how: JoinOptions['how'];
+  on?: string;
+  tree?: string;
+  sample?: string;
+  columns?: string[];
+  expect?: 'aligned' | '1:1';
+  layout: JoinOptions['layout'];
+  missing: JoinOptions['missing'];
+  schema: JoinOptions['schema'];
+  absentTrigger?: 'false' | 'drop' | 'null';
+  dropUnreadable?: true;
+  output?: string;
+  writer: JoinOptions['writer'];
+  compression: JoinOptions['compression'];
+  dryRun?: true;
+  receipt?: true;
+  force?: true;
+  jobs?: number;
+  memory?: number;
+}
+
+interface VerifyValues extends MannersValues {
+  receipt?: string;
+  against?: string[];
+  tree?: string;
+}
+
+const option = (flags: string, text: string): Option => new Option(flags, text);
+
+function joinCommand(): Command {
+  const command = start('join', JOIN, '[PRIMARY...] [--with [LABEL:] FILES...]... -o OUT');
+  command.addArgument(new Argument('<PRIMARY...>', 'files whose events and order the output has'));
+  group(command, 'Sources:', [
+    option('--with <[LABEL:] FILES...>', 'a further source: every word up to the next option; may be repeated'),
+    option('--tree <NAME>', 'tree to read (default: Events, or the only one)').argParser(parseNonEmpty),
+    option('--sample <NAME>', 'the sample all sources belong to; kept in the receipt').argParser(parseNonEmpty),
+    option('--schema <POLICY>', 'files of one source that differ in columns: stop, null where absent, or leave out')
+      .choices(['strict', 'union', 'intersect'])
+      .default('strict'),
+    option(
+      '--absent-trigger <POLICY>',
+      'trigger columns (HLT_*, L1_*, DST_*) absent in some files: false, leave out, null',
+    ).choices(['false', 'drop', 'null']),
+  ]);
+  group(command, 'Joining:', [
+    option('--how <HOW>', 'which events the output has').choices(['inner', 'left', 'right', 'outer']).default('left'),
+    option('--on <KEY>', 'cms, atlas, or columns joined by commas (default: by tree content)').argParser(parseNonEmpty),
+    option('--expect <WHAT>', 'stop unless: same events in the same order, or each event once on every side').choices([
+      'aligned',
+      '1:1',
+    ]),
+    option(
+      '--missing <POLICY>',
+      'events a source lacks: null and a reason column, null, leave the event out, or fill=V',
+    )
+      .argParser(parseMissing)
+      .default({ kind: 'reason' }, 'reason'),
+  ]);
+  group(command, 'Columns:', [
+    option(
+      '-c, --columns <GLOBS>',
+      "output columns, comma separated, in order; '!GLOB' leaves out; may be repeated",
+    ).argParser(collectGlobs),
+    option('--drop-unreadable', 'leave out columns whose type cannot be read or written'),
+    option('--layout <LAYOUT>', "nano: as coffea's NanoEventsFactory.from_parquet wants it")
+      .choices(['arrow', 'nano'])
+      .default('arrow'),
+  ]);
+  group(command, 'Output:', [
+    option(
+      '-o, --output <OUT>',
+      'a file; DIR/ for one file per primary file; - for Arrow on standard output',
+    ).argParser(parseNonEmpty),
+    option('-f, --force', 'replace an existing output'),
+    option('-n, --dry-run', 'print the plan: keys are read, no payload, nothing is written'),
+    option('--receipt', 'also write OUT.receipt.json'),
+    option('--writer <WRITER>', 'what writes the output').choices(['parquet', 'parquetjs', 'arrow']).default('parquet'),
+    option('--compression <CODEC>', 'of the output').choices(['zstd', 'snappy', 'none']).default('zstd'),
+  ]);
+  group(command, 'Running:', [
+    option('-j, --jobs <N>', 'worker threads (default: the cores this job may use)').argParser(parseCount),
+    option('--memory <SIZE>', 'memory cap: k, M, G, T count by 1024; kB, MB, GB, TB by 1000').argParser(parseSize),
+  ]);
+  return command;
+}
+
+function verifyCommand(): Command {
+  const command = start('verify', VERIFY, 'OUT... [--receipt FILE] [--against FILES...]');
+  command.addArgument(new Argument('<OUT...>', 'joined files'));
+  group(command, 'Evidence:', [
+    option('--receipt <FILE>', 'a receipt kept beside, for a file that lost its own').argParser(parseNonEmpty),
+    option('--against <FILES...>', 'the source files, in any order: every word up to the next option'),
+    option('--tree <NAME>', 'tree to read in the source files').argParser(parseNonEmpty),
+  ]);
+  return command;
+}
+
+function start(name: string, prose: Prose, usage: string): Command {
+  return new Command(name)
+    .summary(prose.summary)
+    .description(prose.paragraphs.join('\n\n'))
+    .usage(usage)
+    .helpOption('-h, --help', 'print this help');
+}
+
+function group(command: Command, heading: string, options: readonly Option[]): void {
+  command.optionsGroup(heading);
+  for (const each of options) command.addOption(each);
+}
+
+function addManners(command: Command): void {
+  if (command.name() !== 'colweave') {
+    group(command, 'Talking:', [
+      option('--json', 'print typed JSON lines; the last one is the summary or the error'),
+      option('-q, --quiet', 'no report and no progress; warnings and errors still'),
+      option('--debug', 'print stacks with errors'),
+    ]);
+  }
+  const { examples, exits } = PROSE[command.name() === 'colweave' ? '' : command.name()]!;
+  command
+    .showSuggestionAfterError(false)
+    .configureHelp({
+      helpWidth: Math.min(process.stdout.columns ?? 80, 100),
+      optionTerm,
+      argumentTerm: (argument) => argument.name(),
+    })
+    .addHelpText('after', `\nExamples:\n${examples.map(({ does, line }) => `  # ${does}\n  ${line}\n`).join('')}`)
+    .addHelpText(
+      'after',
+      `Exit status:\n${exits.map(([status, text]) => `${String(status).padStart(5)}  ${text}`).join('\n')}`,
+    );
+}
+
+const manners = (values: MannersValues): Manners => ({
+  json: values.json === true,
+  quiet: values.quiet === true,
+  debug: values.debug === true,
+});
+
+function joinOptions(primary: readonly string[], friends: readonly SourceWords[], values: JoinValues): JoinOptions {
+  return {
+    primary,
+    friends,
+    how: values.how,
+    ...(values.on === undefined ? {} : { on: values.on }),
+    ...(values.tree === undefined ? {} : { tree: values.tree }),
+    ...(values.sample === undefined ? {} : { sample: values.sample }),
+    columns: values.columns ?? [],
+    ...(values.expect === undefined ? {} : { expect: values.expect }),
+    layout: values.layout,
+    missing: values.missing,
+    schema: values.schema,
+    ...(values.absentTrigger === undefined ? {} : { absentTrigger: values.absentTrigger }),
+    dropUnreadable: values.dropUnreadable === true,
+    ...(values.output === undefined ? {} : { output: values.output }),
+    writer: values.writer,
+    compression: values.compression,
+    dryRun: values.dryRun === true,
+    receipt: values.receipt === true,
+    force: values.force === true,
+    ...(values.jobs === undefined ? {} : { jobs: values.jobs }),
+    ...(values.memory === undefined ? {} : { memoryBytes: values.memory }),
+  };
+}
+
+function verifyOptions(outputs: readonly string[], values: VerifyValues): VerifyOptions {
+  return {
+    outputs,
+    ...(values.receipt === undefined ? {} : { receipt: values.receipt }),
+    against: values.against ?? [],
+    ...(values.tree === undefined ? {} : { tree: values.tree }),
+  };
+}

@@ -1,0 +1,152 @@
+// The prose of help and man pages: what each command is for, its examples, its exit statuses. Options are in program.ts.
+
+export interface Example {
+  readonly does: string;
+  readonly line: string;
+}
+
+export interface Prose {
+  readonly summary: string;
+  readonly paragraphs: readonly string[];
+  /** Only in the man page. */
+  readonly sections: readonly { readonly title: string; readonly paragraphs: readonly string[] }[];
+  readonly examples: readonly Example[];
+  readonly exits: readonly (readonly [status: number, meaning: string])[];
+  readonly seeAlso: readonly string[];
+}
+
+const INTERRUPTED: readonly [number, string] = [130, 'interrupted (143 terminated, 129 hung up): nothing published'];
+
+export const COLWEAVE: Prose = {
+  summary: 'join columns of the same events by event key, and prove that none was mixed',
+  paragraphs: [
+    'Columns of the same collision events live in many files, in different order, grouping and completeness. colweave puts them side by side by event key (run, lumi block, event), writes Parquet, and stores a receipt in it by which anybody can check that no value moved to another event.',
+  ],
+  sections: [
+    {
+      title: 'OUTPUT STREAMS',
+      paragraphs: [
+        'Standard output carries only data or the report, standard error progress and messages. Bars and colours appear only on a terminal, never with NO_COLOR set; elsewhere a line of progress is printed each 30 seconds. With --json every line is an object with a "type"; the last one is the summary or the error.',
+        'A message is one line (command, code, what, where, the nearest names that do exist), then an indented hint. The codes are listed in colweave-errors(7).',
+        'A reader of standard output that goes away is no error: the work is finished, and the exit status is 0.',
+      ],
+    },
+  ],
+  examples: [
+    {
+      does: 'three NanoAOD files and a friend, by run, luminosityBlock, event',
+      line: 'colweave join nano_*.root --with friend.root -o joined.parquet',
+    },
+    {
+      does: 'check what was written, against the sources too',
+      line: 'colweave verify joined.parquet --against nano_*.root friend.root',
+    },
+  ],
+  exits: [
+    [0, 'done'],
+    [1, 'the data say no: verify found something, or a join met duplicate events or a broken expectation'],
+    [2, 'the command line is wrong'],
+    [3, 'an input is missing, unreadable or not what it should be'],
+    [5, 'the output exists already, cannot be written, or the disk is full'],
+    [6, 'memory or scratch space would not suffice'],
+    [70, 'a bug in colweave; nothing was published'],
+    INTERRUPTED,
+  ],
+  seeAlso: [
+    'colweave-join(1)',
+    'colweave-verify(1)',
+    'colweave-errors(7)',
+    'colweave-receipt(7)',
+    'colweave-formats(7)',
+    'colweave-architecture(7)',
+    'colweave-changes(7)',
+  ],
+};
+
+export const JOIN: Prose = {
+  summary: 'join columns of the same events from many files into Parquet',
+  paragraphs: [
+    "Puts the columns of any number of sources side by side by event key, in the order of the primary's events, and writes Parquet with a receipt. The keys of every row are compared; position alone is never trusted. Without --with it converts, with keys checked.",
+    'FILES are paths, quoted globs (expanded here, naturally sorted), directories, or FILE:TREE; ROOT TTree, Parquet and Arrow are told by content.',
+  ],
+  sections: [
+    {
+      title: 'SOURCES',
+      paragraphs: [
+        "Each --with is one source: it takes every word up to the next option, so unquoted globs mean what they look like. The primary's files come before the first --with (or behind --); a bare word anywhere else is refused. A first word that ends in a colon is the source's label.",
+        'Columns of a source with a label are called NAME_LABEL (Jet_pt_jesUp), always; columns of a source without a label keep their names, and a name that is taken already is an error (join/name-clash).',
+        'left keeps every primary event (what a friend tree does); inner those that all sources have; right those of the one friend; outer all, first in the order of the primary, then those that only the first friend has, and so on.',
+      ],
+    },
+    {
+      title: 'MISSING EVENTS',
+      paragraphs: [
+        'An event that a source lacks is null there, never zero and never the neighbour. --missing reason adds a column LABEL_missing: 0 present, 1 no such event, 2 lumi block absent, 3 file unreadable, 4 filtered, 5 column absent in that file. --missing null leaves that column out, drop leaves such events out, fill=V writes V (empty lists for lists).',
+        'With --layout nano no null may be written, as NanoEventsFactory of coffea would misread it: the join stops unless --missing drop or fill=V says what to do.',
+      ],
+    },
+    {
+      title: 'SAFETY',
+      paragraphs: [
+        'An event that is twice in a source stops the join. The output is written beside its name and renamed after all checks; on failure or a signal nothing is left. Before that, the seals of every column as read and as written are compared.',
+        'The same inputs, options and build give the same bytes, whatever -j and --memory are.',
+      ],
+    },
+  ],
+  examples: [
+    { does: 'a friend next to NanoAOD', line: 'colweave join nano_*.root --with friend.root -o joined.parquet' },
+    {
+      does: 'systematic variations under labels, only the events that all have',
+      line: 'colweave join nano_*.root --with jesUp: up/*.root --with jesDown: down/*.root --how inner -o jes.parquet',
+    },
+    {
+      does: 'what would be done, without reading any payload',
+      line: 'colweave join nano_*.root --with friend.root --dry-run',
+    },
+    {
+      does: "some columns, laid out for coffea's NanoEventsFactory.from_parquet",
+      line: "colweave join nano_*.root -c 'Jet_*,!Jet_btag*' --layout nano -o jets.parquet",
+    },
+  ],
+  exits: [
+    [0, 'joined and published (or, with --dry-run, planned)'],
+    [1, 'the data say no: duplicate events, a broken expectation; nothing published'],
+    [2, 'the command line is wrong, or names a column that is not there'],
+    [3, 'an input is missing, unreadable or not what it should be'],
+    [5, 'the output exists already, cannot be written, or the disk is full'],
+    [6, 'memory or scratch space would not suffice'],
+    [70, 'a bug in colweave; nothing published'],
+    INTERRUPTED,
+  ],
+  seeAlso: ['colweave(1)', 'colweave-verify(1)', 'colweave-errors(7)', 'colweave-receipt(7)', 'colweave-formats(7)'],
+};
+
+export const VERIFY: Prose = {
+  summary: 'check that no event was mixed, lost or doubled in a joined file',
+  paragraphs: [
+    'Reads joined files again, with readers that share nothing with the writer, and compares every column with the receipt. With --against the source files are read again too, matched anew, and the first offending event is named.',
+    'A file that another tool rewrote with equal content is "rewritten": its columns still agree with the receipt, and that is no damage.',
+  ],
+  sections: [],
+  examples: [
+    { does: 'by the receipt inside', line: 'colweave verify joined.parquet' },
+    {
+      does: 'against the sources, trusting nothing that join said',
+      line: 'colweave verify joined.parquet --against nano_*.root friend.root',
+    },
+    {
+      does: 'a file rewritten by a tool that drops metadata',
+      line: 'colweave verify rewritten.parquet --receipt joined.parquet.receipt.json',
+    },
+  ],
+  exits: [
+    [0, 'every file is verified, or rewritten with equal content'],
+    [1, 'something is mixed, lost, doubled or damaged'],
+    [2, 'the command line is wrong'],
+    [3, 'an argument is absent, or there is nothing to compare with'],
+    [6, 'memory or scratch space would not suffice'],
+    [70, 'a bug in colweave'],
+    INTERRUPTED,
+  ],
+  seeAlso: ['colweave(1)', 'colweave-join(1)', 'colweave-receipt(7)', 'colweave-errors(7)'],
+};

@@ -1,0 +1,165 @@
+// Reports and messages as text for people: pure functions from data to lines.
+import type { JoinReport, PlanSummary, SourceSummary, VerifyReport } from '../command/types.ts';
+import type { ColweaveError } from '../core/errors.ts';
+import { formatBytes, formatCount } from '../core/text.ts';
+import { PLAIN, type Style } from './style.ts';
+
+const plural = (count: number, noun: string): string => `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
+
+/** Columns padded to equal width; numbers (`right`) to the right. The last column is never padded. */
+export function table(rows: readonly (readonly string[])[], right: readonly number[] = [], indent = '  '): string[] {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows.map((row) => {
+    const cells = row.map((cell, column) => {
+      if (right.includes(column)) return cell.padStart(widths[column]!);
+      return column === row.length - 1 ? cell : cell.padEnd(widths[column]!);
+    });
+    return `${indent}${cells.join('  ')}`.trimEnd();
+  });
+}
+
+export function renderJoin(report: JoinReport, dryRun: boolean, style: Style = PLAIN): string[] {
+  const { plan, outputs } = report;
+  const lines = [headline(plan, dryRun, style), ...sourceTable(plan.sources, dryRun)];
+  for (const source of plan.sources) lines.push(...leftOut(source));
+  if (dryRun) {
+    lines.push(
+      `would write ${shape(plan.rowsOut, plan.columnsOut.length)}, ${formatCount(plan.rowGroupRows)} rows a row group; ` +
+        `reads ${formatBytes(sum(plan.sources.map((source) => source.bytesToRead)))}, needs about ${formatBytes(plan.memoryBytes)} of memory`,
+    );
+    lines.push('columns:', ...columnTable(plan));
+  }
+  for (const output of outputs) {
+    const groups = plural(output.rowGroups, 'row group');
+    const where = output.path === '-' ? 'standard output' : output.path;
+    lines.push(
+      `wrote ${style.bold(where)}: ${shape(output.rows, plan.columnsOut.length)}, ${groups}, ${formatBytes(output.bytes)}`,
+    );
+  }
+  if (!dryRun) {
+    lines.push(style.good(`seals equal: ${plural(report.sealsEqual, 'column')}, as read and as written`));
+  }
+  lines.push(...plan.notes.map((note) => `note: ${note}`));
+  return lines;
+}
+
+function headline(plan: PlanSummary, dryRun: boolean, style: Style): string {
+  const key = plan.key.join(', ');
+  const does = dryRun ? 'plan: ' : '';
+  const friends = plan.sources.length - 1;
+  if (friends === 0) return style.bold(`${does}convert, ${key} checked (layout ${plan.layout})`);
+  return style.bold(`${does}${plan.how} join of ${plan.sources.length} sources by ${key} (layout ${plan.layout})`);
+}
+
+const shape = (rows: number, columns: number): string => `${plural(rows, 'row')}, ${plural(columns, 'column')}`;
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+
+function sourceTable(sources: readonly SourceSummary[], dryRun: boolean): string[] {
+  const head = [
+    'source',
+    'files',
+    'rows',
+    'columns',
+    'matched',
+    'missing',
+    'extra',
+    ...(dryRun ? ['to read'] : []),
+    'path',
+  ];
+  const rows = sources.map((source) => [
+    source.label === '' ? source.role : source.label,
+    formatCount(source.files),
+    formatCount(source.rows),
+    formatCount(source.columns),
+    formatCount(source.matched),
+    formatCount(source.missing),
+    formatCount(source.extra),
+    ...(dryRun ? [formatBytes(source.bytesToRead)] : []),
+    source.path === 'primary' ? source.why : `${source.path}: ${source.why}`.replace(/: $/, ''),
+  ]);
+  return table([head, ...rows], dryRun ? [1, 2, 3, 4, 5, 6, 7] : [1, 2, 3, 4, 5, 6]);
+}
+
+function leftOut(source: SourceSummary): string[] {
+  const lines: string[] = [];
+  if (source.dropped.length > 0)
+    lines.push(`  ${source.label}: said by other columns, left out: ${few(source.dropped)}`);
+  for (const { name, type, reason } of source.unreadable) {
+    lines.push(`  ${source.label}: cannot be read, left out: ${name} (${type}): ${reason}`);
+  }
+  return lines;
+}
+
+function few(names: readonly string[], count = 8): string {
+  const rest = names.length - count;
+  return rest > 0 ? `${names.slice(0, count).join(', ')} and ${formatCount(rest)} more` : names.join(', ');
+}
+
+function columnTable(plan: PlanSummary): string[] {
+  return table(plan.columnsOut.map(({ name, type, nullable, source }) => [name, nullable ? `${type}?` : type, source]));
+}
+
+const VERDICT = {
+  verified: 'verified: every column holds what the receipt says',
+  rewritten: 'rewritten by another tool, with equal content: every column holds what the receipt says',
+  'mixed-or-damaged': 'NOT what was joined: mixed or damaged',
+} as const;
+
+export function renderVerify(report: VerifyReport, style: Style = PLAIN): string[] {
+  return report.files.flatMap((file) => {
+    const paint = file.verdict === 'mixed-or-damaged' ? style.bad : style.good;
+    const against = file.against && file.verdict !== 'mixed-or-damaged' ? ', and what the sources hold' : '';
+    return [
+      `${style.bold(file.path)}: ${paint(VERDICT[file.verdict] + against)} (${shape(file.rows, file.columns)})`,
+      ...file.findings.flatMap((finding) => findingLines(finding, style)),
+    ];
+  });
+}
+
+type FileFinding = VerifyReport['files'][number]['findings'][number];
+
+function findingLines(finding: FileFinding, style: Style): string[] {
+  const lines = [`  ${style.warn(finding.code)}: ${finding.text} (${formatCount(finding.count)})`];
+  if (finding.columns !== undefined && finding.columns.length > 0)
+    lines.push(`    columns: ${few(finding.columns, 12)}`);
+  if (finding.lumis !== undefined && finding.lumis.length > 0) lines.push(`    run:lumi: ${few(finding.lumis, 12)}`);
+  for (const { key, file, entry } of finding.first ?? []) lines.push(`    ${key} (${file}, entry ${entry})`);
+  if (finding.hint !== '') lines.push(`    hint: ${finding.hint}`);
+  return lines;
+}
+
+/** `colweave join: source/no-column: no column "Jet_ptt" in b.root:Events (nearest: Jet_pt)`, then hint, evidence, causes. */
+export function renderError(command: string, error: ColweaveError, debug: boolean, style: Style = PLAIN): string[] {
+  const near = error.near.length > 0 ? ` (nearest: ${error.near.join(', ')})` : '';
+  const where = error.where.length > 0 ? ` in ${placeText(error.where)}` : '';
+  const [first, ...more] = error.message.split('\n');
+  const lines = [
+    `${style.bad(`${command}: ${error.code}`)}: ${first}${where}${near}`,
+    ...more.map((line) => `  ${line}`),
+  ];
+  lines.push(...error.details.map((detail) => `  ${detail}`));
+  if (error.hint !== '') lines.push(`  hint: ${error.hint}`);
+  lines.push(...causeLines(error));
+  if (debug) lines.push(...stackLines(error));
+  return lines;
+}
+
+/** File and tree by a colon; anything in words, such as `entry 7`, by a comma. */
+function placeText(where: readonly string[]): string {
+  return where.reduce((text, place) => `${text}${place.includes(' ') ? ', ' : ':'}${place}`);
+}
+
+function causeLines(error: Error): string[] {
+  const lines: string[] = [];
+  let cause = error.cause;
+  for (let depth = 0; cause instanceof Error && depth < 5; depth++) {
+    if (cause.message !== error.message) lines.push(`  caused by: ${cause.message.split('\n')[0]}`);
+    cause = cause.cause;
+  }
+  return lines;
+}
+
+function stackLines(error: Error): string[] {
+  const root = error.cause instanceof Error ? error.cause : error;
+  return (root.stack ?? '').split('\n').map((line) => `  ${line.trim()}`);
+}

@@ -1,0 +1,95 @@
+// Runs one command line: calls the command, has its report or error told, and ends with the right status.
+import type { CommandContext, JoinReport, VerifyReport } from '../command/types.ts';
+import { abortOnSignals, asColweaveError, isBrokenPipe, Pipe, signalExit } from './exit.ts';
+import { parseAndRun } from './parse.ts';
+import type { Actions, Manners } from './program.ts';
+import { renderJoin, renderVerify } from './render-text.ts';
+import type { Style } from './style.ts';
+import { progressOf, tellError, tellEvent, tellInterrupted, tellReport, type Voice, voiceOf } from './voice.ts';
+
+/** What one run holds while it lasts. */
+interface Run {
+  readonly controller: AbortController;
+  readonly stdout: Pipe;
+  readonly stderr: Pipe;
+  dataOnStdout: boolean;
+  voice: Voice;
+  status: number;
+}
+
+export async function runProgram(argv: readonly string[]): Promise<never> {
+  const run = startRun(argv);
+  const { caught } = abortOnSignals(run.controller);
+  try {
+    await parseAndRun(argv, actionsOf(run), (text) => run.stdout.write(text));
+  } catch (error) {
+    const signal = caught();
+    if (signal !== undefined) {
+      run.status = signalExit(signal);
+      tellInterrupted(run.voice, signal, run.status);
+    } else if (isBrokenPipe(error) || (run.dataOnStdout && run.stdout.closed)) {
+      run.status = 0;
+    } else {
+      const coded = asColweaveError(error);
+      run.status = coded.exit;
+      tellError(run.voice, coded);
+    }
+  }
+  await Promise.all([run.stdout.flushed(), run.stderr.flushed()]);
+  process.exit(run.status);
+}
+
+/** Errors of parsing come before the parser says how to talk: look for the words themselves. */
+function startRun(argv: readonly string[]): Run {
+  const controller = new AbortController();
+  const stdout = new Pipe(process.stdout, () => {
+    if (run.dataOnStdout) controller.abort(new Error('standard output was closed'));
+  });
+  const stderr = new Pipe(process.stderr);
+  const manners: Manners = { json: argv.includes('--json'), quiet: false, debug: argv.includes('--debug') };
+  const name = argv[0] === 'join' || argv[0] === 'verify' ? argv[0] : '';
+  const voice = voiceOf(name, manners, stdout, stderr, false);
+  const run: Run = { controller, stdout, stderr, dataOnStdout: false, voice, status: 0 };
+  return run;
+}
+
+/** The commands are loaded when called: help and version need neither jsroot nor arrow. */
+function actionsOf(run: Run): Actions {
+  return {
+    join: (options, manners) => {
+      run.dataOnStdout = options.output === '-' && !options.dryRun;
+      run.voice = voiceOf('join', manners, run.stdout, run.stderr, run.dataOnStdout);
+      const work = async (context: CommandContext) => (await import('../command/join.ts')).runJoin(options, context);
+      return perform(run, work, (report, style) => renderJoin(report, options.dryRun, style));
+    },
+    verify: (options, manners) => {
+      run.voice = voiceOf('verify', manners, run.stdout, run.stderr, false);
+      const work = async (context: CommandContext) =>
+        (await import('../command/verify.ts')).runVerify(options, context);
+      return perform(run, work, renderVerify, (report) =>
+        report.files.some((file) => file.verdict === 'mixed-or-damaged') ? 1 : 0,
+      );
+    },
+  };
+}
+
+async function perform<R extends JoinReport | VerifyReport>(
+  run: Run,
+  work: (context: CommandContext) => Promise<R>,
+  render: (report: R, style: Style) => string[],
+  statusOf: (report: R) => number = () => 0,
+): Promise<void> {
+  const { voice } = run;
+  const progress = await progressOf(voice);
+  try {
+    const report = await work({
+      signal: run.controller.signal,
+      emit: (event) => tellEvent(event, voice, progress),
+    });
+    progress.clear();
+    run.status = statusOf(report);
+    tellReport(voice, report, run.status, (style) => render(report, style));
+  } finally {
+    progress.clear();
+  }
+}

@@ -1,0 +1,78 @@
+// Who is talked to and how: reports and data on standard output, progress and messages on standard error, or JSON lines.
+import type { JoinReport, VerifyReport } from '../command/types.ts';
+import type { ColweaveError } from '../core/errors.ts';
+import type { WorkEvent } from '../core/events.ts';
+import type { Pipe } from './exit.ts';
+import type { Manners } from './program.ts';
+import { barProgress, lineProgress, type Progress, SILENT } from './progress.ts';
+import { errorLine, eventLine, interruptedLine, summaryLine } from './render-json.ts';
+import { renderError } from './render-text.ts';
+import { PLAIN, type Style, styleFor } from './style.ts';
+
+export interface Voice {
+  /** `colweave join` */
+  readonly command: string;
+  readonly manners: Manners;
+  /** Standard output, or standard error when standard output carries data (`-o -`). */
+  readonly report: Pipe;
+  readonly reportStyle: Style;
+  readonly messages: Pipe;
+  readonly messageStyle: Style;
+}
+
+export function voiceOf(name: string, manners: Manners, stdout: Pipe, stderr: Pipe, dataOnStdout: boolean): Voice {
+  const report = dataOnStdout ? stderr : stdout;
+  return {
+    command: name === '' ? 'colweave' : `colweave ${name}`,
+    manners,
+    report,
+    reportStyle: manners.json ? PLAIN : styleFor(report.stream, process.env),
+    messages: stderr,
+    messageStyle: styleFor(stderr.stream, process.env),
+  };
+}
+
+export async function progressOf({ command, manners, messages }: Voice): Promise<Progress> {
+  if (manners.quiet || manners.json) return SILENT;
+  if (messages.stream.isTTY) return barProgress(messages.stream);
+  return lineProgress(command, (text) => messages.write(text));
+}
+
+export function tellEvent(event: WorkEvent, voice: Voice, progress: Progress): void {
+  const { manners, command, messages, report, messageStyle } = voice;
+  if (manners.json) {
+    if (!manners.quiet || event.type === 'warning') report.write(`${eventLine(event)}\n`);
+  } else if (event.type === 'progress') {
+    progress.update(event);
+  } else if (event.type === 'warning') {
+    progress.clear();
+    messages.write(`${command}: ${messageStyle.warn(`warning: ${event.code}`)}: ${event.text}\n`);
+  } else if (!manners.quiet) {
+    progress.clear();
+    messages.write(`${command}: note: ${event.text}\n`);
+  }
+}
+
+/** --quiet keeps a report only if it says that something is wrong. */
+export function tellReport(
+  voice: Voice,
+  report: JoinReport | VerifyReport,
+  status: number,
+  text: (style: Style) => string[],
+): void {
+  if (voice.manners.json) voice.report.write(`${summaryLine(voice.command, status, report)}\n`);
+  else if (!voice.manners.quiet || status !== 0) voice.report.write(`${text(voice.reportStyle).join('\n')}\n`);
+}
+
+/** With --json the error is the last line of the report, and also a message for whoever reads the log. */
+export function tellError({ command, manners, report, messages, messageStyle }: Voice, error: ColweaveError): void {
+  if (manners.json) report.write(`${errorLine(command, error)}\n`);
+  if (manners.json && report === messages) return;
+  messages.write(`${renderError(command, error, manners.debug, messageStyle).join('\n')}\n`);
+}
+
+export function tellInterrupted({ command, manners, report, messages }: Voice, signal: string, status: number): void {
+  if (manners.json) report.write(`${interruptedLine(command, signal, status)}\n`);
+  if (manners.json && report === messages) return;
+  messages.write(`${command}: interrupted by ${signal}, nothing was published\n`);
+}
