@@ -12,8 +12,13 @@ const newest = (folder) =>
     .filter((entry) => entry.isFile())
     .reduce((time, entry) => Math.max(time, statSync(join(entry.parentPath ?? entry.path, entry.name)).mtimeMs), 0);
 
-const inputs = [newest(join(top, 'src')), statSync(join(top, 'package.json')).mtimeMs, statSync(fileURLToPath(import.meta.url)).mtimeMs];
-if (process.argv.includes('--if-stale') && existsSync(out) && statSync(out).mtimeMs > Math.max(...inputs)) process.exit(0);
+const inputs = [
+  newest(join(top, 'src')),
+  statSync(join(top, 'package.json')).mtimeMs,
+  statSync(fileURLToPath(import.meta.url)).mtimeMs,
+];
+if (process.argv.includes('--if-stale') && existsSync(out) && statSync(out).mtimeMs > Math.max(...inputs))
+  process.exit(0);
 
 const { build } = await import('esbuild');
 const { version } = JSON.parse(readFileSync(join(top, 'package.json'), 'utf8'));
@@ -32,7 +37,20 @@ await build({
   logLevel: 'warning',
   chunkNames: 'chunks/[name]-[hash]',
   // optional native or named-by-the-user packages: found at run time, or a clear message
-  external: ['@napi-rs/lzma', 'parquetjs-lite', 'canvas', 'jsdom', 'mathjax', 'three', 'tmp', 'xhr2', '@resvg/resvg-js', '@oneidentity/zstd-js'],
+  external: [
+    '@napi-rs/lzma',
+    'parquetjs-lite',
+    'canvas',
+    'jsdom',
+    'mathjax',
+    'three',
+    'tmp',
+    'xhr2',
+    '@resvg/resvg-js',
+    '@oneidentity/zstd-js',
+  ],
   define: { COLWEAVE_VERSION: JSON.stringify(version) },
-  banner: { js: "import { createRequire as colweaveRequire } from 'node:module'; const require = colweaveRequire(import.meta.url);" },
+  banner: {
+    js: "import { createRequire as colweaveRequire } from 'node:module'; const require = colweaveRequire(import.meta.url);",
+  },
 });

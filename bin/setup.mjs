@@ -9,7 +9,11 @@ const top = dirname(dirname(fileURLToPath(import.meta.url)));
 const installed = join(top, 'node_modules', '.package-lock.json');
 
 const run = (command, args) => {
-  const { status } = spawnSync(command, args, { cwd: top, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' });
+  const { status } = spawnSync(command, args, {
+    cwd: top,
+    stdio: ['ignore', 2, 2],
+    shell: process.platform === 'win32',
+  });
   if (status !== 0) process.exit(status ?? 1);
 };
 
