@@ -31,15 +31,27 @@ export async function parseAndRun(
 
 function usageError(error: CommanderError, { program, join, verify }: Defined, name: string): ColweaveError {
   const command = [join, verify].find((each) => each.name() === name) ?? program;
-  const [first] = error.message.replace(/^error: /, '').split('\n');
-  const message = first!.replace(/\.$/, '').replaceAll("'", '"');
+  const hint = `see colweave ${command === program ? '' : `${command.name()} `}--help`;
+  const text = error.message
+    .replace(/^error: /, '')
+    .replaceAll("'", '"')
+    .replace(/[<>]/g, '');
+  const message = text.split('\n')[0]!.replace(/\.$/, '');
+  const bad = /^option "(.+)" argument "(.*)" is invalid\. (.+)$/s.exec(message);
+  if (bad !== null) return badValue(command, bad[1]!, bad[2]!, bad[3]!);
   const [, word] = /unknown (?:option|command) "([^"]+)"/.exec(message) ?? [];
   const names =
     error.code === 'commander.unknownCommand' ? program.commands.map((each) => each.name()) : optionNames(command);
-  const spoken = command === program ? 'colweave' : `colweave ${command.name()}`;
-  return new ColweaveError('usage/bad-option', message, {
-    near: word === undefined ? [] : nearestNames(word.replace(/=.*/, ''), names),
-    hint: `see ${spoken} --help`,
+  const near = word === undefined ? [] : nearestNames(word.replace(/=.*/, ''), names);
+  return new ColweaveError('usage/bad-option', message, { near, hint });
+}
+
+function badValue(command: Command, term: string, value: string, rule: string): ColweaveError {
+  const flag = term.split(' ').find((part) => part.startsWith('--')) ?? term;
+  const choices = command.options.find(({ long }) => long === flag)?.argChoices ?? [];
+  return new ColweaveError('usage/bad-option', `${flag} cannot be "${value}"`, {
+    near: nearestNames(value, choices, 1),
+    hint: `${rule.charAt(0).toLowerCase()}${rule.slice(1).replace(/\.$/, '')}`,
   });
 }
 

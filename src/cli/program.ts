@@ -90,7 +90,7 @@ interface VerifyValues extends MannersValues {
 const option = (flags: string, text: string): Option => new Option(flags, text);
 
 function joinCommand(): Command {
-  const command = start('join', JOIN, '[PRIMARY...] [--with [LABEL:] FILES...]... -o OUT');
+  const command = start('join', JOIN, 'PRIMARY... [--with [LABEL:] FILES...]... -o OUT');
   command.addArgument(new Argument('<PRIMARY...>', 'files whose events and order the output has'));
   group(command, 'Sources:', [
     option('--with <[LABEL:] FILES...>', 'a further source: every word up to the next option; may be repeated'),
@@ -185,6 +185,7 @@ function addManners(command: Command): void {
       helpWidth: Math.min(process.stdout.columns ?? 80, 100),
       optionTerm,
       argumentTerm: (argument) => argument.name(),
+      subcommandTerm: (each) => (each.name() === 'help' ? 'help COMMAND' : each.name()),
     })
     .addHelpText('after', `\nExamples:\n${examples.map(({ does, line }) => `  # ${does}\n  ${line}\n`).join('')}`)
     .addHelpText(

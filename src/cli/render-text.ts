@@ -138,7 +138,7 @@ export function renderError(command: string, error: ColweaveError, debug: boolea
     ...more.map((line) => `  ${line}`),
   ];
   lines.push(...error.details.map((detail) => `  ${detail}`));
-  if (error.hint !== '') lines.push(`  hint: ${error.hint}`);
+  if (error.hint !== '') lines.push(`  hint: ${error.hint.replace('colweave COMMAND', command)}`);
   lines.push(...causeLines(error));
   if (debug) lines.push(...stackLines(error));
   return lines;
