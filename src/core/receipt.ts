@@ -57,6 +57,8 @@ export interface Receipt {
     readonly rows: number;
     readonly keySeal: string;
     readonly columns: readonly ReceiptColumn[];
+    /** seal/1 of the row numbers, a u32 column: values may be right and rows in another order. */
+    readonly order?: string;
     readonly rowGroups: readonly { readonly rows: number; readonly sha256: string }[];
   };
   /** Per run: [first, last, events] of each stretch of lumi blocks with the same number of events a block. */
