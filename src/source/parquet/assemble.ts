@@ -1,0 +1,165 @@
+// Owns the way from levels and dense values to a column: validity, list offsets, nulls spread out.
+// Levels are those of the Dremel paper; https://github.com/apache/parquet-format#nested-encoding
+import { invariant } from '../../core/check.ts';
+import { type Column, type FlatColumn, flatColumn, type Utf8Column } from '../../core/column.ts';
+import { allocate, bitsOf, type Dtype, viewAs } from '../../core/dtype.ts';
+import { ColweaveError } from '../../core/errors.ts';
+import type { Leaf } from './schema.ts';
+import { damaged } from './thrift.ts';
+import type { FixedValues, PageValues } from './values.ts';
+
+/** Levels of whole rows; `def` absent = every entry is there. */
+export interface Levels {
+  readonly entries: number;
+  readonly rep?: Uint8Array | undefined;
+  readonly def?: Uint8Array | undefined;
+}
+
+/** `values` are those of the entries that are there, in order. */
+export function assembleColumn(leaf: Leaf, levels: Levels, values: PageValues): Column {
+  const dense = denseColumn(leaf, values);
+  if (levels.rep === undefined) return spreadItems(dense, leaf, levels.def, 0);
+  const def = levels.def ?? new Uint8Array(levels.entries).fill(leaf.defMax);
+  checkOrder(leaf, levels.rep, def);
+  return assembleList(leaf, levels.rep, def, dense, 0);
+}
+
+function assembleList(leaf: Leaf, rep: Uint8Array, def: Uint8Array, dense: Dense, level: number): Column {
+  const depth = leaf.repeatedDefs.length;
+  if (level === depth) return spreadItems(dense, leaf, def, leaf.repeatedDefs[depth - 1]!);
+  const { offsets, valid } = listLevel(leaf, rep, def, level);
+  const items = assembleList(leaf, rep, def, dense, level + 1);
+  invariant(items.length === offsets[offsets.length - 1], 'items of a list are counted alike twice');
+  return { kind: 'list', length: offsets.length - 1, offsets, items, valid };
+}
+
+/**
+ * An entry opens a list of this level if it repeats no deeper level and its parent has an item for it; it is an item of
+ * the list if it repeats at most this level and is defined that far.
+ */
+function listLevel(leaf: Leaf, rep: Uint8Array, def: Uint8Array, level: number) {
+  const parentDef = level === 0 ? 0 : leaf.repeatedDefs[level - 1]!;
+  const itemDef = leaf.repeatedDefs[level]!;
+  const listDef = itemDef - 1;
+  let lists = 0;
+  for (let i = 0; i < rep.length; i++) lists += rep[i]! <= level && def[i]! >= parentDef ? 1 : 0;
+  const offsets = new Int32Array(lists + 1);
+  const valid = listDef > parentDef ? new Uint8Array(lists) : undefined;
+  let list = 0;
+  let items = 0;
+  let nulls = 0;
+  for (let i = 0; i < rep.length; i++) {
+    const d = def[i]!;
+    if (rep[i]! <= level && d >= parentDef) {
+      offsets[list] = items;
+      if (valid !== undefined) {
+        const there = d >= listDef ? 1 : 0;
+        valid[list] = there;
+        nulls += 1 - there;
+      }
+      list++;
+    }
+    if (rep[i]! <= level + 1 && d >= itemDef) items++;
+  }
+  offsets[lists] = items;
+  return { offsets, valid: nulls > 0 ? valid : undefined };
+}
+
+/** A row begins with level 0, and an entry that continues a list follows an item of that list and is one. */
+function checkOrder(leaf: Leaf, rep: Uint8Array, def: Uint8Array): void {
+  if (rep.length > 0 && rep[0] !== 0) throw damaged('levels begin inside a row');
+  const itemDefs = Uint8Array.of(0, ...leaf.repeatedDefs);
+  for (let i = 1; i < rep.length; i++) {
+    const least = itemDefs[rep[i]!]!;
+    if (def[i]! < least || def[i - 1]! < least) throw damaged('levels continue a list that has no item');
+  }
+}
+
+type Dense = FlatColumn | Utf8Column;
+
+/** Entries below `itemDef` are no items at all (empty and null lists); those below the maximum are null items. */
+function spreadItems(dense: Dense, leaf: Leaf, def: Uint8Array | undefined, itemDef: number): Column {
+  const max = leaf.defMax;
+  if (def === undefined || max === itemDef) return dense;
+  let length = 0;
+  for (let i = 0; i < def.length; i++) length += def[i]! >= itemDef ? 1 : 0;
+  if (length === dense.length) return dense;
+  const valid = new Uint8Array(length);
+  let at = 0;
+  for (let i = 0; i < def.length; i++) {
+    const d = def[i]!;
+    if (d >= itemDef) valid[at++] = d === max ? 1 : 0;
+  }
+  return dense.kind === 'flat' ? spreadFlat(dense, valid) : spreadText(dense, valid);
+}
+
+function spreadFlat(dense: FlatColumn, valid: Uint8Array): FlatColumn {
+  const values = allocate(dense.dtype, valid.length);
+  const from = bitsOf(dense.values) as Uint32Array;
+  const to = bitsOf(values) as Uint32Array;
+  let next = 0;
+  for (let i = 0; i < valid.length; i++) if (valid[i] === 1) to[i] = from[next++]!;
+  return flatColumn(dense.dtype, values, valid);
+}
+
+function spreadText(dense: Utf8Column, valid: Uint8Array): Utf8Column {
+  const { length } = valid;
+  const offsets = new Int32Array(length + 1);
+  let next = 0;
+  for (let i = 0; i < length; i++) {
+    if (valid[i] === 1) next++;
+    offsets[i + 1] = dense.offsets[next]!;
+  }
+  return { kind: 'utf8', length, offsets, bytes: dense.bytes, valid };
+}
+
+function denseColumn(leaf: Leaf, values: PageValues): Dense {
+  const { item } = leaf;
+  if (item.kind === 'utf8') {
+    invariant(values.kind === 'text', 'text is stored as text');
+    return { kind: 'utf8', length: values.count, offsets: values.offsets, bytes: values.bytes };
+  }
+  invariant(item.kind === 'flat', 'items are flat or text');
+  if (leaf.storage === 'decimal') return flatColumn(item.dtype, decimals(leaf, values, item.dtype));
+  invariant(values.kind === 'fixed', 'numbers are of fixed width');
+  if (leaf.storage === 'narrow') return flatColumn(item.dtype, narrowed(leaf, values, item.dtype));
+  return flatColumn(item.dtype, viewAs(item.dtype, values.bytes.buffer, values.bytes.byteOffset, values.count));
+}
+
+/** Integers of 8 and 16 bits are stored in 32; a value that does not fit is named, never cut. */
+function narrowed(leaf: Leaf, values: FixedValues, dtype: Dtype) {
+  const from = new Int32Array(values.bytes.buffer, values.bytes.byteOffset, values.count);
+  const out = allocate(dtype, values.count) as Int16Array;
+  for (let i = 0; i < from.length; i++) {
+    const value = from[i]!;
+    out[i] = value;
+    if (out[i] !== value) throw outOfRange(leaf, BigInt(value), dtype);
+  }
+  return out;
+}
+
+function decimals(leaf: Leaf, values: PageValues, dtype: Dtype) {
+  const out = new DataView(new ArrayBuffer(values.count * 8));
+  const { bytes } = values;
+  for (let i = 0; i < values.count; i++) {
+    const start = values.kind === 'text' ? values.offsets[i]! : i * values.width;
+    const end = values.kind === 'text' ? values.offsets[i + 1]! : start + values.width;
+    const value = bigEndian(bytes, start, end);
+    const kept = dtype === 'i64' ? BigInt.asIntN(64, value) : BigInt.asUintN(64, value);
+    if (kept !== value) throw outOfRange(leaf, value, dtype);
+    out.setBigUint64(i * 8, BigInt.asUintN(64, value), true);
+  }
+  return viewAs(dtype, out.buffer, 0, values.count);
+}
+
+/** Two's complement, most significant byte first. */
+function bigEndian(bytes: Uint8Array, start: number, end: number): bigint {
+  if (start === end) return 0n;
+  let value = BigInt((bytes[start]! << 24) >> 24);
+  for (let i = start + 1; i < end; i++) value = (value << 8n) | BigInt(bytes[i]!);
+  return value;
+}
+
+function outOfRange(leaf: Leaf, value: bigint, dtype: Dtype): ColweaveError {
+  return new ColweaveError('source/unreadable-column', `value ${value} of column "${leaf.name}" does not fit ${dtype}`);
+}

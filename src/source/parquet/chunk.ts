@@ -1,0 +1,203 @@
+// Owns reading one column chunk: walks its pages, opens those that hold the wanted rows, puts them together.
+import { type Column, concatColumns } from '../../core/column.ts';
+import { ColweaveError } from '../../core/errors.ts';
+import { Encoding, PageType } from '../../core/parquet-format.ts';
+import { assembleColumn } from './assemble.ts';
+import { byteCursor } from './bits.ts';
+import type { ColumnChunk } from './footer.ts';
+import {
+  checkCrc,
+  type DataPage,
+  decompressPage,
+  headerRows,
+  openDataPage,
+  type PageHeader,
+  readPageHeader,
+} from './page.ts';
+import type { Leaf } from './schema.ts';
+import { damaged } from './thrift.ts';
+import { concatValues, decodePlain, decodeValues, type PageValues, sliceValues, valueWidth } from './values.ts';
+
+export interface ChunkRows {
+  readonly leaf: Leaf;
+  readonly chunk: ColumnChunk;
+  /** The chunk's bytes. */
+  readonly bytes: Uint8Array;
+  /** Rows of the row group, and those wanted of it: rowStart .. rowEnd (exclusive). */
+  readonly rows: number;
+  readonly rowStart: number;
+  readonly rowEnd: number;
+}
+
+/** Fewer dictionary entries than this cannot be worth a limit; more must be covered by the page's bytes. */
+const DICTIONARY_VALUES_MAX = 2 ** 27;
+
+interface Walk {
+  readonly rows: ChunkRows;
+  /** Rows begun before the page at hand, and before the first page that was kept. */
+  row: number;
+  firstRow: number;
+  entries: number;
+  page: number;
+  dictionary: PageValues | undefined;
+  readonly kept: { readonly page: DataPage; readonly values: PageValues }[];
+}
+
+export function decodeChunk(rows: ChunkRows): Column {
+  if (rows.rowStart === rows.rowEnd) return concatColumns(rows.leaf.type, []);
+  const walk: Walk = { rows, row: 0, firstRow: 0, entries: 0, page: 0, dictionary: undefined, kept: [] };
+  try {
+    walkPages(walk);
+  } catch (cause) {
+    throw located(cause, `page ${walk.page}`);
+  }
+  return assembleKept(walk);
+}
+
+/** The same error, saying where; errors that are not ours pass. */
+export function located(cause: unknown, ...where: readonly string[]): unknown {
+  if (!(cause instanceof ColweaveError)) return cause;
+  return new ColweaveError(cause.code, cause.message, {
+    where: [...where, ...cause.where],
+    near: cause.near,
+    hint: cause.hint,
+    details: cause.details,
+    cause: cause.cause,
+  });
+}
+
+function walkPages(walk: Walk): void {
+  const { bytes, rowEnd, chunk } = walk.rows;
+  let at = 0;
+  let done = false;
+  while (!done && at < bytes.length && walk.entries < chunk.entries) {
+    const header = readPageHeader(bytes, at);
+    at += header.headerBytes;
+    const body = bytes.subarray(at, at + header.bytes);
+    at += header.bytes;
+    if (header.type === PageType.DICTIONARY_PAGE) readDictionary(walk, header, body);
+    else if (header.type === PageType.DATA_PAGE || header.type === PageType.DATA_PAGE_V2) {
+      done = takeDataPage(walk, header, body);
+    }
+    walk.page++;
+  }
+  if (walk.row < rowEnd) throw damaged(`the column ends at row ${walk.row} of ${walk.rows.rows}`);
+  const whole = walk.entries === chunk.entries;
+  if (whole && walk.row !== walk.rows.rows)
+    throw damaged(`the column has ${walk.row} rows, its row group ${walk.rows.rows}`);
+}
+
+/** Returns true where no later page holds a wanted row. */
+function takeDataPage(walk: Walk, header: PageHeader, body: Uint8Array): boolean {
+  const { leaf, chunk, rowStart, rowEnd } = walk.rows;
+  if (header.entries > chunk.entries - walk.entries) throw damaged('the pages hold more values than the column says');
+  const told = headerRows(leaf, header);
+  // pages of version 2 and of flat columns begin with a row; others may go on with the row before
+  if (told !== undefined && walk.row >= rowEnd) return true;
+  walk.entries += header.entries;
+  if (told !== undefined && walk.row + told <= rowStart) {
+    walk.row += told;
+    return false;
+  }
+  const page = openDataPage(leaf, chunk.codec, header, body);
+  const begun = page.rep === undefined ? page.entries : countRows(page.rep);
+  if (told !== undefined && told !== begun) throw damaged(`a page has ${begun} rows, its header says ${told}`);
+  const continues = page.rep !== undefined && page.entries > 0 && page.rep[0] !== 0;
+  if (walk.row >= rowEnd && !continues) {
+    walk.entries -= header.entries;
+    return true;
+  }
+  if (walk.row + begun > rowStart) keepPage(walk, header, page);
+  else if (walk.kept.length > 0) keepPage(walk, header, page);
+  walk.row += begun;
+  return false;
+}
+
+function keepPage(walk: Walk, header: PageHeader, page: DataPage): void {
+  if (walk.kept.length === 0) walk.firstRow = walk.row;
+  const values = decodeValues(walk.rows.leaf, header.encoding, page.values, page.present, walk.dictionary);
+  walk.kept.push({ page, values });
+}
+
+function countRows(rep: Uint8Array): number {
+  let rows = 0;
+  for (let i = 0; i < rep.length; i++) rows += rep[i] === 0 ? 1 : 0;
+  return rows;
+}
+
+function readDictionary(walk: Walk, header: PageHeader, body: Uint8Array): void {
+  const { leaf, chunk } = walk.rows;
+  if (walk.dictionary !== undefined) throw damaged('a column has two dictionaries');
+  if (header.encoding !== Encoding.PLAIN && header.encoding !== Encoding.PLAIN_DICTIONARY) {
+    throw damaged(`a dictionary of encoding ${header.encoding}`);
+  }
+  checkCrc(header, body);
+  const raw = decompressPage(chunk.codec, body, header.rawBytes);
+  const leastBytes = valueWidth(leaf) === 0 ? 4 * header.entries : header.entries / 8;
+  if (header.entries > DICTIONARY_VALUES_MAX || leastBytes > raw.length) {
+    throw damaged(`a dictionary of ${header.entries} values in ${raw.length} bytes`);
+  }
+  walk.dictionary = decodePlain(leaf, byteCursor(raw), header.entries);
+}
+
+function assembleKept(walk: Walk): Column {
+  const { leaf, rowStart, rowEnd } = walk.rows;
+  const { kept } = walk;
+  const entries = kept.reduce((sum, { page }) => sum + page.entries, 0);
+  const rep =
+    leaf.repeatedDefs.length === 0
+      ? undefined
+      : concatBytes(
+          kept.map(({ page }) => page.rep!),
+          entries,
+        );
+  const def = concatDefs(walk, entries);
+  const values = concatValues(
+    leaf,
+    kept.map((item) => item.values),
+  );
+  const start = entryOfRow(rep, rowStart - walk.firstRow);
+  const end = entryOfRow(rep, rowEnd - walk.firstRow);
+  if (start === 0 && end === entries) return assembleColumn(leaf, { entries, rep, def }, values);
+  const first = presentBefore(def, leaf.defMax, 0, start);
+  const last = first + presentBefore(def, leaf.defMax, start, end);
+  const levels = { entries: end - start, rep: rep?.subarray(start, end), def: def?.subarray(start, end) };
+  return assembleColumn(leaf, levels, sliceValues(values, first, last));
+}
+
+function concatBytes(parts: readonly Uint8Array[], length: number): Uint8Array {
+  if (parts.length === 1) return parts[0]!;
+  const out = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}
+
+function concatDefs({ kept, rows }: Walk, entries: number): Uint8Array | undefined {
+  if (kept.every(({ page }) => page.def === undefined)) return undefined;
+  const { defMax } = rows.leaf;
+  return concatBytes(
+    kept.map(({ page }) => page.def ?? new Uint8Array(page.entries).fill(defMax)),
+    entries,
+  );
+}
+
+/** The entry at which row `row` (counted from the first that begins here) begins; the end for the row after the last. */
+function entryOfRow(rep: Uint8Array | undefined, row: number): number {
+  if (rep === undefined) return row;
+  let rows = -1;
+  for (let i = 0; i < rep.length; i++) {
+    if (rep[i] === 0 && ++rows === row) return i;
+  }
+  return rep.length;
+}
+
+function presentBefore(def: Uint8Array | undefined, max: number, start: number, end: number): number {
+  if (def === undefined) return end - start;
+  let present = 0;
+  for (let i = start; i < end; i++) present += def[i] === max ? 1 : 0;
+  return present;
+}
