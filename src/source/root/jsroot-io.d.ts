@@ -2,7 +2,8 @@
 declare module 'jsroot/io' {
   export class FileProxy {}
   export interface TFile {
-    readonly fFile?: unknown;
+    readonly fStreamerInfos: { readonly arr?: readonly unknown[] } | null;
+    extractStreamerInfos(buffer: TBuffer): void;
   }
   export class TBuffer {
     o: number;

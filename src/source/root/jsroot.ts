@@ -4,41 +4,7 @@ import type { TBuffer, TFile } from 'jsroot/io';
 import type { ByteStore } from '../../bytes/types.ts';
 import { ColweaveError } from '../../core/errors.ts';
 import { type RootHeader, type RootKey, readKeyAt, readObject } from './file-header.ts';
-
-/** What jsroot finds in the file: nothing is certain about values, they are checked where they are used. */
-export interface TreeObject {
-  readonly fEntries?: unknown;
-  readonly fBranches?: { readonly arr?: readonly BranchObject[] };
-}
-export interface BranchObject {
-  readonly _typename: string;
-  readonly fName: string;
-  readonly fTitle: string;
-  readonly fClassName?: string;
-  readonly fFileName?: string;
-  readonly fEntries: unknown;
-  readonly fWriteBasket: unknown;
-  readonly fTotBytes: unknown;
-  readonly fBranches?: { readonly arr?: readonly BranchObject[] };
-  readonly fLeaves?: { readonly arr?: readonly LeafObject[] };
-  readonly fBaskets?: { readonly arr?: readonly (BasketObject | null)[] };
-  readonly fBasketBytes: ArrayLike<unknown>;
-  readonly fBasketEntry: ArrayLike<unknown>;
-  readonly fBasketSeek: ArrayLike<unknown>;
-}
-export interface LeafObject {
-  readonly _typename: string;
-  readonly fName: string;
-  readonly fTitle: string;
-  readonly fLen: unknown;
-  readonly fIsUnsigned: unknown;
-  readonly fLeafCount: LeafObject | null;
-}
-/** A basket inside the tree; `payload` absent when it holds nothing. */
-export interface BasketObject {
-  rows: number;
-  payload?: Uint8Array;
-}
+import { type BasketObject, checkTree, type TreeObject } from './tree-object.ts';
 
 const BASKET_CLASS = 'TBasket';
 /** Offset map can be made from the counter, so it is not stored. */
@@ -50,15 +16,18 @@ type Jsroot = typeof import('jsroot/io');
 /** Decodes the tree behind a key. Errors: source/damaged, source/truncated. */
 export async function readTreeObject(store: ByteStore, header: RootHeader, key: RootKey): Promise<TreeObject> {
   const object = await readObject(store, key);
+  const infoKey = await readKeyAt(store, header.infoSeek, header.infoBytes);
+  const infos = await readObject(store, infoKey);
   const jsroot = await import('jsroot/io');
   try {
-    const file = await openMetadata(jsroot, store, header);
+    const file = await openMetadata(jsroot, store, infoKey);
     return quietly(() => {
-      const buffer = bufferOf(jsroot, object, file);
-      buffer.fTagOffset = key.keyBytes;
+      file.extractStreamerInfos(bufferOf(jsroot, file, { bytes: infos, keyBytes: infoKey.keyBytes }));
+      if (!file.fStreamerInfos?.arr?.length) throw damaged('the streamer infos cannot be decoded');
+      const buffer = bufferOf(jsroot, file, { bytes: object, keyBytes: key.keyBytes });
       const tree = {};
       buffer.mapObject(1, tree);
-      return buffer.classStreamer(tree, key.className) as TreeObject;
+      return checkTree(buffer.classStreamer(tree, key.className));
     });
   } catch (cause) {
     if (cause instanceof ColweaveError) throw cause;
@@ -66,18 +35,19 @@ export async function readTreeObject(store: ByteStore, header: RootHeader, key: 
   }
 }
 
-/** jsroot opens the file, but sees the streamer infos as if they were stored uncompressed. */
-async function openMetadata(jsroot: Jsroot, store: ByteStore, header: RootHeader): Promise<TFile> {
-  const key = await readKeyAt(store, header.infoSeek, header.infoBytes);
-  const infos = await readObject(store, key);
-  const [original] = await store.read([{ offset: key.seek, length: key.keyBytes }]);
-  const infoRecord = Buffer.concat([original!, infos]);
+/** A TList without members, as its streamer writes it: byte count, version, TObject, name, count. */
+const EMPTY_LIST = Buffer.from('40000011' + '0005' + '0001' + '00000000' + '00000000' + '00' + '00000000', 'hex');
+
+/** jsroot opens the file; it sees no streamer infos, because they are to go through a buffer of ours. */
+async function openMetadata(jsroot: Jsroot, store: ByteStore, infoKey: RootKey): Promise<TFile> {
+  const [original] = await store.read([{ offset: infoKey.seek, length: infoKey.keyBytes }]);
+  const infoRecord = Buffer.concat([original!, EMPTY_LIST]);
   infoRecord.writeUInt32BE(infoRecord.length, 0);
-  infoRecord.writeUInt32BE(infos.length, 6);
+  infoRecord.writeUInt32BE(EMPTY_LIST.length, 6);
 
   const readRange = async (offset: number, length: number): Promise<DataView> => {
-    const inInfo = offset - header.infoSeek;
-    if (inInfo === 0 || inInfo === key.keyBytes) return viewOf(infoRecord.subarray(inInfo));
+    const inInfo = offset - infoKey.seek;
+    if (inInfo === 0 || inInfo === infoKey.keyBytes) return viewOf(infoRecord.subarray(inInfo));
     const [bytes] = await store.read([{ offset, length: Math.min(length, store.size - offset) }]);
     return viewOf(offset === 0 ? withSaneVersion(bytes!) : bytes!);
   };
@@ -98,7 +68,7 @@ async function openMetadata(jsroot: Jsroot, store: ByteStore, header: RootHeader
     }
   }
   const file = await jsroot.openFile(new MetadataProxy());
-  if (!file) throw new ColweaveError('source/damaged', 'the description of the file cannot be decoded');
+  if (!file) throw damaged('the description of the file cannot be decoded');
   return file;
 }
 
@@ -112,7 +82,11 @@ function withSaneVersion(head: Uint8Array): Uint8Array {
 const viewOf = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 /** jsroot's buffer with baskets kept as bytes, and with checks where damaged bytes would make it go on for long. */
-function bufferOf(jsroot: Jsroot, bytes: Uint8Array, file: TFile): TBuffer {
+function bufferOf(
+  jsroot: Jsroot,
+  file: TFile,
+  { bytes, keyBytes }: { readonly bytes: Uint8Array; readonly keyBytes: number },
+): TBuffer {
   class CheckedBuffer extends jsroot.TBuffer {
     override classStreamer(target: object, className: string): object {
       if (className !== BASKET_CLASS) return super.classStreamer(target, className);
@@ -130,7 +104,9 @@ function bufferOf(jsroot: Jsroot, bytes: Uint8Array, file: TFile): TBuffer {
       return super.readFastArray(count, type);
     }
   }
-  return new CheckedBuffer(viewOf(bytes), 0, file);
+  const buffer = new CheckedBuffer(viewOf(bytes), 0, file);
+  buffer.fTagOffset = keyBytes; // references inside the object count from its key
+  return buffer;
 }
 
 /** TBasket::Streamer. jsroot's own takes baskets without an offset map (flag 80 and above) for ones with it. */

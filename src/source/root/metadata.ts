@@ -3,8 +3,8 @@ import type { Dtype } from '../../core/dtype.ts';
 import { ColweaveError } from '../../core/errors.ts';
 import { type ColumnType, type Field, flat, list, type Schema, utf8 } from '../../core/schema.ts';
 import type { UnreadableColumn } from '../types.ts';
-import type { BasketObject, BranchObject, LeafObject, TreeObject } from './jsroot.ts';
 import type { BranchLayout, RootLayout } from './layout.ts';
+import type { BranchObject, LeafObject, TreeObject } from './tree-object.ts';
 
 /** Offsets and row numbers are signed 32-bit, and -1 means absent. */
 const ROWS_MAX = 2 ** 31 - 2;
@@ -62,11 +62,10 @@ export function describeTree(tree: TreeObject, fileBytes: number): TreeDescripti
   const rows = Number(tree.fEntries);
   if (!Number.isSafeInteger(rows) || rows < 0) throw damaged(`the tree says that it has ${tree.fEntries} entries`);
   if (rows > ROWS_MAX) throw new ColweaveError('source/too-many-rows', `the tree has ${rows} entries`);
-  const branches = tree.fBranches?.arr;
-  if (!branches) throw damaged('the tree has no list of branches');
+  const branches = tree.fBranches.arr;
 
   const leafOwner = new Map<LeafObject, BranchObject>();
-  for (const branch of branches) for (const leaf of branch.fLeaves?.arr ?? []) leafOwner.set(leaf, branch);
+  for (const branch of branches) for (const leaf of branch.fLeaves.arr) leafOwner.set(leaf, branch);
   const collected: Collected = { baskets: [], embedded: [] };
   const readable = new Map<string, ReadBranch>();
   const unreadable: UnreadableColumn[] = [];
@@ -109,10 +108,10 @@ interface TreeContext {
 
 function describeBranch(branch: BranchObject, context: TreeContext): ReadBranch {
   const type = typeOf(branch);
-  const leaves = branch.fLeaves?.arr ?? [];
+  const leaves = branch.fLeaves.arr;
   const leaf = leaves[0];
   if (branch._typename !== 'TBranch') throw new Unreadable(type, 'it holds objects');
-  if (!leaf || branch.fBranches?.arr?.length) throw new Unreadable(type, 'it has branches below it');
+  if (!leaf || branch.fBranches.arr.length) throw new Unreadable(type, 'it has branches below it');
   if (leaves.length > 1) throw new Unreadable(type, 'it has several leaves in one branch');
   if (branch.fFileName) throw new Unreadable(type, 'its data are in another file');
   const entries = Number(branch.fEntries);
@@ -146,7 +145,7 @@ function describeBranch(branch: BranchObject, context: TreeContext): ReadBranch 
 /** By the tree's own account, for planning only: with keys and entry offsets; baskets inside the tree are on top. */
 function rawBytes(branch: BranchObject): number {
   const total = Number(branch.fTotBytes);
-  const inside = (branch.fBaskets?.arr ?? []).reduce((sum, basket) => sum + (basket?.payload?.length ?? 0), 0);
+  const inside = branch.fBaskets.arr.reduce((sum, basket) => sum + (basket?.payload?.length ?? 0), 0);
   return (Number.isFinite(total) && total > 0 ? total : 0) + inside;
 }
 
@@ -169,12 +168,12 @@ function dimensions(leaf: LeafObject, type: string): number[] {
 function addBaskets(branch: BranchObject, type: string, context: TreeContext): void {
   const { rows, fileBytes, collected } = context;
   const written = Number(branch.fWriteBasket);
-  const { fBasketSeek: seeks, fBasketBytes: sizes, fBasketEntry: entries } = branch;
-  const inside = branch.fBaskets?.arr ?? [];
+  const [seeks, sizes, entries] = [branch.fBasketSeek ?? [], branch.fBasketBytes ?? [], branch.fBasketEntry ?? []];
+  const inside = branch.fBaskets.arr;
   if (!(Number.isSafeInteger(written) && written >= 0)) throw damaged(`branch "${branch.fName}" has no basket count`);
   let row = 0;
   for (let i = 0; row < rows; i++) {
-    const embedded = inside[i] as BasketObject | null | undefined;
+    const embedded = inside[i];
     const last = i >= written;
     if (i > written) throw new Unreadable(type, `its baskets hold ${row} of ${rows} entries`);
     const rowEnd = last ? rows : Math.min(rows, Number(entries[i + 1]));
@@ -239,7 +238,7 @@ function redundantCounters(
 ): string[] {
   const counted = new Map<string, string[]>();
   for (const branch of branches) {
-    for (const leaf of branch.fLeaves?.arr ?? []) {
+    for (const leaf of branch.fLeaves.arr) {
       const counter = leaf.fLeafCount ? leafOwner.get(leaf.fLeafCount)?.fName : undefined;
       if (counter !== undefined) counted.set(counter, [...(counted.get(counter) ?? []), branch.fName]);
     }
@@ -266,7 +265,7 @@ function documentation(branch: BranchObject): string | undefined {
   const title = branch.fTitle.trim();
   if (title === '') return undefined;
   const { fName: name } = branch;
-  const leaf = branch.fLeaves?.arr?.[0]?.fName ?? name;
+  const leaf = branch.fLeaves.arr[0]?.fName ?? name;
   for (const start of [name, leaf]) {
     if (title.startsWith(start) && /^(\[[^\]]*\])*(\/[A-Za-z])?$/.test(title.slice(start.length))) return undefined;
   }
@@ -276,7 +275,7 @@ function documentation(branch: BranchObject): string | undefined {
 /** How the file itself would name the type. */
 function typeOf(branch: BranchObject): string {
   if (branch.fClassName) return branch.fClassName;
-  const leaves = branch.fLeaves?.arr ?? [];
+  const leaves = branch.fLeaves.arr;
   if (leaves.length > 1) return leaves.map((leaf) => leaf.fTitle).join(':');
   const leaf = leaves[0];
   return leaf ? `${leaf._typename.replace(/^TLeaf/, 'leaf ')} ${leaf.fTitle}` : branch._typename;

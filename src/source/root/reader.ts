@@ -19,6 +19,8 @@ import { decodeStrings, joinStrings, type StringPart } from './strings.ts';
 const BATCH_BYTES_MAX = 16 * 1024 * 1024;
 /** Decompressed baskets kept because the next read begins inside them. */
 const KEPT_BYTES_MAX = 32 * 1024 * 1024;
+/** Columns up to this size are allocated without a look at what the tree says. */
+const UNCHECKED_BYTES_MAX = 16 * 1024 * 1024;
 const ITEMS_MAX = 2 ** 31 - 1;
 
 /** Open tree: layout, bytes, and the baskets that the next read will want again. */
@@ -135,8 +137,12 @@ function makeTask(branch: BranchLayout, rows: Readonly<Span>, counted: Counted |
   };
 }
 
-/** A damaged counter may ask for any size. */
+/** A damaged counter may ask for any size: what the tree says of the branch is the limit, checked for large ones. */
 function allocateValues(branch: BranchLayout, length: number): Values {
+  const bytes = length * dtypeBytes(branch.dtype);
+  if (bytes > UNCHECKED_BYTES_MAX && branch.rawBytes > 0 && bytes > branch.rawBytes) {
+    throw inBranch(branch, damaged(`its rows have ${bytes} bytes of values, the tree says ${branch.rawBytes}`));
+  }
   try {
     return allocate(branch.dtype, length);
   } catch (cause) {
