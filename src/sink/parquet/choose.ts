@@ -27,6 +27,7 @@ export function chooseEncoder(dtype: Dtype, values: Values, compress: Compress):
     const bools = values as Uint8Array;
     return smallest([packedBoolEncoder(bools), runBoolEncoder(bools)], Math.min(values.length, SAMPLE_BOOLS), compress);
   }
+  if (values.length === 0) return plainEncoder(dtype, values);
   const dictionary = buildDictionary(bitsOf(values));
   if (dictionary !== undefined && dictionaryPays(dictionary, storedBytes(dtype))) {
     return dictionaryEncoder(dtype, values, dictionary, indexWidth(dictionary.first.length));

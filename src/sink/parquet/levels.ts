@@ -89,12 +89,18 @@ function expand(outer: Levels, list: ListColumn): Levels {
   const definition = new Uint8Array(entries);
   const present = outer.definitionMax;
   const depth = outer.repetitionMax + 1;
+  // A null row has a slot in the offsets; a list that is empty has none in those of the lists inside.
+  const rows = outer.repetition === undefined;
   let at = 0;
-  let row = 0;
+  let slot = 0;
   for (let i = 0; i < outer.entries; i++) {
     const level = outer.repetition?.[i] ?? 0;
     const defined = outer.definition?.[i] ?? present;
-    const count = defined === present ? offsets[row + 1]! - offsets[row++]! : 0;
+    let count = 0;
+    if (defined === present) {
+      count = offsets[slot + 1]! - offsets[slot]!;
+      slot++;
+    } else if (rows) slot++;
     repetition[at] = level;
     if (count === 0) {
       definition[at++] = defined;
