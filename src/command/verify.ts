@@ -1,0 +1,145 @@
+// Owns the verify command: for each file the receipt, check 2, and check 3 where sources are given.
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { ColweaveError } from '../core/errors.ts';
+import { RECEIPT_KEY, type Receipt } from '../core/receipt.ts';
+import { readKeys } from '../keys/read.ts';
+import { keySpecFor } from '../keys/spec.ts';
+import { expandInputs } from '../source/inputs.ts';
+import { parquetMetadata } from '../source/parquet.ts';
+import { openSource } from '../source/registry.ts';
+import type { SourceFile } from '../source/types.ts';
+import { checkAgainst } from '../verify/against.ts';
+import { asFinding, checkReceipt } from '../verify/check-receipt.ts';
+import { finding, isDamage } from '../verify/findings.ts';
+import { datasetOf } from '../verify/output-file.ts';
+import { type ReadReceipt, readReceipt } from '../verify/receipt-shape.ts';
+import { type SortedKeys, sortKeys } from '../verify/sort-merge.ts';
+import type { CommandContext, Finding, RunVerify, VerifyOptions, VerifyReport } from './types.ts';
+
+type FileReport = VerifyReport['files'][number];
+
+/** Errors: verify/no-receipt, verify/not-data, and those of the sources; all that is wrong with an output is a finding. */
+export const runVerify: RunVerify = async (options, context) => {
+  const outputs = expandOutputs(options.outputs);
+  const sources = options.against.length === 0 ? [] : expandInputs(options.against);
+  const files: FileReport[] = [];
+  for (const [done, path] of outputs.entries()) {
+    context.emit({ type: 'progress', stage: 'verify', done, total: outputs.length });
+    files.push(await verifyFile(path, { ...options, sources }, context));
+  }
+  context.emit({ type: 'progress', stage: 'verify', done: outputs.length, total: outputs.length });
+  return { files };
+};
+
+interface FileOptions extends VerifyOptions {
+  readonly sources: ReturnType<typeof expandInputs>;
+}
+
+/** What a join wrote for rows of a friend alone begins with `_`, which inputs leave out. */
+function expandOutputs(words: readonly string[]): readonly string[] {
+  try {
+    return words.flatMap((word) => {
+      const paths = expandInputs([word]).map(({ uri }) => uri);
+      if (!statSync(word, { throwIfNoEntry: false })?.isDirectory()) return paths;
+      const only = readdirSync(word).filter((name) => /^_only_.*\.parquet$/.test(name));
+      return [...paths, ...only.sort().map((name) => join(word, name))];
+    });
+  } catch (cause) {
+    if (!(cause instanceof ColweaveError) || cause.code !== 'source/not-found') throw cause;
+    throw new ColweaveError('verify/not-data', cause.message, { where: cause.where, near: cause.near });
+  }
+}
+
+async function verifyFile(path: string, options: FileOptions, context: CommandContext): Promise<FileReport> {
+  let file: SourceFile;
+  try {
+    file = await openSource(path, options.tree === undefined ? {} : { tree: options.tree }, context.signal);
+  } catch (error) {
+    return reportOf(path, undefined, false, [unopened(error, path)]);
+  }
+  try {
+    const read = receiptFor(path, file, options);
+    if (read === undefined && options.sources.length === 0) {
+      throw new ColweaveError('verify/no-receipt', 'the file has no receipt', { where: [path] });
+    }
+    const findings = [...(read?.findings ?? []), ...(await checkFile(path, file, read?.receipt, options, context))];
+    return reportOf(path, file, options.sources.length > 0, findings);
+  } finally {
+    await file.close();
+  }
+}
+
+/** A file named as data whose bytes are not is damaged; anything else was not meant. */
+function unopened(error: unknown, path: string): Finding {
+  if (
+    error instanceof ColweaveError &&
+    error.code === 'source/not-root' &&
+    !/\.(parquet|pq|arrows?|root)$/i.test(path)
+  ) {
+    throw new ColweaveError('verify/not-data', error.message, { where: error.where });
+  }
+  if (error instanceof ColweaveError && ['source/not-readable', 'source/no-tree'].includes(error.code)) throw error;
+  return asFinding(error);
+}
+
+/** `--receipt FILE`, else the file's own, else OUT.receipt.json beside it. */
+function receiptFor(path: string, file: SourceFile, { receipt }: VerifyOptions): ReadReceipt | undefined {
+  const own = file.descriptor.format === 'parquet' ? parquetMetadata(file.descriptor).get(RECEIPT_KEY) : undefined;
+  const beside = `${path}.receipt.json`;
+  const given = receipt ?? (own === undefined && existsSync(beside) ? beside : undefined);
+  if (given === undefined) return own === undefined ? undefined : readReceipt(own);
+  const text = readSidecar(given);
+  const read = readReceipt(text);
+  if (own === undefined || own.trimEnd() === text.trimEnd()) return read;
+  const other = finding('verify/receipt-edited', `the receipt inside the file is not the one in ${given}`);
+  return { ...read, findings: [...read.findings, other] };
+}
+
+function readSidecar(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new ColweaveError('verify/no-receipt', 'the receipt cannot be read', { where: [path], cause });
+  }
+}
+
+async function checkFile(
+  path: string,
+  file: SourceFile,
+  receipt: Receipt | undefined,
+  { sources }: FileOptions,
+  { emit, signal }: CommandContext,
+): Promise<readonly Finding[]> {
+  if (receipt === undefined && sources.length === 0) return [];
+  let keys: SortedKeys;
+  let findings: readonly Finding[];
+  try {
+    const on = receipt === undefined ? undefined : (receipt.spec.on as string[]).join(',');
+    const spec = keySpecFor(on, file.descriptor.schema, [path]);
+    keys = sortKeys(await readKeys(datasetOf(file), spec, undefined, signal));
+    findings = receipt === undefined ? [] : await checkReceipt({ path, file, receipt, keys }, signal);
+  } catch (error) {
+    return [asFinding(error)];
+  }
+  if (sources.length === 0) return findings;
+  const closer = await checkAgainst({ path, file, receipt, keys }, sources, { emit, signal });
+  return [...findings.filter(({ code }) => !closer.some((other) => other.code === code)), ...closer];
+}
+
+function reportOf(
+  path: string,
+  file: SourceFile | undefined,
+  against: boolean,
+  findings: readonly Finding[],
+): FileReport {
+  const damaged = findings.some(isDamage);
+  return {
+    path,
+    verdict: damaged ? 'mixed-or-damaged' : findings.length > 0 ? 'rewritten' : 'verified',
+    rows: file?.descriptor.rows ?? 0,
+    columns: file?.descriptor.schema.fields.length ?? 0,
+    against,
+    findings,
+  };
+}

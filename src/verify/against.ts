@@ -1,0 +1,168 @@
+// Owns check 3: everything again from the sources. Keys are matched by sort and merge, values compared bit by bit.
+import type { Finding } from '../command/types.ts';
+import type { FlatColumn } from '../core/column.ts';
+import type { Emit } from '../core/events.ts';
+import type { Receipt } from '../core/receipt.ts';
+import { readKeys } from '../keys/read.ts';
+import { closeDataset } from '../source/dataset.ts';
+import type { Input } from '../source/inputs.ts';
+import type { SourceFile } from '../source/types.ts';
+import { checkEvents, type MatchedSource, outputOffender, sourceOffender } from './events.ts';
+import { findSources, type GivenSource } from './find-sources.ts';
+import { counted, finding, named, OFFENDERS_MAX } from './findings.ts';
+import { guessSources } from './guess-sources.ts';
+import { addLumis, type LumiEvents, lumiOf } from './lumi.ts';
+import { readGood, rowRanges, type Torn } from './output-file.ts';
+import { mergeRows, repeatedRows, type SortedKeys, sortKeys } from './sort-merge.ts';
+import { type ColumnDifference, compareSource } from './values.ts';
+
+/** Columns that get a finding of their own; the others are listed together. */
+const COLUMNS_NAMED_MAX = 20;
+
+export interface AgainstTest {
+  readonly path: string;
+  readonly file: SourceFile;
+  readonly receipt: Receipt | undefined;
+  readonly keys: SortedKeys;
+}
+
+/** Errors: those of the sources; what is wrong with the output, or with the choice of sources, is a finding. */
+export async function checkAgainst(
+  test: AgainstTest,
+  inputs: readonly Input[],
+  { emit, signal }: { readonly emit: Emit; readonly signal: AbortSignal },
+): Promise<readonly Finding[]> {
+  const { receipt } = test;
+  const given =
+    receipt === undefined ? await guessSources(test, inputs, emit, signal) : await findSources(receipt, inputs, signal);
+  try {
+    const sources = await matchAll(test, given.sources, signal);
+    const findings = [...given.findings];
+    if (receipt === undefined) findings.push(...doubled(test), ...foreign(test, sources));
+    else if (given.left.length === 0 && sources.length === receipt.sources.length) {
+      const events = checkEvents(test, sources, receipt);
+      if (events.part) emit({ type: 'note', text: `${test.path}: one file of a join into a directory` });
+      findings.push(...events.findings);
+    }
+    if (given.left.length > 0)
+      emit({ type: 'note', text: `not compared, as none of its files was given: source ${named(given.left)}` });
+    return [...findings, ...(await compareAll(test, sources, signal))];
+  } finally {
+    await Promise.all(given.sources.map(({ dataset }) => closeDataset(dataset)));
+  }
+}
+
+async function matchAll(
+  { keys }: AgainstTest,
+  sources: readonly GivenSource[],
+  signal: AbortSignal,
+): Promise<readonly MatchedSource[]> {
+  const matched: MatchedSource[] = [];
+  for (const source of sources) {
+    const own = sortKeys(await readKeys(source.dataset, keys.keys.spec, undefined, signal));
+    matched.push({ ...source, keys: own, rowOf: mergeRows(keys, own) });
+  }
+  return matched;
+}
+
+async function compareAll(
+  test: AgainstTest,
+  sources: readonly MatchedSource[],
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
+  const torn: Torn = new Map();
+  const filled = String(test.receipt?.policies.missing ?? '').startsWith('fill=');
+  const differences: ColumnDifference[] = [];
+  const flags: Finding[] = [];
+  for (const source of sources) {
+    differences.push(...(await compareSource(test.file, source, { filled, torn, signal })));
+    if (test.receipt !== undefined) flags.push(...(await checkFlag(test, source, torn, signal)));
+  }
+  const own = differences.slice(0, COLUMNS_NAMED_MAX).map((difference) => differenceFinding(test, difference));
+  const rest = differences.slice(COLUMNS_NAMED_MAX).map(({ name }) => name);
+  const more =
+    rest.length === 0
+      ? []
+      : [finding('verify/value-differs', `${named(rest)} differ too`, { count: rest.length, columns: rest })];
+  return [...own, ...more, ...flags];
+}
+
+function differenceFinding(test: AgainstTest, difference: ColumnDifference): Finding {
+  const { name, from, source, count, row, sourceRow, value, sourceValue } = difference;
+  const here = outputOffender(test, row);
+  const there = sourceRow < 0 ? undefined : sourceOffender(source, sourceRow);
+  const origin =
+    there === undefined
+      ? `source ${source.label} has no such event`
+      : `${sourceValue} in ${there.file} (${from}, entry ${there.entry})`;
+  const text = `${name} is not its source's in ${counted(count, 'event')}, first ${here.key}: ${value} here (entry ${row}), ${origin}`;
+  return finding('verify/value-differs', text, {
+    count,
+    columns: [name],
+    first: there === undefined ? [here] : [here, there],
+  });
+}
+
+/** `LABEL_missing`: 0 the source has the event, 1 it has not, 2 it has no event of that lumi block. */
+async function checkFlag(
+  test: AgainstTest,
+  source: MatchedSource,
+  torn: Torn,
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
+  const name = `${source.label}_missing`;
+  const { file, keys } = test;
+  const field = file.descriptor.schema.fields.find((other) => other.name === name);
+  if (field?.type.kind !== 'flat' || field.type.dtype !== 'u8' || source.columns.has(name)) return [];
+  const lumis: LumiEvents = new Map();
+  addLumis(lumis, source.keys.keys);
+  const wrong: number[] = [];
+  let text = '';
+  for (const range of rowRanges(file)) {
+    const column = (await readGood(file, [name], range, torn, signal)).get(name) as FlatColumn | undefined;
+    for (let i = 0; column !== undefined && i < column.length; i++) {
+      const row = range.start + i;
+      const right = reasonOf(source, keys, lumis, row);
+      if (column.values[i] === right) continue;
+      if (wrong.length === 0) text = `${name} is ${column.values[i]}, should be ${right}`;
+      wrong.push(row);
+    }
+  }
+  if (wrong.length === 0) return [];
+  const first = wrong.slice(0, OFFENDERS_MAX).map((row) => outputOffender(test, row));
+  return [
+    finding(
+      'verify/flag-differs',
+      `${text} for ${first[0]!.key} (entry ${wrong[0]}), ${counted(wrong.length, 'row')} in all`,
+      {
+        count: wrong.length,
+        columns: [name],
+        first,
+      },
+    ),
+  ];
+}
+
+function reasonOf(source: MatchedSource, { keys }: SortedKeys, lumis: LumiEvents, row: number): number {
+  if (source.rowOf[row]! >= 0) return 0;
+  const lumi = lumiOf(keys, row);
+  return lumi === undefined || lumis.has(lumi) ? 1 : 2;
+}
+
+function doubled(test: AgainstTest): Finding[] {
+  const repeated = repeatedRows(test.keys);
+  if (repeated.length === 0) return [];
+  const first = repeated.slice(0, OFFENDERS_MAX).map(({ row }) => outputOffender(test, row));
+  const count = repeated.length;
+  return [finding('verify/rows-doubled', `${counted(count, 'row')} with the key of an earlier row`, { count, first })];
+}
+
+function foreign(test: AgainstTest, sources: readonly MatchedSource[]): Finding[] {
+  const rows: number[] = [];
+  for (let row = 0; row < test.keys.keys.rows; row++) if (sources.every(({ rowOf }) => rowOf[row]! < 0)) rows.push(row);
+  if (rows.length === 0) return [];
+  const first = rows.slice(0, OFFENDERS_MAX).map((row) => outputOffender(test, row));
+  return [
+    finding('verify/rows-foreign', `${counted(rows.length, 'row')} that no source has`, { count: rows.length, first }),
+  ];
+}

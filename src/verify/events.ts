@@ -1,0 +1,175 @@
+// Owns which events an output must hold: recomputed from the keys of the sources alone, by sort and merge.
+import type { Finding, Offender } from '../command/types.ts';
+import { keyText } from '../core/key-spec.ts';
+import type { Receipt } from '../core/receipt.ts';
+import { locateRow } from '../source/dataset.ts';
+import type { GivenSource } from './find-sources.ts';
+import { counted, finding, named, OFFENDERS_MAX } from './findings.ts';
+import { lumiOf } from './lumi.ts';
+import { mergeRows, type SortedKeys } from './sort-merge.ts';
+
+/** A source with its keys, and where each output row is in it (-1 = nowhere). */
+export interface MatchedSource extends GivenSource {
+  readonly keys: SortedKeys;
+  readonly rowOf: Int32Array;
+}
+
+export interface OutputKeys {
+  readonly path: string;
+  readonly keys: SortedKeys;
+}
+
+/** All sources of the receipt, in its order. */
+export function checkEvents(output: OutputKeys, sources: readonly MatchedSource[], receipt: Receipt) {
+  const how = String(receipt.spec.how);
+  const required = sources.map(({ index }) => isRequired(how, String(receipt.policies.missing), index));
+  const lost = expectedRows(sources, how, required, output);
+  const kept = withoutOtherParts(lost, receipt);
+  return {
+    findings: [
+      ...lostFinding(kept.segments),
+      ...foreignFinding(output, sources, how, required),
+      ...orderFinding(output, sources),
+    ],
+    /** Part of a join into a directory: other files hold the rest. */
+    part: kept.part,
+  };
+}
+
+/** Must every output row have an event of this source? */
+function isRequired(how: string, missing: string, index: number): boolean {
+  if (how === 'inner') return true;
+  if (how === 'left') return index === 0 || missing === 'drop';
+  return how === 'right' && index === 1;
+}
+
+/** Rows that go to one output file of a directory: those of one primary file, or those only one friend has. */
+interface Segment {
+  expected: number;
+  readonly lost: { readonly source: MatchedSource; readonly row: number }[];
+  lostCount: number;
+  readonly lumis: Set<string>;
+}
+
+/** Lost rows kept for lumi names; the count goes on. */
+const LOST_KEPT = 1000;
+
+function expectedRows(
+  sources: readonly MatchedSource[],
+  how: string,
+  required: readonly boolean[],
+  output: OutputKeys,
+): readonly Segment[] {
+  const segments: Segment[] = [];
+  const primaryHolds = how !== 'right';
+  for (const source of sources) {
+    const s = source.index;
+    const holds = s === 0 ? primaryHolds : how === 'outer' || how === 'right';
+    if (!holds) continue;
+    const inOutput = mergeRows(source.keys, output.keys);
+    const inOthers = sources.map((other) => (other === source ? undefined : mergeRows(source.keys, other.keys)));
+    const byFile = new Map<string, Segment>();
+    for (let row = 0; row < inOutput.length; row++) {
+      if (how !== 'right' && inOthers.some((rows, o) => rows !== undefined && o < s && rows[row]! >= 0)) continue;
+      if (inOthers.some((rows, o) => rows !== undefined && required[o] && rows[row]! < 0)) continue;
+      const name = segmentOf(sources, source, inOthers[0]?.[row] ?? -1, row);
+      let segment = byFile.get(name);
+      if (segment === undefined) {
+        segment = { expected: 0, lost: [], lostCount: 0, lumis: new Set() };
+        byFile.set(name, segment);
+      }
+      segment.expected++;
+      if (inOutput[row]! >= 0) continue;
+      segment.lostCount++;
+      if (segment.lost.length >= LOST_KEPT) continue;
+      segment.lost.push({ source, row });
+      const lumi = lumiOf(source.keys.keys, row);
+      if (lumi !== undefined) segment.lumis.add(lumi);
+    }
+    segments.push(...byFile.values());
+  }
+  return segments;
+}
+
+function segmentOf(sources: readonly MatchedSource[], source: MatchedSource, primaryRow: number, row: number): string {
+  if (source.index === 0) return locateRow(source.dataset.descriptor, row).uri;
+  if (primaryRow >= 0) return locateRow(sources[0]!.dataset.descriptor, primaryRow).uri;
+  return `only ${source.label}`;
+}
+
+/** One file of `-o dir/` holds whole segments; the receipt's row count tells that the others were never in it. */
+function withoutOtherParts(segments: readonly Segment[], { output }: Receipt) {
+  const touched = segments.filter(({ expected, lostCount }) => lostCount < expected);
+  const expected = touched.reduce((sum, segment) => sum + segment.expected, 0);
+  const part = touched.length < segments.length && touched.length > 0 && expected === output.rows;
+  return { segments: part ? touched : segments, part };
+}
+
+function lostFinding(segments: readonly Segment[]): Finding[] {
+  const count = segments.reduce((sum, segment) => sum + segment.lostCount, 0);
+  if (count === 0) return [];
+  const lumis = [...new Set(segments.flatMap((segment) => [...segment.lumis]))];
+  const first = segments
+    .flatMap(({ lost }) => lost.slice(0, OFFENDERS_MAX))
+    .map(({ source, row }) => sourceOffender(source, row));
+  const where = lumis.length === 0 ? '' : ` in run:lumi ${named(lumis)}`;
+  return [
+    finding('verify/rows-lost', `${counted(count, 'event')} of the sources lost${where}`, { count, lumis, first }),
+  ];
+}
+
+function foreignFinding(
+  output: OutputKeys,
+  sources: readonly MatchedSource[],
+  how: string,
+  required: readonly boolean[],
+): Finding[] {
+  const first: Offender[] = [];
+  const lumis = new Set<string>();
+  let count = 0;
+  for (let row = 0; row < output.keys.keys.rows; row++) {
+    const known = sources.some(({ rowOf }) => rowOf[row]! >= 0);
+    const complete = sources.every(({ rowOf, index }) => !required[index] || rowOf[row]! >= 0);
+    if (known && complete && (how !== 'left' || sources[0]!.rowOf[row]! >= 0)) continue;
+    count++;
+    if (first.length < OFFENDERS_MAX) first.push(outputOffender(output, row));
+    const lumi = lumis.size < LOST_KEPT ? lumiOf(output.keys.keys, row) : undefined;
+    if (lumi !== undefined) lumis.add(lumi);
+  }
+  if (count === 0) return [];
+  const where = lumis.size === 0 ? '' : ` in run:lumi ${named([...lumis])}`;
+  return [
+    finding('verify/rows-foreign', `${counted(count, 'row')} that the sources do not give${where}`, {
+      count,
+      lumis: [...lumis],
+      first,
+    }),
+  ];
+}
+
+/** The primary's order, then what only the first friend has in its order, and so on. */
+function orderFinding(output: OutputKeys, sources: readonly MatchedSource[]): Finding[] {
+  let lastOwner = 0;
+  let lastRow = -1;
+  for (let row = 0; row < output.keys.keys.rows; row++) {
+    const owner = sources.findIndex(({ rowOf }) => rowOf[row]! >= 0);
+    if (owner < 0) continue;
+    const at = sources[owner]!.rowOf[row]!;
+    if (owner < lastOwner || (owner === lastOwner && at < lastRow)) {
+      const text = 'the rows are not in the order of the sources';
+      return [finding('verify/order-lost', text, { first: [outputOffender(output, row)] })];
+    }
+    lastOwner = owner;
+    lastRow = at;
+  }
+  return [];
+}
+
+export function outputOffender({ path, keys }: OutputKeys, row: number): Offender {
+  return { key: keyText(keys.keys, row), file: path, entry: row };
+}
+
+export function sourceOffender({ dataset, keys }: MatchedSource, row: number): Offender {
+  const { uri, entry } = locateRow(dataset.descriptor, row);
+  return { key: keyText(keys.keys, row), file: uri, entry };
+}

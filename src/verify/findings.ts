@@ -1,0 +1,70 @@
+// Owns what verify can find: the codes, what each one means to an analyst, and what to do next.
+import type { Finding, Offender } from '../command/types.ts';
+import { formatCount } from '../core/text.ts';
+
+/** `damage: false`: said, but no reason to distrust a value. man 7 colweave-receipt lists them. */
+export const FINDINGS = {
+  'verify/damaged': { damage: true, hint: 'copy the file again, or join again' },
+  'verify/receipt-edited': { damage: true, hint: 'the receipt proves nothing: join again, or use --against SOURCES' },
+  'verify/schema-differs': { damage: true, hint: 'the file was changed after the join: join again' },
+  'verify/column-differs': { damage: true, hint: 'do not use these columns; --against SOURCES names the events' },
+  'verify/columns-exchanged': { damage: true, hint: 'the columns hold the values of each other: join again' },
+  'verify/key-differs': {
+    damage: true,
+    hint: 'values belong to other events than they did: --against SOURCES names them',
+  },
+  'verify/rows-lost': { damage: true, hint: 'join again; --against SOURCES names the events' },
+  'verify/rows-doubled': { damage: true, hint: 'the events count twice in any histogram: join again' },
+  'verify/rows-foreign': { damage: true, hint: 'rows were added after the join: join again' },
+  'verify/duplicate-key': { damage: true, hint: 'remove the overlap between the input files' },
+  'verify/rowgroup-differs': { damage: true, hint: 'only these rows were touched' },
+  'verify/value-differs': { damage: true, hint: 'do not use this column: join again' },
+  'verify/flag-differs': { damage: true, hint: 'what is missing is not what the flags say: join again' },
+  'verify/source-changed': { damage: true, hint: 'the source was produced again since the join: join again' },
+  'verify/source-absent': { damage: true, hint: 'give every file of the source to --against' },
+  'verify/source-unknown': { damage: true, hint: 'this file had no part in the join: give those that had' },
+  'verify/rewritten': { damage: false, hint: 'nothing to do: values and keys are those of the join' },
+  'verify/order-lost': { damage: false, hint: 'do not put columns of another file beside these rows by position' },
+} as const satisfies Record<string, { readonly damage: boolean; readonly hint: string }>;
+
+export type FindingCode = keyof typeof FINDINGS;
+
+/** First offenders that a finding holds; the count says how many there are. */
+export const OFFENDERS_MAX = 5;
+/** Lumi blocks or columns that a text names. */
+const NAMES_MAX = 6;
+
+export interface FindingDetail {
+  readonly count?: number;
+  readonly columns?: readonly string[];
+  readonly lumis?: readonly string[];
+  readonly first?: readonly Offender[];
+}
+
+export function finding(code: FindingCode, text: string, detail: FindingDetail = {}): Finding {
+  const { count = 1, columns, lumis, first } = detail;
+  return {
+    code,
+    text,
+    count,
+    ...(columns && columns.length > 0 ? { columns } : {}),
+    ...(lumis && lumis.length > 0 ? { lumis } : {}),
+    ...(first && first.length > 0 ? { first: first.slice(0, OFFENDERS_MAX) } : {}),
+    hint: FINDINGS[code].hint,
+  };
+}
+
+export function isDamage({ code }: Finding): boolean {
+  return FINDINGS[code as FindingCode].damage;
+}
+
+/** `1 row`, `1,234 rows` */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${formatCount(count)} ${count === 1 ? one : many}`;
+}
+
+/** `Jet_pt, Jet_eta and 12 more` */
+export function named(names: readonly string[]): string {
+  const shown = names.slice(0, NAMES_MAX).join(', ');
+  return names.length > NAMES_MAX ? `${shown} and ${formatCount(names.length - NAMES_MAX)} more` : shown;
+}

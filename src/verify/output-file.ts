@@ -1,0 +1,103 @@
+// Owns reading the file under test: in row groups, in bounded memory, and every failure of its bytes kept as a finding.
+
+import type { Column } from '../core/column.ts';
+import { ColweaveError } from '../core/errors.ts';
+import type { Dataset } from '../source/dataset.ts';
+import { parquetRowGroups } from '../source/parquet.ts';
+import type { SourceFile } from '../source/types.ts';
+
+/** Rows and raw bytes decoded at a time. */
+const BLOCK_ROWS = 1 << 17;
+const BLOCK_BYTES = 64 * 2 ** 20;
+
+export interface RowRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The row groups of a Parquet file, whole, as most readers decode them whole; else ranges of equal size. */
+export function rowRanges({ descriptor }: SourceFile): readonly RowRange[] {
+  if (descriptor.format === 'parquet') {
+    return parquetRowGroups(descriptor)
+      .filter(({ rows }) => rows > 0)
+      .map(({ rowStart, rows }) => ({ start: rowStart, end: rowStart + rows }));
+  }
+  const ranges: RowRange[] = [];
+  for (let start = 0; start < descriptor.rows; start += BLOCK_ROWS)
+    ranges.push({ start, end: Math.min(descriptor.rows, start + BLOCK_ROWS) });
+  return ranges;
+}
+
+/** Columns in batches, in file order, that decode to about BLOCK_BYTES for `rows` rows. */
+export function batches(file: SourceFile, names: readonly string[], rows: number): readonly (readonly string[])[] {
+  const out: string[][] = [];
+  let bytes = 0;
+  for (const name of names) {
+    const raw = (file.rawBytesOf([name]) * rows) / Math.max(1, file.descriptor.rows);
+    if (out.length === 0 || bytes + raw > BLOCK_BYTES) {
+      out.push([]);
+      bytes = 0;
+    }
+    out.at(-1)!.push(name);
+    bytes += raw;
+  }
+  return out;
+}
+
+/** Columns that cannot be decoded, each with the first reason. */
+export type Torn = Map<string, ColweaveError>;
+
+/** Reads what can be read: a column whose bytes are damaged is left out, and remembered. */
+export async function readGood(
+  file: SourceFile,
+  names: readonly string[],
+  { start, end }: RowRange,
+  torn: Torn,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, Column>> {
+  const wanted = names.filter((name) => !torn.has(name));
+  try {
+    const columns = await file.read(wanted, start, end, signal);
+    return new Map(wanted.map((name, i) => [name, columns[i]!]));
+  } catch (error) {
+    if (!(error instanceof ColweaveError)) throw error;
+    return readOneByOne(file, wanted, { start, end }, torn, signal);
+  }
+}
+
+async function readOneByOne(
+  file: SourceFile,
+  names: readonly string[],
+  { start, end }: RowRange,
+  torn: Torn,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, Column>> {
+  const read = new Map<string, Column>();
+  for (const name of names) {
+    try {
+      const [column] = await file.read([name], start, end, signal);
+      read.set(name, column!);
+    } catch (error) {
+      if (!(error instanceof ColweaveError)) throw error;
+      torn.set(name, error);
+    }
+  }
+  return read;
+}
+
+/** `source/damaged: the page's CRC differs (out.parquet, Jet_pt, row group 0)` */
+export function errorText({ message, where }: ColweaveError): string {
+  return where.length === 0 ? message : `${message} (${where.join(', ')})`;
+}
+
+/** One file as a run of rows: what reading keys takes. */
+export function datasetOf(file: SourceFile): Dataset {
+  const { descriptor } = file;
+  const { schema, rows } = descriptor;
+  return {
+    descriptor: { label: 'output', schema, rows, files: [{ descriptor, firstRow: 0 }], absentFalse: [] },
+    files: [file],
+    unreadable: file.unreadable,
+    redundant: file.redundant,
+  };
+}

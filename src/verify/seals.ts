@@ -1,0 +1,76 @@
+// Owns recomputing every seal of a file from its bytes, block by block.
+import { type FlatColumn, flatColumn } from '../core/column.ts';
+import type { KeyTable } from '../core/key-spec.ts';
+import { addSeals, keyStates, NO_SEAL, type Seal, sealColumn, sealKeys, sealScope } from '../core/seal.ts';
+import type { SourceFile } from '../source/types.ts';
+import { batches, type RowRange, readGood, rowRanges, type Torn } from './output-file.ts';
+
+export interface FileSeals {
+  readonly keys: Seal;
+  readonly order: Seal;
+  readonly columns: ReadonlyMap<string, Seal>;
+  /** Columns with fill values: over the rows whose flag says that the source has the event. */
+  readonly moved: ReadonlyMap<string, Seal>;
+  readonly torn: Torn;
+}
+
+/** Filled columns, each with the flag column that tells which rows its source has. */
+export type Flags = ReadonlyMap<string, string>;
+
+export async function sealFile(
+  file: SourceFile,
+  keys: KeyTable,
+  flags: Flags,
+  signal: AbortSignal,
+): Promise<FileSeals> {
+  const names = file.descriptor.schema.fields.map((field) => field.name);
+  const sums = { keys: NO_SEAL, order: NO_SEAL, columns: new Map<string, Seal>(), moved: new Map<string, Seal>() };
+  const torn: Torn = new Map();
+  for (const name of names) sums.columns.set(name, NO_SEAL);
+  for (const range of rowRanges(file)) {
+    const states = keyStates(keys, range.start, range.end - range.start);
+    sums.keys = addSeals(sums.keys, sealKeys(states));
+    sums.order = addSeals(sums.order, sealColumn(rowNumbers(range), sealScope(states)));
+    const present = await readFlags(file, flags, range, torn, signal);
+    for (const batch of batches(file, names, range.end - range.start)) {
+      signal.throwIfAborted();
+      const columns = await readGood(file, batch, range, torn, signal);
+      const scope = sealScope(states);
+      for (const [name, column] of columns) {
+        add(sums.columns, name, sealColumn(column, scope));
+        const rows = present.get(flags.get(name) ?? '');
+        if (rows !== undefined) add(sums.moved, name, sealColumn(column, sealScope(states, rows)));
+      }
+    }
+  }
+  return { ...sums, torn };
+}
+
+function add(sums: Map<string, Seal>, name: string, seal: Seal): void {
+  sums.set(name, addSeals(sums.get(name) ?? NO_SEAL, seal));
+}
+
+function rowNumbers({ start, end }: RowRange): FlatColumn {
+  const rows = new Uint32Array(end - start);
+  for (let i = 0; i < rows.length; i++) rows[i] = start + i;
+  return flatColumn('u32', rows);
+}
+
+/** One byte a row: 1 where the flag is 0, which says that the source has the event. */
+async function readFlags(
+  file: SourceFile,
+  flags: Flags,
+  range: RowRange,
+  torn: Torn,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, Uint8Array>> {
+  const names = [...new Set(flags.values())];
+  if (names.length === 0) return new Map();
+  const columns = await readGood(file, names, range, torn, signal);
+  return new Map(
+    [...columns].map(([name, column]) => [
+      name,
+      Uint8Array.from((column as FlatColumn).values as Uint8Array, (flag) => (flag === 0 ? 1 : 0)),
+    ]),
+  );
+}
