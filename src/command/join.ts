@@ -34,7 +34,7 @@ export const runJoin: RunJoin = async (options, context) => {
     const key = keySpecFor(options.on, datasets[0]!.descriptor.schema, whereOf(datasets[0]!));
     const schema = settleOutSchema(schemaSources(options, datasets), schemaOptions(options, key));
     const sources = await readAllKeys(datasets, key, context);
-    const plan = makePlan(sources, schema, planOptions(options, datasets, schema));
+    const plan = makePlan(sources, schema, planOptions(options, schema));
     const summary = summarize(plan, datasets, options);
     if (options.dryRun) return { plan: summary, outputs: [], sealsEqual: 0 };
     return await carryOut(plan, datasets, options, summary, context);
@@ -82,7 +82,8 @@ function whereOf({ descriptor }: Dataset): string[] {
 function schemaSources(options: JoinOptions, datasets: readonly Dataset[]): SchemaSource[] {
   return datasets.map(({ descriptor }, s) => {
     const label = s === 0 ? undefined : options.friends[s - 1]!.label;
-    return { dataset: descriptor, label, name: descriptor.label };
+    const rowBytes = (column: string) => datasetBytes(datasets[s]!, [column]).raw / Math.max(1, descriptor.rows);
+    return { dataset: descriptor, label, name: descriptor.label, rowBytes };
   });
 }
 
@@ -106,13 +107,13 @@ async function readAllKeys(
   return sources;
 }
 
-function planOptions(options: JoinOptions, datasets: readonly Dataset[], schema: OutSchema) {
+function planOptions(options: JoinOptions, schema: OutSchema) {
   return {
     how: options.how,
     layout: options.layout,
     drop: options.missing.kind === 'drop',
     perFile: options.output !== undefined && isDirectory(options.output),
-    rowBytes: rowBytes(datasets, schema),
+    rowBytes: schema.columns.reduce((sum, column) => sum + column.rowBytes, 0),
     ...(options.missing.kind === 'fill' ? { fill: fillValue(options.missing.value) } : {}),
     ...(options.expect === undefined ? {} : { expect: options.expect }),
   };
@@ -123,15 +124,6 @@ function fillValue(text: string): number {
   if (text.trim() === '' || Number.isNaN(value))
     throw new ColweaveError('usage/bad-option', `--missing fill=${text}: not a number`);
   return value;
-}
-
-function rowBytes(datasets: readonly Dataset[], schema: OutSchema): number {
-  return datasets.reduce((sum, dataset, s) => {
-    const names = schema.columns
-      .filter((column) => column.source === s && column.kind === 'payload')
-      .map(({ from }) => from);
-    return sum + datasetBytes(dataset, names).raw / Math.max(1, dataset.descriptor.rows);
-  }, 0);
 }
 
 function isDirectory(output: string): boolean {

@@ -1,18 +1,19 @@
-// Owns making one row group: read or take the rows of each source, gather, seal both sides, check lengths, encode.
+// Owns making one row group: read or take the rows of each source, gather, seal both sides, encode.
 import { invariant } from '../core/check.ts';
-import { type Column, type FlatColumn, flatColumn } from '../core/column.ts';
+import { type Column, flatColumn } from '../core/column.ts';
 import { allocate, type Values } from '../core/dtype.ts';
-import { ColweaveError } from '../core/errors.ts';
-import { type KeyTable, keyText } from '../core/key-spec.ts';
-import { type KeyStates, keyStates, type Seal, type SealScope, sealColumn, sealKeys, sealScope } from '../core/seal.ts';
+import type { KeyTable } from '../core/key-spec.ts';
+import { type KeyStates, keyStates, type Seal, sealColumn, sealKeys, sealScope } from '../core/seal.ts';
 import type { SinkFormat, SinkOptions } from '../sink/types.ts';
-import { type Dataset, locateRow, readRows } from '../source/dataset.ts';
-import { type GatherScope, gatherColumn, gatherScope } from './gather.ts';
-import type { Block, JoinPlan, LengthCheck, OutColumn } from './plan.ts';
-import { type Gathered, gatherSegments, type Segment } from './shuffle.ts';
+import { type Dataset, readRows } from '../source/dataset.ts';
+import { checkLengths, refuseNulls } from './block-checks.ts';
+import { batchView, outputKeys, type SegmentsOf, type SourceView, viewOf } from './block-view.ts';
+import { gatherColumn } from './gather.ts';
+import type { Block, JoinPlan, OutColumn } from './plan.ts';
 
-/** Columns of one source read, moved and encoded at a time: bounds what is held beside the encoded bytes. */
-const COLUMNS_AT_ONCE = 64;
+/** Raw bytes of one source's columns read, moved and encoded at a time: bounds what is held beside the encoded bytes. */
+const BATCH_BYTES = 8 * 2 ** 20;
+const BATCH_COLUMNS_MAX = 64;
 
 export interface BlockContext<Encoded> {
   readonly plan: JoinPlan;
@@ -20,9 +21,6 @@ export interface BlockContext<Encoded> {
   readonly format: SinkFormat<Encoded>;
   readonly options: SinkOptions;
 }
-
-/** What was scattered into a block, by source. */
-export type SegmentsOf = ReadonlyMap<number, readonly Segment[]>;
 
 /** The seals of one output column over one block. */
 export interface ColumnSeals {
@@ -61,7 +59,7 @@ export async function makeBlock<Encoded>(
   const matched: number[] = [];
   const lengths = await primaryCounters(work);
   for (let s = 0; s < plan.sources.length; s++) {
-    const view = viewOf(work, s);
+    const view = viewOf(plan, s, block, segments, states);
     sourceKeySeals.push(view.source && sealKeys(view.source.states, view.source.rows));
     matched.push(view.matched);
     await placePayload(work, s, view, lengths);
@@ -79,116 +77,6 @@ interface BlockWork<Encoded> {
   readonly encoded: Encoded[];
   readonly seals: ColumnSeals[];
   readonly signal: AbortSignal;
-}
-
-/** The keys of the output rows: of the first source that has the row. */
-export function outputKeys({ sources, key }: JoinPlan, { start, end }: Block): KeyTable {
-  const [first] = sources;
-  const { stride } = first!.keys;
-  if (first!.map === undefined) {
-    return { spec: key, rows: end - start, stride, words: first!.keys.words.subarray(start * stride, end * stride) };
-  }
-  const words = new Uint32Array((end - start) * stride);
-  for (let row = start; row < end; row++) {
-    const owner = sources.find(({ map }) => map === undefined || map[row]! >= 0);
-    invariant(owner !== undefined, 'every output row comes from a source');
-    const from = (owner.map === undefined ? row : owner.map[row]!) * stride;
-    const to = (row - start) * stride;
-    for (let k = 0; k < stride; k++) words[to + k] = owner.keys.words[from + k]!;
-  }
-  return { spec: key, rows: end - start, stride, words };
-}
-
-/** How the rows of one source lie under a block. */
-interface SourceView {
-  /** Rows lo .. hi of the source hold all that the block needs. */
-  readonly lo: number;
-  readonly hi: number;
-  /** undefined = row lo + i for output row start + i. */
-  readonly gather: GatherScope | undefined;
-  /** Rows of a shuffled source, instead of lo .. hi. */
-  readonly gathered?: Gathered;
-  /** Seals of the rows lo .. hi that are used; undefined = sealed when they were scattered. */
-  readonly source: SealScope | undefined;
-  readonly output: SealScope;
-  readonly matched: number;
-}
-
-function viewOf<Encoded>({ context, block, segments, states }: BlockWork<Encoded>, s: number): SourceView {
-  const { map, keys, path } = context.plan.sources[s]!;
-  const { start, end } = block;
-  const rows = map?.subarray(start, end);
-  if (path === 'shuffle') {
-    invariant(rows !== undefined, 'a shuffled source has a row map');
-    const gathered = gatherSegments(context.plan, s, block, segments.get(s) ?? []);
-    const gather = gatherScope(gathered.places);
-    const output = sealScope(states, gather.valid);
-    return { lo: 0, hi: 0, gather, gathered, source: undefined, output, matched: countPresent(gather) };
-  }
-  if (rows === undefined) return straightView({ keys, lo: start, hi: end, states });
-  const { lo, hi, straight } = spanOf(rows);
-  if (straight) return straightView({ keys, lo, hi, states });
-  const local = new Int32Array(rows.length);
-  const used = new Uint8Array(hi - lo);
-  let matched = 0;
-  for (let i = 0; i < rows.length; i++) {
-    const row = rows[i]!;
-    local[i] = row < 0 ? -1 : row - lo;
-    if (row < 0) continue;
-    used[row - lo] = 1;
-    matched++;
-  }
-  const gather = gatherScope(local);
-  const source = sealScope(keyStates(keys, lo, hi - lo), matched === hi - lo ? undefined : used);
-  return { lo, hi, gather, source, output: sealScope(states, gather.valid), matched };
-}
-
-function countPresent({ valid, rows }: GatherScope): number {
-  if (valid === undefined) return rows.length;
-  let count = 0;
-  for (let i = 0; i < valid.length; i++) count += valid[i]!;
-  return count;
-}
-
-/** Rows in place: where the states are equal too, one seal of the one column serves both sides. */
-function straightView({
-  keys,
-  lo,
-  hi,
-  states,
-}: {
-  keys: KeyTable;
-  lo: number;
-  hi: number;
-  states: KeyStates;
-}): SourceView {
-  const own = keyStates(keys, lo, hi - lo);
-  const output = sealScope(states);
-  const same = sameWords(own.a, states.a) && sameWords(own.b, states.b);
-  return { lo, hi, gather: undefined, source: same ? output : sealScope(own), output, matched: hi - lo };
-}
-
-function sameWords(left: Int32Array, right: Int32Array): boolean {
-  for (let i = 0; i < left.length; i++) if (left[i] !== right[i]) return false;
-  return left.length === right.length;
-}
-
-/** The span of rows used, and whether it is used whole and in order. */
-export function spanOf(rows: Int32Array): { readonly lo: number; readonly hi: number; readonly straight: boolean } {
-  let lo = 0x7fffffff;
-  let hi = 0;
-  let straight = rows.length > 0;
-  for (let i = 0; i < rows.length; i++) {
-    const row = rows[i]!;
-    if (row < 0) {
-      straight = false;
-      continue;
-    }
-    if (row < lo) lo = row;
-    if (row >= hi) hi = row + 1;
-    if (row !== rows[0]! + i) straight = false;
-  }
-  return hi === 0 ? { lo: 0, hi: 0, straight: false } : { lo, hi, straight };
 }
 
 /** Key columns are written from the key words, in the primary's own types. */
@@ -261,7 +149,7 @@ async function place<Encoded>(
 
 /** The primary's counters of this block, for the checks of friends' lists. */
 async function primaryCounters<Encoded>(work: BlockWork<Encoded>): Promise<ReadonlyMap<string, Column>> {
-  const { context, signal } = work;
+  const { context, block, segments, states, signal } = work;
   const names = [
     ...new Set(
       context.plan.checks
@@ -270,7 +158,7 @@ async function primaryCounters<Encoded>(work: BlockWork<Encoded>): Promise<Reado
     ),
   ];
   if (names.length === 0) return new Map();
-  const view = viewOf(work, 0);
+  const view = viewOf(context.plan, 0, block, segments, states);
   const columns = await readRows(context.datasets[0]!, names, view.lo, view.hi, signal);
   return new Map(names.map((name, i) => [name, moved(columns[i]!, view)]));
 }
@@ -289,91 +177,87 @@ async function placePayload<Encoded>(
   const wanted = plan.columns.flatMap((column, i) => (column.kind === 'payload' && column.source === s ? [i] : []));
   for (const batch of batches(wanted, plan)) {
     work.signal.throwIfAborted();
-    const own = plan.checks.filter(
-      (check) => check.source === s && check.counterSource === s && batchHas(plan, batch, check),
-    );
-    const names = [...new Set([...batch.map((i) => plan.columns[i]!.from), ...own.map(({ counter }) => counter)])];
-    const columns = await takeColumns(work, s, view, names);
-    const byName = new Map(names.map((name, i) => [name, columns[i]!]));
-    await placeBatch(work, { s, view, batch, byName, counters });
+    await placeBatch(work, { s, view: batchView(view), batch, counters });
   }
 }
 
-function batchHas(plan: JoinPlan, batch: readonly number[], check: LengthCheck): boolean {
-  return batch.some((i) => plan.columns[i]!.from === check.list);
-}
-
-/** Columns of one collection stay together, so that what they share is done once. */
+/** Columns of one collection stay together where they fit, so that what they share is done once. */
 function batches(wanted: readonly number[], plan: JoinPlan): number[][] {
   const groups = new Map<string, number[]>();
   for (const i of wanted) {
-    const { counter } = plan.columns[i]!.field;
-    const group = counter ?? '';
-    groups.set(group, [...(groups.get(group) ?? []), i]);
+    const group = plan.columns[i]!.field.counter ?? '';
+    const members = groups.get(group);
+    if (members === undefined) groups.set(group, [i]);
+    else members.push(i);
   }
-  const out: number[][] = [[]];
-  for (const group of [...groups.values()]) {
-    for (let at = 0; at < group.length; at += COLUMNS_AT_ONCE) {
-      const part = group.slice(at, at + COLUMNS_AT_ONCE);
-      if (out.at(-1)!.length + part.length > COLUMNS_AT_ONCE) out.push([]);
-      out.at(-1)!.push(...part);
+  const out: number[][] = [];
+  let bytes = 0;
+  for (const i of [...groups.values()].flat()) {
+    const own = plan.columns[i]!.rowBytes * plan.rowGroupRows;
+    const last = out.at(-1);
+    if (last === undefined || bytes + own > BATCH_BYTES || last.length === BATCH_COLUMNS_MAX) {
+      out.push([i]);
+      bytes = own;
+    } else {
+      last.push(i);
+      bytes += own;
     }
   }
-  return out.filter((batch) => batch.length > 0);
-}
-
-async function takeColumns<Encoded>(
-  work: BlockWork<Encoded>,
-  s: number,
-  view: SourceView,
-  names: readonly string[],
-): Promise<readonly Column[]> {
-  const { context, signal } = work;
-  const { gathered } = view;
-  if (gathered !== undefined) return names.map((name) => gathered.column(name));
-  return readRows(context.datasets[s]!, names, view.lo, view.hi, signal);
+  return out;
 }
 
 interface Batch {
   readonly s: number;
   readonly view: SourceView;
+  /** Indices of output columns. */
   readonly batch: readonly number[];
-  readonly byName: ReadonlyMap<string, Column>;
   readonly counters: ReadonlyMap<string, Column>;
 }
 
-async function placeBatch<Encoded>(
-  work: BlockWork<Encoded>,
-  { s, view, batch, byName, counters }: Batch,
-): Promise<void> {
-  const { context, encoded, seals } = work;
+async function placeBatch<Encoded>(work: BlockWork<Encoded>, { s, view, batch, counters }: Batch): Promise<void> {
+  const { context, encoded, seals, keys, states } = work;
   const { plan, format, options } = context;
-  const out: Column[] = [];
-  for (const i of batch) {
+  const before = await takeColumns(work, s, view, batch);
+  const after = new Map<string, Column>();
+  const fields = batch.map((i) => plan.columns[i]!.field);
+  const out = batch.map((i) => {
     const { from } = plan.columns[i]!;
-    const column = byName.get(from)!;
+    const column = before.get(from)!;
     const gathered = moved(column, view);
+    after.set(from, gathered);
     const source = view.source && sealColumn(column, view.source);
     const reuse = view.source === view.output && gathered === column;
-    const after = reuse && source !== undefined ? source : sealColumn(gathered, view.output);
+    const seal = reuse && source !== undefined ? source : sealColumn(gathered, view.output);
     const written = plan.fill === undefined ? gathered : fillAbsent(gathered, view.gather?.valid, plan.fill);
-    out.push(written);
-    seals[i] = {
-      source,
-      moved: after,
-      written: written === gathered ? after : sealColumn(written, sealScope(work.states)),
-    };
-  }
-  checkLengths(work, { s, view, batch, byName, counters }, out);
-  if (plan.layout === 'nano') refuseNulls(work, batch, out);
-  const bytes = await format.encode(
-    batch.map((i) => plan.columns[i]!.field),
-    out,
-    options,
-  );
+    seals[i] = { source, moved: seal, written: written === gathered ? seal : sealColumn(written, sealScope(states)) };
+    return written;
+  });
+  checkLengths({ plan, s, view, before, after, counters, keys });
+  if (plan.layout === 'nano') refuseNulls(fields, out, keys);
+  const bytes = await format.encode(fields, out, options);
   batch.forEach((i, k) => {
     encoded[i] = bytes[k]!;
   });
+}
+
+/** The batch's columns and the counters of its own source that they are checked against, by name. */
+async function takeColumns<Encoded>(
+  work: BlockWork<Encoded>,
+  s: number,
+  view: SourceView,
+  batch: readonly number[],
+): Promise<ReadonlyMap<string, Column>> {
+  const { context, signal } = work;
+  const payload = batch.map((i) => context.plan.columns[i]!.from);
+  const checks = context.plan.checks.filter(
+    (check) => check.source === s && check.counterSource === s && payload.includes(check.list),
+  );
+  const names = [...new Set([...payload, ...checks.map(({ counter }) => counter)])];
+  const { gathered } = view;
+  const columns = gathered
+    ? names.map((name) => gathered.column(name))
+    : await readRows(context.datasets[s]!, names, view.lo, view.hi, signal);
+  return new Map(names.map((name, i) => [name, columns[i]!]));
 }
 
 /** The fill value where the event is missing; lists become empty ones. Own nulls of the source stay null. */
@@ -386,70 +270,4 @@ function fillAbsent(column: Column, present: Uint8Array | undefined, fill: numbe
   for (let i = 0; i < present.length; i++)
     if (present[i] === 0) values[i] = wide ? BigInt(fill) : column.dtype === 'bool' ? Number(fill !== 0) : fill;
   return { ...column, values, valid: own };
-}
-
-function refuseNulls<Encoded>(
-  { context, keys }: BlockWork<Encoded>,
-  batch: readonly number[],
-  columns: readonly Column[],
-): void {
-  columns.forEach((column, k) => {
-    const row = column.valid?.indexOf(0) ?? -1;
-    if (row < 0) return;
-    const name = context.plan.columns[batch[k]!]!.field.name;
-    throw new ColweaveError('join/null-in-nano', `column "${name}" has no value for an event`, {
-      details: [`the first one: ${keyText(keys, row)}`],
-    });
-  });
-}
-
-/** Lists and counters that must agree: inside a source before the move, against the primary's counter after it. */
-function checkLengths<Encoded>(
-  work: BlockWork<Encoded>,
-  { s, view, batch, byName, counters }: Batch,
-  out: readonly Column[],
-): void {
-  const { plan, datasets } = work.context;
-  for (const check of plan.checks) {
-    if (check.source !== s || !batchHas(plan, batch, check)) continue;
-    if (check.counterSource === s) {
-      const bad = firstUnequal(byName.get(check.list)!, byName.get(check.counter) as FlatColumn);
-      if (bad === undefined) continue;
-      const row = view.source === undefined ? undefined : view.lo + bad.row;
-      const place = row === undefined ? undefined : locateRow(datasets[s]!.descriptor, row);
-      throw new ColweaveError(
-        'join/counter-differs',
-        `list "${check.list}" has ${bad.length} items where ${check.counter} says ${bad.count}`,
-        {
-          where: place === undefined ? [plan.sources[s]!.label] : [place.uri, `entry ${place.entry}`],
-        },
-      );
-    }
-    const column = out[batch.findIndex((i) => plan.columns[i]!.from === check.list)]!;
-    const bad = firstUnequal(column, counters.get(check.counter) as FlatColumn);
-    if (bad === undefined) continue;
-    throw new ColweaveError(
-      'join/list-length',
-      `source "${plan.sources[s]!.label}" has ${bad.length} items in ${check.list} where the primary's ${check.counter} is ${bad.count}`,
-      { details: [`the first event: ${keyText(work.keys, bad.row)}`] },
-    );
-  }
-}
-
-function firstUnequal(
-  list: Column,
-  counter: FlatColumn,
-): { readonly row: number; readonly length: number; readonly count: string } | undefined {
-  if (list.kind !== 'list') return undefined;
-  const { offsets, valid } = list;
-  const counts =
-    counter.values.BYTES_PER_ELEMENT === 8
-      ? Float64Array.from(counter.values as BigInt64Array, Number)
-      : (counter.values as Int32Array);
-  for (let row = 0; row < list.length; row++) {
-    if (valid?.[row] === 0 || counter.valid?.[row] === 0) continue;
-    const length = offsets[row + 1]! - offsets[row]!;
-    if (length !== counts[row]) return { row, length, count: String(counter.values[row]) };
-  }
-  return undefined;
 }

@@ -6,7 +6,7 @@ import { ColweaveError } from '../core/errors.ts';
 import { type KeyTable, keyText } from '../core/key-spec.ts';
 import { firstDifference } from '../keys/index-table.ts';
 import { locateRow } from '../source/dataset.ts';
-import { spanOf } from './block.ts';
+import { spanOf } from './block-view.ts';
 import { missingReasons } from './lumis.ts';
 import { type How, type Matching, matchSources, type RowMap, type Side } from './match.ts';
 import type { OutSchema } from './out-schema.ts';

@@ -15,6 +15,8 @@ export interface SchemaSource {
   readonly label: string | undefined;
   /** What names it in `LABEL_missing` and in reports. */
   readonly name: string;
+  /** Raw bytes of one row of a column on the average, by metadata. */
+  readonly rowBytes: (column: string) => number;
 }
 
 export interface SchemaOptions {
@@ -51,7 +53,14 @@ function keyColumns({ key, layout }: SchemaOptions, primary: Schema): OutColumn[
     const from = keyColumnName(primary, column.name)!;
     const field = fieldNamed(primary, from)!;
     const name = layout === 'nano' ? column.name : from;
-    return { field: { ...field, name, nullable: false }, kind: 'key', source: 0, from, keyIndex };
+    return {
+      field: { ...field, name, nullable: false },
+      kind: 'key',
+      source: 0,
+      from,
+      keyIndex,
+      rowBytes: 4 * column.words,
+    };
   });
 }
 
@@ -87,6 +96,7 @@ function payloadColumns(
         kind: 'payload',
         source: index,
         from: field.name,
+        rowBytes: source.rowBytes(field.name),
       };
     });
 }
@@ -102,6 +112,7 @@ function missingColumns(sources: readonly SchemaSource[], options: SchemaOptions
         kind: 'missing',
         source,
         from: '',
+        rowBytes: 1,
       },
     ];
   });

@@ -14,6 +14,8 @@ export interface OutColumn {
   readonly source: number;
   /** The column's name in its source. */
   readonly from: string;
+  /** Raw bytes of one row on the average, by metadata. */
+  readonly rowBytes: number;
   /** Key columns: place in the key. */
   readonly keyIndex?: number;
 }

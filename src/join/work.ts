@@ -4,7 +4,8 @@ import { type Pool, registerJob, startPool } from '../pool/pool.ts';
 import { openSink } from '../sink/registry.ts';
 import type { SinkFormat, SinkOptions } from '../sink/types.ts';
 import { type Dataset, reopenDataset } from '../source/dataset.ts';
-import { type BlockContext, type BlockResult, makeBlock, type SegmentsOf } from './block.ts';
+import { type BlockContext, type BlockResult, makeBlock } from './block.ts';
+import type { SegmentsOf } from './block-view.ts';
 import type { JoinPlan } from './plan.ts';
 import { type Scattered, type ScatterTask, scatterRows } from './shuffle.ts';
 

@@ -106,6 +106,7 @@ async function join(datasets: readonly Dataset[], how: How): Promise<Written> {
     dataset: dataset.descriptor,
     label: undefined,
     name: dataset.descriptor.label,
+    rowBytes: () => 8,
   }));
   const options = { key, how, layout: 'arrow', missing: 'reason', columns: [], dropUnreadable: false } as const;
   const schema = settleOutSchema(sources, options);

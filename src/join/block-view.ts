@@ -1,0 +1,132 @@
+// Owns how the rows of a source lie under one row group: in place, in a span, or scattered into segments.
+import { invariant } from '../core/check.ts';
+import type { KeyTable } from '../core/key-spec.ts';
+import { type KeyStates, keyStates, type SealScope, sealScope } from '../core/seal.ts';
+import { type GatherScope, gatherScope } from './gather.ts';
+import type { Block, JoinPlan } from './plan.ts';
+import { type Gathered, gatherSegments, type Segment } from './shuffle.ts';
+
+/** What was scattered into a block, by source. */
+export type SegmentsOf = ReadonlyMap<number, readonly Segment[]>;
+
+/** The keys of the output rows: of the first source that has the row. */
+export function outputKeys({ sources, key }: JoinPlan, { start, end }: Block): KeyTable {
+  const [first] = sources;
+  const { stride } = first!.keys;
+  if (first!.map === undefined) {
+    return { spec: key, rows: end - start, stride, words: first!.keys.words.subarray(start * stride, end * stride) };
+  }
+  const words = new Uint32Array((end - start) * stride);
+  for (let row = start; row < end; row++) {
+    const owner = sources.find(({ map }) => map === undefined || map[row]! >= 0);
+    invariant(owner !== undefined, 'every output row comes from a source');
+    const from = (owner.map === undefined ? row : owner.map[row]!) * stride;
+    const to = (row - start) * stride;
+    for (let k = 0; k < stride; k++) words[to + k] = owner.keys.words[from + k]!;
+  }
+  return { spec: key, rows: end - start, stride, words };
+}
+
+/** How the rows of one source lie under a block. */
+export interface SourceView {
+  /** Rows lo .. hi of the source hold all that the block needs. */
+  readonly lo: number;
+  readonly hi: number;
+  /** undefined = row lo + i for output row start + i. */
+  readonly gather: GatherScope | undefined;
+  /** Rows of a shuffled source, instead of lo .. hi. */
+  readonly gathered?: Gathered;
+  /** Seals of the rows lo .. hi that are used; undefined = sealed when they were scattered. */
+  readonly source: SealScope | undefined;
+  readonly output: SealScope;
+  readonly matched: number;
+}
+
+/** `states`: of the output rows of the block. */
+export function viewOf(plan: JoinPlan, s: number, block: Block, segments: SegmentsOf, states: KeyStates): SourceView {
+  const { map, keys, path } = plan.sources[s]!;
+  const { start, end } = block;
+  const rows = map?.subarray(start, end);
+  if (path === 'shuffle') {
+    invariant(rows !== undefined, 'a shuffled source has a row map');
+    const gathered = gatherSegments(plan, s, block, segments.get(s) ?? []);
+    const gather = gatherScope(gathered.places);
+    const output = sealScope(states, gather.valid);
+    return { lo: 0, hi: 0, gather, gathered, source: undefined, output, matched: countPresent(gather) };
+  }
+  if (rows === undefined) return straightView({ keys, lo: start, hi: end, states });
+  const { lo, hi, straight } = spanOf(rows);
+  if (straight) return straightView({ keys, lo, hi, states });
+  const local = new Int32Array(rows.length);
+  const used = new Uint8Array(hi - lo);
+  let matched = 0;
+  for (let i = 0; i < rows.length; i++) {
+    const row = rows[i]!;
+    local[i] = row < 0 ? -1 : row - lo;
+    if (row < 0) continue;
+    used[row - lo] = 1;
+    matched++;
+  }
+  const gather = gatherScope(local);
+  const source = sealScope(keyStates(keys, lo, hi - lo), matched === hi - lo ? undefined : used);
+  return { lo, hi, gather, source, output: sealScope(states, gather.valid), matched };
+}
+
+function countPresent({ valid, rows }: GatherScope): number {
+  if (valid === undefined) return rows.length;
+  let count = 0;
+  for (let i = 0; i < valid.length; i++) count += valid[i]!;
+  return count;
+}
+
+/** Rows in place: where the states are equal too, one seal of the one column serves both sides. */
+function straightView({
+  keys,
+  lo,
+  hi,
+  states,
+}: {
+  keys: KeyTable;
+  lo: number;
+  hi: number;
+  states: KeyStates;
+}): SourceView {
+  const own = keyStates(keys, lo, hi - lo);
+  const output = sealScope(states);
+  const same = sameWords(own.a, states.a) && sameWords(own.b, states.b);
+  return { lo, hi, gather: undefined, source: same ? output : sealScope(own), output, matched: hi - lo };
+}
+
+function sameWords(left: Int32Array, right: Int32Array): boolean {
+  for (let i = 0; i < left.length; i++) if (left[i] !== right[i]) return false;
+  return left.length === right.length;
+}
+
+/** The span of rows used, and whether it is used whole and in order. */
+export function spanOf(rows: Int32Array): { readonly lo: number; readonly hi: number; readonly straight: boolean } {
+  let lo = 0x7fffffff;
+  let hi = 0;
+  let straight = rows.length > 0;
+  for (let i = 0; i < rows.length; i++) {
+    const row = rows[i]!;
+    if (row < 0) {
+      straight = false;
+      continue;
+    }
+    if (row < lo) lo = row;
+    if (row >= hi) hi = row + 1;
+    if (row !== rows[0]! + i) straight = false;
+  }
+  return hi === 0 ? { lo: 0, hi: 0, straight: false } : { lo, hi, straight };
+}
+
+/** The same view for one batch of columns: what collections share is kept no longer than the batch. */
+export function batchView(view: SourceView): SourceView {
+  const output = { ...view.output, lists: new Map() };
+  return {
+    ...view,
+    output,
+    source: view.source === view.output ? output : view.source && { ...view.source, lists: new Map() },
+    gather: view.gather && { ...view.gather, lists: new Map() },
+  };
+}
