@@ -16,6 +16,8 @@ declare module 'jsroot/io' {
     readVersion(): { readonly val: number; readonly off: number; readonly bytecnt?: number };
     checkByteCount(version: { readonly off: number; readonly bytecnt?: number }, where?: string): boolean;
     readFastArray(count: number, type: number): ArrayLike<unknown>;
+    readTString(): string;
+    readObjectAny(): unknown;
     ntoi1(): number;
     ntoi4(): number;
   }

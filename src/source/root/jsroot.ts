@@ -6,7 +6,6 @@ import { ColweaveError } from '../../core/errors.ts';
 import { type RootHeader, type RootKey, readKeyAt, readObject } from './file-header.ts';
 import { type BasketObject, checkTree, type TreeObject } from './tree-object.ts';
 
-const BASKET_CLASS = 'TBasket';
 /** Offset map can be made from the counter, so it is not stored. */
 const FLAG_NO_OFFSETS = 80;
 const FLAG_DISPLACEMENT = 40;
@@ -89,8 +88,9 @@ function bufferOf(
 ): TBuffer {
   class CheckedBuffer extends jsroot.TBuffer {
     override classStreamer(target: object, className: string): object {
-      if (className !== BASKET_CLASS) return super.classStreamer(target, className);
-      return readBasket(this, bytes, target as BasketObject);
+      if (className === 'TBasket') return readBasket(this, bytes, target as BasketObject);
+      if (className === 'TObjArray') return readObjArray(this, target as { arr?: unknown[] });
+      return super.classStreamer(target, className);
     }
     override checkByteCount(version: { readonly off: number; readonly bytecnt?: number }): boolean {
       if (version.bytecnt === undefined) return true;
@@ -133,6 +133,20 @@ function readBasket(buffer: TBuffer, bytes: Uint8Array, basket: BasketObject): B
     buffer.o += last;
   }
   return basket;
+}
+
+/** TObjArray::Streamer. jsroot's own makes room for as many members as a damaged file says. */
+function readObjArray(buffer: TBuffer, list: { arr?: unknown[] }): object {
+  const version = buffer.readVersion();
+  if (version.val > 2) buffer.classStreamer({}, 'TObject');
+  if (version.val > 1) buffer.readTString();
+  const count = buffer.ntoi4();
+  buffer.ntoi4(); // lower bound
+  if (count < 0 || buffer.o + 4 * count > buffer.length) throw damaged('a list is longer than its record');
+  list.arr = [];
+  for (let i = 0; i < count; i++) list.arr.push(buffer.readObjectAny());
+  buffer.checkByteCount(version);
+  return list;
 }
 
 function skipInts(buffer: TBuffer): void {
