@@ -1,12 +1,13 @@
 // Owns the list of input formats, and opening a file by what its first bytes say it is.
 import { openFileStore } from '../bytes/file.ts';
 import { ColweaveError } from '../core/errors.ts';
+import { arrowFormat } from './arrow.ts';
 import { parquetFormat } from './parquet.ts';
 import { rootTtree } from './root-ttree.ts';
 import type { FileDescriptor, OpenOptions, SourceFile, SourceFormat } from './types.ts';
 
 /** The first format that recognises a file reads it. */
-export const SOURCE_FORMATS: readonly SourceFormat[] = [rootTtree, parquetFormat];
+export const SOURCE_FORMATS: readonly SourceFormat[] = [rootTtree, parquetFormat, arrowFormat];
 
 const HEAD_BYTES = 64;
 
