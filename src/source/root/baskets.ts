@@ -5,15 +5,9 @@
 import { type Dtype, dtypeBytes, type Values, viewAs } from '../../core/dtype.ts';
 import { ColweaveError } from '../../core/errors.ts';
 import { unpackObject } from './blocks.ts';
+import type { BasketData } from './layout.ts';
 
 const KEY_BYTES_MIN = 33;
-
-export interface BasketData {
-  readonly payload: Uint8Array;
-  /** Big-endian i32, one an entry, counting the key; absent where the file does not store them. */
-  readonly entryOffsets?: Uint8Array;
-  readonly keyBytes: number;
-}
 
 /** The payload of a basket as it is in the file, and where its entries start. Errors: source/damaged. */
 export function decodeBasket(raw: Uint8Array, entries: number): BasketData {
@@ -31,11 +25,6 @@ export function decodeBasket(raw: Uint8Array, entries: number): BasketData {
   const offsetsEnd = payloadBytes + 4 + 4 * entries;
   if (objectBytes < offsetsEnd) return { payload, keyBytes };
   return { payload, entryOffsets: object.subarray(payloadBytes + 4, offsetsEnd), keyBytes };
-}
-
-/** A basket inside the tree is only its payload. */
-export function embeddedBasket(payload: Uint8Array): BasketData {
-  return { payload, keyBytes: 0 };
 }
 
 /** Big-endian values of the file become those of this machine, in place. */

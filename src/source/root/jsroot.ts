@@ -122,14 +122,17 @@ function readBasket(buffer: TBuffer, bytes: Uint8Array, basket: BasketObject): B
   let flag = buffer.ntoi1() & 255;
   const hasOffsets = flag < FLAG_NO_OFFSETS;
   if (!hasOffsets) flag -= FLAG_NO_OFFSETS;
+  let entryOffsets: Uint8Array | undefined;
   if (hasOffsets && flag !== 0 && flag % 10 !== 2) {
-    if (basket.rows > 0) skipInts(buffer);
-    if (flag > FLAG_DISPLACEMENT) skipInts(buffer);
+    if (basket.rows > 0) entryOffsets = takeInts(buffer, bytes);
+    if (flag > FLAG_DISPLACEMENT) takeInts(buffer, bytes);
   }
   if (flag === 1 || flag > 10) {
     if (last < keyBytes || buffer.o + last > bytes.length)
       throw damaged('a basket inside the tree has impossible sizes');
-    basket.payload = bytes.slice(buffer.o + keyBytes, buffer.o + last);
+    const payload = bytes.slice(buffer.o + keyBytes, buffer.o + last);
+    const whole = entryOffsets?.length === 4 * basket.rows;
+    basket.data = { payload, keyBytes, ...(entryOffsets && whole ? { entryOffsets } : {}) };
     buffer.o += last;
   }
   return basket;
@@ -149,10 +152,12 @@ function readObjArray(buffer: TBuffer, list: { arr?: unknown[] }): object {
   return list;
 }
 
-function skipInts(buffer: TBuffer): void {
+function takeInts(buffer: TBuffer, bytes: Uint8Array): Uint8Array {
   const count = buffer.ntoi4();
-  if (count < 0 || buffer.o + 4 * count > buffer.length) throw damaged('a basket inside the tree has impossible sizes');
+  const start = buffer.o;
+  if (count < 0 || start + 4 * count > buffer.length) throw damaged('a basket inside the tree has impossible sizes');
   buffer.o += 4 * count;
+  return bytes.slice(start, buffer.o);
 }
 
 /** jsroot prints what it does not know; the terminal is not its to write to. Synchronous, so nobody else is muted. */

@@ -7,8 +7,16 @@ export interface RootLayout {
   readonly uuidOffset: number;
   readonly branches: readonly BranchLayout[];
   readonly baskets: BasketTable;
-  /** Payloads of baskets that are inside the tree object itself (not flushed when it was written). */
-  readonly embedded: readonly Uint8Array[];
+  /** Baskets that are inside the tree object itself (not flushed when it was written). */
+  readonly embedded: readonly BasketData[];
+}
+
+/** A basket out of its compression, values as in the file. */
+export interface BasketData {
+  readonly payload: Uint8Array;
+  /** Big-endian i32, one an entry, counting the key; absent where the file does not store them. */
+  readonly entryOffsets?: Uint8Array;
+  readonly keyBytes: number;
 }
 
 export interface BranchLayout {

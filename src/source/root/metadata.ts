@@ -3,7 +3,7 @@ import type { Dtype } from '../../core/dtype.ts';
 import { ColweaveError } from '../../core/errors.ts';
 import { type ColumnType, type Field, flat, list, type Schema, utf8 } from '../../core/schema.ts';
 import type { UnreadableColumn } from '../types.ts';
-import type { BranchLayout, RootLayout } from './layout.ts';
+import type { BasketData, BranchLayout, RootLayout } from './layout.ts';
 import type { BranchObject, LeafObject, TreeObject } from './tree-object.ts';
 
 /** Offsets and row numbers are signed 32-bit, and -1 means absent. */
@@ -48,7 +48,7 @@ interface Basket {
 /** Collects while branches are gone through. */
 interface Collected {
   readonly baskets: Basket[];
-  readonly embedded: Uint8Array[];
+  readonly embedded: BasketData[];
 }
 
 interface ReadBranch {
@@ -145,7 +145,7 @@ function describeBranch(branch: BranchObject, context: TreeContext): ReadBranch 
 /** By the tree's own account, for planning only: with keys and entry offsets; baskets inside the tree are on top. */
 function rawBytes(branch: BranchObject): number {
   const total = Number(branch.fTotBytes);
-  const inside = branch.fBaskets.arr.reduce((sum, basket) => sum + (basket?.payload?.length ?? 0), 0);
+  const inside = branch.fBaskets.arr.reduce((sum, basket) => sum + (basket?.data?.payload.length ?? 0), 0);
   return (Number.isFinite(total) && total > 0 ? total : 0) + inside;
 }
 
@@ -181,8 +181,8 @@ function addBaskets(branch: BranchObject, type: string, context: TreeContext): v
       throw damaged(`branch "${branch.fName}", basket ${i}: baskets do not follow each other`);
     }
     if (rowEnd === row) continue;
-    if (embedded?.payload && embedded.rows === rowEnd - row) {
-      collected.embedded.push(embedded.payload);
+    if (embedded?.data && embedded.rows === rowEnd - row) {
+      collected.embedded.push(embedded.data);
       collected.baskets.push({ seek: -collected.embedded.length, bytes: 0, rowStart: row, rowEnd });
     } else {
       const seek = Number(seeks[i] ?? 0);

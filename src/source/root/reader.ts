@@ -1,18 +1,11 @@
 // Owns reading rows of branches: which baskets, in file order, decoded straight into the columns' arrays.
 import type { ByteStore } from '../../bytes/types.ts';
+import { invariant } from '../../core/check.ts';
 import { type Column, flatColumn, type ListColumn } from '../../core/column.ts';
 import { allocate, bytesOf, dtypeBytes, type Values } from '../../core/dtype.ts';
 import { ColweaveError } from '../../core/errors.ts';
-import {
-  type BasketData,
-  checkEntryOffsets,
-  countsOf,
-  damaged,
-  decodeBasket,
-  embeddedBasket,
-  swapValues,
-} from './baskets.ts';
-import { type BranchLayout, type RootLayout, valuesPerItem } from './layout.ts';
+import { checkEntryOffsets, countsOf, damaged, decodeBasket, swapValues } from './baskets.ts';
+import { type BasketData, type BranchLayout, type RootLayout, valuesPerItem } from './layout.ts';
 import { decodeStrings, joinStrings, type StringPart } from './strings.ts';
 
 /** Compressed bytes held at once; enough to make reads long, little beside the columns. */
@@ -26,6 +19,7 @@ const ITEMS_MAX = 2 ** 31 - 1;
 /** Open tree: layout, bytes, and the baskets that the next read will want again. */
 export interface TreeReader {
   readonly store: ByteStore;
+  readonly rows: number;
   readonly layout: RootLayout;
   readonly branches: ReadonlyMap<string, BranchLayout>;
   readonly kept: Map<number, BasketData>;
@@ -70,9 +64,14 @@ export async function readRows(
   rows: Readonly<Span>,
   signal?: AbortSignal,
 ): Promise<Column[]> {
+  const { rowStart, rowEnd } = rows;
+  invariant(
+    rowStart >= 0 && rowStart <= rowEnd && rowEnd <= reader.rows,
+    `rows ${rowStart} to ${rowEnd} are in the tree`,
+  );
   const counters = await readCounters(reader, branches, rows, signal);
   const tasks = branches.map((branch) => makeTask(branch, rows, branch.counter && counters.get(branch.counter)));
-  await runTasks(reader, tasks, rows.rowEnd, signal);
+  await runTasks(reader, tasks, rowEnd, signal);
   return tasks.map((task) => columnOf(task, task.branch.counter ? counters.get(task.branch.counter) : undefined));
 }
 
@@ -170,13 +169,12 @@ function* basketsOf(layout: RootLayout, branch: BranchLayout, rows: Readonly<Spa
 /** All tasks' baskets in file order, batch by batch; those at hand first. */
 async function runTasks(reader: TreeReader, tasks: readonly Task[], rowEnd: number, signal?: AbortSignal) {
   const { layout, kept, store } = reader;
-  const { seek, bytes } = layout.baskets;
+  const { seek, bytes, rowStart: rowStarts, rowEnd: rowEnds } = layout.baskets;
   const jobs: Job[] = [];
   for (const task of tasks) {
     for (const basket of basketsOf(layout, task.branch, task)) {
-      const data =
-        kept.get(basket) ?? (seek[basket]! < 0 ? embeddedBasket(layout.embedded[-1 - seek[basket]!]!) : undefined);
-      if (data) finish(reader, { task, basket }, data, rowEnd);
+      const data = kept.get(basket) ?? layout.embedded[-1 - seek[basket]!];
+      if (data) decodeJob(reader, { task, basket }, () => data, rowEnd);
       else jobs.push({ task, basket });
     }
   }
@@ -192,17 +190,16 @@ async function runTasks(reader: TreeReader, tasks: readonly Task[], rowEnd: numb
     const ranges = batch.map(({ basket }) => ({ offset: seek[basket]!, length: bytes[basket]! }));
     const raws = await store.read(ranges, signal);
     batch.forEach((job, i) => {
-      decodeJob(reader, job, raws[i]!, rowEnd);
+      const { basket } = job;
+      decodeJob(reader, job, () => decodeBasket(raws[i]!, rowEnds[basket]! - rowStarts[basket]!), rowEnd);
     });
     start = end;
   }
 }
 
-function decodeJob(reader: TreeReader, job: Job, raw: Uint8Array, rowEnd: number): void {
-  const { baskets } = reader.layout;
+function decodeJob(reader: TreeReader, job: Job, decode: () => BasketData, rowEnd: number): void {
   try {
-    const data = decodeBasket(raw, baskets.rowEnd[job.basket]! - baskets.rowStart[job.basket]!);
-    finish(reader, job, data, rowEnd);
+    finish(reader, job, decode(), rowEnd);
   } catch (cause) {
     throw inBasket(reader, job, cause);
   }
@@ -221,7 +218,7 @@ function finish(reader: TreeReader, { task, basket }: Job, data: BasketData, row
   } else {
     placeValues(task, data, { first, end, from, to });
   }
-  if (end > rowEnd) keep(kept, basket, data);
+  if (end > rowEnd && layout.baskets.seek[basket]! >= 0) keep(kept, basket, data);
   else kept.delete(basket);
 }
 
@@ -246,7 +243,7 @@ function placeValues(
 
 /** Oldest first out: reads go forward. */
 function keep(kept: Map<number, BasketData>, basket: number, data: BasketData): void {
-  if (kept.has(basket) || data.keyBytes === 0) return;
+  if (kept.has(basket)) return;
   kept.set(basket, data);
   let total = 0;
   for (const { payload } of kept.values()) total += payload.buffer.byteLength;
@@ -282,7 +279,8 @@ function inBranch(branch: BranchLayout, error: ColweaveError): ColweaveError {
 
 function inBasket(reader: TreeReader, { task, basket }: Job, cause: unknown): unknown {
   if (!(cause instanceof ColweaveError)) return cause;
-  const place = `basket ${basket - task.branch.basketStart} at byte ${reader.layout.baskets.seek[basket]}`;
+  const seek = reader.layout.baskets.seek[basket]!;
+  const place = `basket ${basket - task.branch.basketStart} ${seek < 0 ? 'inside the tree' : `at byte ${seek}`}`;
   return new ColweaveError(cause.code, cause.message, {
     where: [`branch ${task.branch.name}`, place],
     hint: cause.hint,

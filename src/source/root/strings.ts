@@ -1,6 +1,7 @@
 // Owns strings of TLeafC: a length byte (255: then an i32) and the bytes, one an entry.
 import type { Utf8Column } from '../../core/column.ts';
-import { type BasketData, damaged } from './baskets.ts';
+import { damaged } from './baskets.ts';
+import type { BasketData } from './layout.ts';
 
 const LONG_STRING = 255;
 
@@ -47,7 +48,7 @@ export function decodeStrings(
   return { lengths, bytes: bytes.subarray(0, filled) };
 }
 
-/** Old files have no length byte for an empty string: only the entry offsets tell. */
+/** ROOT writes no length byte for an empty string: only the entry offsets tell. */
 function isAbsent({ entryOffsets, keyBytes, payload }: BasketData, entry: number, entries: number): boolean {
   if (!entryOffsets) return false;
   const view = new DataView(entryOffsets.buffer, entryOffsets.byteOffset, entryOffsets.byteLength);

@@ -1,5 +1,6 @@
 // Owns the shape of what jsroot makes of a tree, and the check that it has it: a damaged file can make anything.
 import { ColweaveError } from '../../core/errors.ts';
+import type { BasketData } from './layout.ts';
 
 export interface TreeObject {
   readonly fEntries: unknown;
@@ -37,10 +38,10 @@ export interface LeafObject {
   readonly fLeafCount: LeafObject | null;
 }
 
-/** A basket inside the tree; `payload` is absent when it holds nothing. */
+/** A basket inside the tree; `data` is absent when it holds nothing. */
 export interface BasketObject {
   rows: number;
-  payload?: Uint8Array;
+  data?: BasketData;
 }
 
 /** Errors: source/damaged. */
