@@ -15,10 +15,10 @@ const HEAD_BYTES = 64;
 export async function openSource(uri: string, options: OpenOptions, signal?: AbortSignal): Promise<SourceFile> {
   const head = await readHead(uri);
   const format = SOURCE_FORMATS.find((candidate) => candidate.recognises(head, uri));
-  if (!format) {
-    throw new ColweaveError('source/not-root', `the file is not ROOT, Parquet or Arrow, but ${describeBytes(head)}`, {
-      where: [uri],
-    });
+  const namedRoot = uri.endsWith('.root');
+  if (!format || (namedRoot && !format.name.startsWith('root-'))) {
+    const expected = namedRoot ? 'not a ROOT file' : 'neither ROOT, Parquet nor Arrow';
+    throw new ColweaveError('source/not-root', `${expected}: it looks like ${describeBytes(head)}`, { where: [uri] });
   }
   return format.open(uri, options, signal);
 }
@@ -53,7 +53,7 @@ const SIGNATURES: readonly (readonly [signature: string, what: string])[] = [
 
 /** What a file looks like, for messages. */
 export function describeBytes(head: Uint8Array): string {
-  if (head.length === 0) return 'empty';
+  if (head.length === 0) return 'an empty file';
   const start = Buffer.from(head).toString('latin1');
   const known = SIGNATURES.find(([signature]) => start.trimStart().startsWith(signature));
   if (known) return known[1];
