@@ -6,6 +6,7 @@ import type { SinkFormat } from './types.ts';
 const FORMATS: Readonly<Record<string, () => Promise<SinkFormat<unknown>>>> = {
   parquet: async () => (await import('./parquet.ts')).parquet as SinkFormat<unknown>,
   arrow: async () => (await import('./arrow.ts')).arrow as SinkFormat<unknown>,
+  parquetjs: async () => (await import('./parquetjs.ts')).parquetjs as SinkFormat<unknown>,
 };
 
 export const SINK_NAMES: readonly string[] = Object.keys(FORMATS);
