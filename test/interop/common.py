@@ -3,6 +3,7 @@ A script prints one JSON line a case: {"case": ..., "ok": true} or {"ok": false,
 import contextlib
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -63,6 +64,15 @@ def verified(out, *sources):
     for words in ([], ["--against", *sources]):
         done = run("verify", out, *words)
         assert done.returncode == 0, f"exit {done.returncode}: verify {' '.join(map(str, words))}\n{(done.stdout + done.stderr)[-1500:]}"
+
+
+def wrong_titles(out, path, tree="Events"):
+    """fields whose `title` is not the branch's; a title that is only ROOT's leaf list (`run/i`) documents nothing and may be left out"""
+    schema = pq.read_schema(out)
+    with uproot.open(path) as f:
+        truth = {b.name: b.title for b in f[tree].branches if b.name in schema.names}
+    got = {n: (schema.field(n).metadata or {}).get(b"title", b"").decode() for n in truth}
+    return {n: (got[n], t) for n, t in truth.items() if got[n] != t and not (got[n] == "" and re.fullmatch(re.escape(n) + r"(\[.*\])?/[A-Za-z]", t))}
 
 
 def say(line):

@@ -3,7 +3,6 @@
   equal_uproot.py                        all TTree NanoAOD of ../shared/data and all good fixtures
   equal_uproot.py FILE TREE OUT.parquet  one output that is there already"""
 import hashlib
-import re
 
 from common import *  # noqa: F403
 import common
@@ -19,11 +18,6 @@ def single_counters(path, tree):
                 if count is not None:
                     used.setdefault(count.member("fName"), []).append(b.name)
     return {c: v[0] for c, v in used.items() if len(v) == 1}, {c: v for c, v in used.items() if len(v) > 1}
-
-
-def titles(path, tree):
-    with uproot.open(path) as f:
-        return {b.name: b.title for b in f[tree].branches}
 
 
 def check(path, tree, out, truth_path=None, truth=None, skip_columns=()):
@@ -99,8 +93,7 @@ def fixtures(d):
         out = os.path.join(d, "titles.parquet")
         path = os.path.join(FIXTURES, "nano_1.root")
         join(path, "-o", out)
-        schema = pq.read_schema(out)
-        wrong = {n: ((schema.field(n).metadata or {}).get(b"title"), t) for n, t in titles(path, "Events").items() if (schema.field(n).metadata or {}).get(b"title", b"").decode() != t}
+        wrong = wrong_titles(out, path)
         assert not wrong, f"{len(wrong)} titles: {dict(list(wrong.items())[:4])}"
     with case("a basket of several compression blocks"):
         import make_big
