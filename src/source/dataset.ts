@@ -55,29 +55,34 @@ export async function openDataset(
       const name = tree ?? options.tree;
       files.push(await openSource(uri, name === undefined ? {} : { tree: name }, signal));
     }
-    const settled = settleSchema(files, options);
-    let rows = 0;
-    const placed = files.map(({ descriptor }) => {
-      const firstRow = rows;
-      rows += descriptor.rows;
-      return { descriptor, firstRow };
-    });
-    if (rows > SOURCE_ROWS_MAX) {
-      throw new ColweaveError('source/too-many-rows', `source "${options.label}" has ${rows} rows`);
-    }
-    refuseTwins(files);
-    const seen = new Map<string, UnreadableColumn>();
-    for (const column of files.flatMap((file) => file.unreadable)) seen.set(column.name, column);
-    return {
-      descriptor: { label: options.label, rows, files: placed, ...settled },
-      files,
-      unreadable: [...seen.values()],
-      redundant: [...new Set(files.flatMap((file) => file.redundant))],
-    };
+    return settleDataset(files, options);
   } catch (error) {
     await Promise.all(files.map((file) => file.close()));
     throw error;
   }
+}
+
+/** One schema and one run of rows over open files. */
+export function settleDataset(files: readonly SourceFile[], options: DatasetOptions): Dataset {
+  const settled = settleSchema(files, options);
+  let rows = 0;
+  const placed = files.map(({ descriptor }) => {
+    const firstRow = rows;
+    rows += descriptor.rows;
+    return { descriptor, firstRow };
+  });
+  if (rows > SOURCE_ROWS_MAX) {
+    throw new ColweaveError('source/too-many-rows', `source "${options.label}" has ${rows} rows`);
+  }
+  refuseTwins(files);
+  const seen = new Map<string, UnreadableColumn>();
+  for (const column of files.flatMap((file) => file.unreadable)) seen.set(column.name, column);
+  return {
+    descriptor: { label: options.label, rows, files: placed, ...settled },
+    files,
+    unreadable: [...seen.values()],
+    redundant: [...new Set(files.flatMap((file) => file.redundant))],
+  };
 }
 
 /** A file given twice under two names (a copy) doubles its events; the identity tells. */

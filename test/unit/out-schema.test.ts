@@ -1,0 +1,92 @@
+// Output names, types and nullability: decided by schemas and options, and stable whatever other friends are there.
+import { describe, expect, it } from 'vitest';
+import { type Field, flat, list, utf8 } from '../../src/core/schema.ts';
+import { type SchemaOptions, settleOutSchema } from '../../src/join/out-schema.ts';
+import { keySpecFor } from '../../src/keys/spec.ts';
+import { memoryDataset } from '../property/memory.ts';
+
+const keys: Field[] = ['run', 'luminosityBlock', 'event'].map((name) => ({
+  name,
+  type: flat(name === 'event' ? 'u64' : 'u32'),
+  nullable: false,
+}));
+const jets: Field[] = [
+  { name: 'nJet', type: flat('u32'), nullable: false },
+  { name: 'Jet_pt', type: list(flat('f32')), nullable: false, counter: 'nJet' },
+];
+const source = (label: string | undefined, name: string, fields: readonly Field[]) => ({
+  dataset: memoryDataset(name, { fields: [...keys, ...fields] }, [{ columns: {}, rows: 0 }]).descriptor,
+  label,
+  name,
+  rowBytes: () => 4,
+});
+const primary = source(undefined, 'primary', [...jets, { name: 'HLT_Mu', type: flat('bool'), nullable: false }]);
+const up = source('up', 'up', jets);
+const settle = (sources: Parameters<typeof settleOutSchema>[0], options: Partial<SchemaOptions> = {}) =>
+  settleOutSchema(sources, {
+    key: keySpecFor('cms', primary.dataset.schema, []),
+    how: 'left',
+    layout: 'arrow',
+    missing: 'reason',
+    columns: [],
+    dropUnreadable: false,
+    ...options,
+  });
+const namesOf = (schema: ReturnType<typeof settle>) => schema.columns.map((column) => column.field.name);
+
+describe('the output schema', () => {
+  it('always puts a label on the payload of a labelled friend, never on others', () => {
+    expect(namesOf(settle([primary, up]))).toEqual([
+      'run',
+      'luminosityBlock',
+      'event',
+      'nJet',
+      'Jet_pt',
+      'HLT_Mu',
+      'Jet_pt_up',
+      'up_missing',
+    ]);
+    const score = source(undefined, 'f2', [{ name: 'score', type: flat('f32'), nullable: false }]);
+    expect(namesOf(settle([primary, up, score]))).toContain('Jet_pt_up');
+    expect(namesOf(settle([primary, up, score]))).toContain('score');
+  });
+
+  it("drops a friend's counter that the primary has, and plans the check that proves it", () => {
+    const schema = settle([primary, up]);
+    expect(schema.dropped).toEqual([[], ['nJet']]);
+    expect(schema.checks).toEqual([{ source: 1, list: 'Jet_pt', counterSource: 0, counter: 'nJet' }]);
+  });
+
+  it('refuses two columns of one name', () => {
+    expect(() => settle([primary, source(undefined, 'f1', jets)])).toThrow(/both have a column "Jet_pt"/);
+  });
+
+  it('makes friends nullable by how, not by what is missing', () => {
+    const nullable = (how: SchemaOptions['how']) =>
+      settle([primary, up], { how })
+        .columns.filter((column) => column.field.nullable)
+        .map((column) => column.field.name);
+    expect(nullable('inner')).toEqual([]);
+    expect(nullable('left')).toEqual(['Jet_pt_up']);
+    expect(nullable('right')).toEqual(['nJet', 'Jet_pt', 'HLT_Mu']);
+    expect(nullable('outer')).toEqual(['nJet', 'Jet_pt', 'HLT_Mu', 'Jet_pt_up']);
+  });
+
+  it('selects by globs over output names, in order', () => {
+    const chosen = (...columns: string[]) => namesOf(settle([primary, up], { columns, missing: 'null' })).slice(3);
+    expect(chosen('Jet_*')).toEqual(['Jet_pt', 'Jet_pt_up']);
+    expect(chosen('!HLT_*')).toEqual(['nJet', 'Jet_pt', 'Jet_pt_up']);
+    expect(chosen('*', '!Jet_*', 'Jet_pt_up')).toEqual(['nJet', 'HLT_Mu', 'Jet_pt_up']);
+    expect(() => chosen('Jet_ptt')).toThrow(/no column "Jet_ptt"/);
+    expect(() => chosen('Zet_*')).toThrow(/no column matches/);
+  });
+
+  it('nano: every field required, a list brings its counter, other types are refused by name', () => {
+    const schema = settle([primary, up], { layout: 'nano', columns: ['Jet_pt'], missing: 'drop' });
+    expect(namesOf(schema)).toEqual(['run', 'luminosityBlock', 'event', 'nJet', 'Jet_pt']);
+    expect(schema.columns.some((column) => column.field.nullable)).toBe(false);
+    const text = source('x', 'x', [{ name: 'note', type: utf8, nullable: false }]);
+    expect(() => settle([primary, text], { layout: 'nano' })).toThrow(/"note_x" is utf8/);
+    expect(namesOf(settle([primary, text], { layout: 'nano', dropUnreadable: true }))).not.toContain('note_x');
+  });
+});
