@@ -19,6 +19,7 @@ import { openSink } from '../sink/registry.ts';
 import { closeDataset, type Dataset, datasetBytes, openDataset } from '../source/dataset.ts';
 import { expandInputs } from '../source/inputs.ts';
 import { threadsHere } from './resources.ts';
+import { agreeOnSample } from './sample.ts';
 import type { CommandContext, JoinOptions, JoinReport, PlanSummary, RunJoin } from './types.ts';
 import { TOOL } from './version.ts';
 
@@ -31,13 +32,14 @@ export const runJoin: RunJoin = async (options, context) => {
       context.emit({ type: 'progress', stage: 'open', done: datasets.length, total: options.friends.length + 1 });
       datasets.push(await openDataset(expandInputs(source.files), source, context.signal));
     }
+    const sample = agreeOnSample(options.sample, datasets);
     const key = keySpecFor(options.on, datasets[0]!.descriptor.schema, whereOf(datasets[0]!));
     const schema = settleOutSchema(schemaSources(options, datasets), schemaOptions(options, key));
     const sources = await readAllKeys(datasets, key, context);
     const plan = makePlan(sources, schema, planOptions(options, schema));
     const summary = summarize(plan, datasets, options);
     if (options.dryRun) return { plan: summary, outputs: [], sealsEqual: 0 };
-    return await carryOut(plan, datasets, options, summary, context);
+    return await carryOut(plan, datasets, sample === undefined ? options : { ...options, sample }, summary, context);
   } finally {
     await Promise.all(datasets.map(closeDataset));
   }

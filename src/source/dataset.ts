@@ -49,6 +49,7 @@ export async function openDataset(
   options: DatasetOptions,
   signal?: AbortSignal,
 ): Promise<Dataset> {
+  if (inputs.length === 0) throw new ColweaveError('source/not-found', `source "${options.label}" names no file`);
   const files: SourceFile[] = [];
   try {
     for (const { uri, tree } of inputs) {
