@@ -16,5 +16,13 @@ export function errorLine(command: string, error: ColweaveError, exit = error.ex
 
 /** A signal is no error of the data or of ours: it has a line of its own kind. */
 export function interruptedLine(command: string, signal: string, exit: number): string {
-  return JSON.stringify({ type: 'error', command, code: 'interrupted', exit, message: `interrupted by ${signal}` });
+  const none = { where: [], near: [], hint: '', details: [] };
+  return JSON.stringify({
+    type: 'error',
+    command,
+    code: 'interrupted',
+    exit,
+    message: `interrupted by ${signal}`,
+    ...none,
+  });
 }

@@ -128,10 +128,15 @@ function findingLines(finding: FileFinding, style: Style): string[] {
   return lines;
 }
 
+/** Where the trouble is the file as a whole, not something in it. */
+const THE_FILE_ITSELF =
+  /^output\/|^source\/(not-found|not-readable|not-root|duplicate-file)$|^verify\/(not-data|no-receipt)$/;
+
 /** `colweave join: source/no-column: no column "Jet_ptt" in b.root:Events (nearest: Jet_pt)`, then hint, evidence, causes. */
 export function renderError(command: string, error: ColweaveError, debug: boolean, style: Style = PLAIN): string[] {
   const near = error.near.length > 0 ? ` (nearest: ${error.near.join(', ')})` : '';
-  const where = error.where.length > 0 ? ` in ${placeText(error.where)}` : '';
+  const where =
+    error.where.length > 0 ? `${THE_FILE_ITSELF.test(error.code) ? ':' : ' in'} ${placeText(error.where)}` : '';
   const [first, ...more] = error.message.split('\n');
   const lines = [
     `${style.bad(`${command}: ${error.code}`)}: ${first}${where}${near}`,

@@ -88,6 +88,7 @@ async function perform<R extends JoinReport | VerifyReport>(
     });
     progress.clear();
     run.status = statusOf(report);
+    if (run.dataOnStdout && run.stdout.closed) return;
     tellReport(voice, report, run.status, (style) => render(report, style));
   } finally {
     progress.clear();
