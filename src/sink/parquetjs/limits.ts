@@ -1,6 +1,6 @@
 // Owns what parquetjs-lite 0.8.7 writes right. All else is refused by column name: a wrong value is worse than none.
 import type { Column } from '../../core/column.ts';
-import { type Dtype, type Values, wordsOf } from '../../core/dtype.ts';
+import type { Dtype, Values } from '../../core/dtype.ts';
 import { ColweaveError } from '../../core/errors.ts';
 import type { Field, Schema } from '../../core/schema.ts';
 import { typeName } from '../../core/schema.ts';
@@ -9,6 +9,7 @@ import type { SinkOptions } from '../types.ts';
 const WRITER = 'the writer parquetjs';
 /** The library keeps columns as properties of an object, and joins paths with commas: such names would change places or clash. */
 const BAD_NAME = /^\d+$|,|^__proto__$/;
+const EXACT_MAX = BigInt(Number.MAX_SAFE_INTEGER);
 
 export function checkSchema({ fields }: Schema): void {
   if (fields.length === 0) throw new ColweaveError('sink/cannot-write-type', 'there is no column to write');
@@ -52,13 +53,7 @@ function unwritable(dtype: Dtype, values: Values): string | undefined {
 
 /** It reads integers through text into a double. */
 function wideUnwritable(values: BigInt64Array | BigUint64Array): string | undefined {
-  const words = wordsOf(values);
-  const signed = values instanceof BigInt64Array;
-  for (let i = 1; i < words.length; i += 2) {
-    const high = words[i]!;
-    const small = high <= 0x1fffff || (signed && high > 0xffe00000);
-    if (!small) return 'integers beyond 2^53';
-  }
+  for (const value of values) if (value > EXACT_MAX || value < -EXACT_MAX) return 'integers beyond 2^53';
   return undefined;
 }
 
