@@ -6,6 +6,7 @@ import { openFileStore } from '../bytes/file.ts';
 import { type Column, columnBytes, concatColumns, sliceColumn } from '../core/column.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { nearestNames } from '../core/text.ts';
+import { checkArrow } from './arrow/check.ts';
 import { convertData } from './arrow/convert.ts';
 import { type ArrowLeaf, arrowLeaves } from './arrow/leaves.ts';
 import { decompressLz4Frame } from './arrow/lz4-frame.ts';
@@ -80,6 +81,7 @@ async function load(uri: string, signal?: AbortSignal) {
   try {
     const [bytes] = await store.read([{ offset: 0, length: store.size }], signal);
     checkEnds(uri, bytes!);
+    checkArrow(bytes!, isFile(bytes!));
     const arrow = await import('apache-arrow');
     arrow.compressionRegistry.set(LZ4_FRAME, { decode: decompressLz4Frame });
     arrow.compressionRegistry.set(ZSTD, { decode: decompressUnsized });
@@ -92,13 +94,19 @@ async function load(uri: string, signal?: AbortSignal) {
     } catch (cause) {
       if (cause instanceof ColweaveError) throw cause;
       throw new ColweaveError('source/damaged', `the Arrow data cannot be read: ${(cause as Error).message}`, {
-        where: [uri],
         cause,
       });
     }
+  } catch (cause) {
+    throw withFile(cause, uri);
   } finally {
     await store.close();
   }
+}
+
+function withFile(cause: unknown, uri: string): unknown {
+  if (!(cause instanceof ColweaveError) || cause.where[0] === uri) return cause;
+  return new ColweaveError(cause.code, cause.message, { where: [uri, ...cause.where], cause: cause.cause });
 }
 
 /** A file ends in its magic, a stream in its end mark: data that stop between two batches are no whole data. */
@@ -166,7 +174,7 @@ function convertBatch(batch: RecordBatch, { field, root, steps }: ArrowLeaf, uri
     throw new ColweaveError('source/damaged', `a record batch has ${batch.numRows} rows, its column ${column.length}`);
   } catch (cause) {
     if (!(cause instanceof ColweaveError)) throw cause;
-    throw new ColweaveError(cause.code, cause.message, { where: [uri, field.name], cause });
+    throw new ColweaveError(cause.code, cause.message, { where: [uri, field.name] });
   }
 }
 

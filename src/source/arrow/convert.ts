@@ -27,6 +27,7 @@ export function convertData(data: Data, type: ColumnType, steps: readonly number
   const parts = data as unknown as Parts;
   const { typeId } = data.type as unknown as TypeParts;
   if (parts.offset !== 0) throw damaged('an array has an offset, which a file cannot have');
+  if (above !== undefined && above.length !== parts.length) throw damaged('a struct and its member differ in length');
   const valid = both(validity(parts), above);
   if (typeId === ArrowType.STRUCT) return convertData(child(parts, steps[0]!), type, steps.slice(1), valid);
   if (type.kind === 'list') {
@@ -121,7 +122,7 @@ function narrowOffsets(wide: BigInt64Array, length: number): Int32Array {
 }
 
 function fixedOffsets(length: number, size: number): Int32Array {
-  if (length * size > OFFSET_MAX) throw damaged(`${length} lists of ${size} items in one batch`);
+  if (size < 0 || length * size > OFFSET_MAX) throw damaged(`${length} lists of ${size} items in one batch`);
   return Int32Array.from({ length: length + 1 }, (_, i) => i * size);
 }
 
