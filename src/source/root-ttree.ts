@@ -147,13 +147,13 @@ async function chooseTree(store: ByteStore, root: RootDirectory, wanted: string 
 }
 
 function noTree(all: readonly NamedKey[], trees: readonly string[], wanted: string | undefined): ColweaveError {
-  const ntuples = all.filter(({ key }) => key.className === 'ROOT::RNTuple').map(({ name }) => `"${name}"`);
-  const instead = ntuples.length > 0 ? `; RNTuple ${ntuples.join(', ')} cannot be read yet` : '';
-  const what = wanted === undefined ? `no tree "${DEFAULT_TREE}" and not just one other tree` : `no tree "${wanted}"`;
-  const present = trees.length === 0 ? 'there are no trees' : `there are ${trees.join(', ')}`;
-  return new ColweaveError('source/no-tree', `${what}: ${present}${instead}`, {
-    near: nearestNames(wanted ?? DEFAULT_TREE, trees),
-  });
+  const name = wanted ?? DEFAULT_TREE;
+  const other = all.find((object) => object.name === name);
+  const present = trees.length === 0 ? 'the file has no trees' : `there are ${trees.join(', ')}`;
+  const what = other
+    ? `"${name}" is no TTree but ${other.key.className}, which cannot be read`
+    : `no tree "${name}": ${present}`;
+  return new ColweaveError('source/no-tree', what, { near: nearestNames(name, trees) });
 }
 
 async function listObjects(
