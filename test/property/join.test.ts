@@ -3,148 +3,20 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Column } from '../../src/core/column.ts';
 import { ColweaveError } from '../../src/core/errors.ts';
-import { type Field, flat, list } from '../../src/core/schema.ts';
-import { NO_SEAL } from '../../src/core/seal.ts';
-import { makePlan } from '../../src/join/make-plan.ts';
 import type { How } from '../../src/join/match.ts';
-import { settleOutSchema } from '../../src/join/out-schema.ts';
-import { runPlan } from '../../src/join/run.ts';
-import { invertMap } from '../../src/join/shuffle.ts';
-import { inlineExecutor } from '../../src/join/work.ts';
-import { readKeys } from '../../src/keys/read.ts';
-import { keySpecFor } from '../../src/keys/spec.ts';
 import type { Dataset } from '../../src/source/dataset.ts';
-import { memoryDataset, memorySink, type Written } from './memory.ts';
+import { cuts, datasetOf, keyOf, planOf, type Row, rows, runWith } from './events.ts';
+import { memorySink, type Written } from './memory.ts';
 
 const CASES = Number(process.env.COLWEAVE_CASES ?? 2500);
 const SEED = process.env.COLWEAVE_SEED === undefined ? Date.now() & 0x7fffffff : Number(process.env.COLWEAVE_SEED);
 
-/** One event of a source: key, a flat payload that may be null, a list. */
-interface Row {
-  readonly run: number;
-  readonly lumi: number;
-  readonly event: bigint;
-  readonly value: number | null;
-  readonly items: readonly number[];
-}
-
-const EVENTS = [0n, 1n, 2n, 3n, 2n ** 32n, 2n ** 32n + 1n, 2n ** 53n, 2n ** 53n + 1n, 2n ** 64n - 1n];
-const row: fc.Arbitrary<Row> = fc.record({
-  run: fc.constantFrom(1, 2, 0xffffffff),
-  lumi: fc.constantFrom(1, 2),
-  event: fc.constantFrom(...EVENTS),
-  value: fc.option(fc.nat(0xffff), { nil: null, freq: 5 }),
-  items: fc.array(fc.nat(255), { maxLength: 3 }),
-});
-const keyOf = ({ run, lumi, event }: Row) => `${run}/${lumi}/${event}`;
-const unique = fc.uniqueArray(row, { selector: keyOf, maxLength: 24 });
-const rows = fc.oneof({ weight: 9, arbitrary: unique }, { weight: 1, arbitrary: fc.array(row, { maxLength: 8 }) });
-const cuts = fc.array(fc.nat(24), { maxLength: 2 });
-
-const KEY_FIELDS: Field[] = [
-  { name: 'run', type: flat('u32'), nullable: false },
-  { name: 'luminosityBlock', type: flat('u32'), nullable: false },
-  { name: 'event', type: flat('u64'), nullable: false },
-];
-const fieldsOf = (suffix: string): Field[] => [
-  ...KEY_FIELDS,
-  { name: `value${suffix}`, type: flat('i32'), nullable: true },
-  { name: `list${suffix}`, type: list(flat('u8')), nullable: false },
-];
-
-function columnsOf(all: readonly Row[], suffix: string): Record<string, Column> {
-  const flatOf = (dtype: 'u32' | 'i32', values: readonly number[], valid?: Uint8Array): Column => ({
-    kind: 'flat',
-    dtype,
-    length: all.length,
-    values: dtype === 'u32' ? Uint32Array.from(values) : Int32Array.from(values),
-    valid,
-  });
-  const offsets = new Int32Array(all.length + 1);
-  all.forEach((item, i) => {
-    offsets[i + 1] = offsets[i]! + item.items.length;
-  });
-  const items = Uint8Array.from(all.flatMap((item) => item.items));
-  const valid = Uint8Array.from(all, (item) => (item.value === null ? 0 : 1));
-  return {
-    run: flatOf(
-      'u32',
-      all.map((item) => item.run),
-    ),
-    luminosityBlock: flatOf(
-      'u32',
-      all.map((item) => item.lumi),
-    ),
-    event: { kind: 'flat', dtype: 'u64', length: all.length, values: BigUint64Array.from(all, (item) => item.event) },
-    [`value${suffix}`]: flatOf(
-      'i32',
-      all.map((item) => item.value ?? 0),
-      valid,
-    ),
-    [`list${suffix}`]: {
-      kind: 'list',
-      length: all.length,
-      offsets,
-      items: { kind: 'flat', dtype: 'u8', length: items.length, values: items },
-    },
-  };
-}
-
-function datasetOf(label: string, all: readonly Row[], at: readonly number[]): Dataset {
-  const suffix = label === 'primary' ? '' : `_${label}`;
-  const bounds = [0, ...at.map((cut) => Math.min(cut, all.length)).sort((a, b) => a - b), all.length];
-  const files = bounds.slice(1).map((end, i) => {
-    const part = all.slice(bounds[i], end);
-    return { columns: columnsOf(part, suffix), rows: part.length };
-  });
-  return memoryDataset(label, { fields: fieldsOf(suffix) }, files);
-}
-
 async function join(datasets: readonly Dataset[], how: How): Promise<Written> {
-  const key = keySpecFor('cms', datasets[0]!.descriptor.schema, []);
-  const sources = datasets.map((dataset) => ({
-    dataset: dataset.descriptor,
-    label: undefined,
-    name: dataset.descriptor.label,
-    rowBytes: () => 8,
-  }));
-  const options = { key, how, layout: 'arrow', missing: 'reason', columns: [], dropUnreadable: false } as const;
-  const schema = settleOutSchema(sources, options);
-  const keyed = await Promise.all(
-    datasets.map(async (dataset) => ({
-      descriptor: dataset.descriptor,
-      keys: await readKeys(dataset, key),
-      label: dataset.descriptor.label,
-    })),
-  );
-  // a row group of 1024 rows would hold every case: cut blocks of 5 rows, so that all paths and block edges are met
-  const whole = makePlan(keyed, schema, { how, layout: 'arrow', drop: false, perFile: false, rowBytes: 1 });
-  const blocks = [];
-  for (let at = 0; at < whole.rowsOut; at += 5)
-    blocks.push({ part: 0, start: at, end: Math.min(whole.rowsOut, at + 5) });
-  const plan = {
-    ...whole,
-    blocks,
-    sources: whole.sources.map((source, s) =>
-      s > 0 && source.map !== undefined && s % 2 === 1
-        ? { ...source, path: 'shuffle' as const, targets: invertMap(source.map, source.keys.rows) }
-        : source,
-    ),
-  };
   let written: Written | undefined;
   const format = memorySink((output) => {
     written = output;
   });
-  const { signal } = new AbortController();
-  const sink = { compression: 'none' } as const;
-  await runPlan(plan, inlineExecutor(plan, datasets, format, sink, signal), format, {
-    targets: ['out'],
-    sink,
-    force: false,
-    receipt: { tool: 'test', spec: {}, policies: {}, sourceKeySeals: datasets.map(() => NO_SEAL), lumisIn: [] },
-    emit: () => {},
-    signal,
-  });
+  await runWith(await planOf(datasets, how), datasets, format);
   return written!;
 }
 
