@@ -14,7 +14,7 @@ import { guessSources } from './guess-sources.ts';
 import { addLumis, type LumiEvents, lumiOf } from './lumi.ts';
 import { readGood, rowRanges, type Torn } from './output-file.ts';
 import { mergeRows, repeatedRows, type SortedKeys, sortKeys } from './sort-merge.ts';
-import { type ColumnDifference, compareSource } from './values.ts';
+import { type ColumnDifference, type Comparison, compareSource } from './values.ts';
 
 /** Columns that get a finding of their own; the others are listed together. */
 const COLUMNS_NAMED_MAX = 20;
@@ -72,12 +72,13 @@ async function compareAll(
 ): Promise<readonly Finding[]> {
   const torn: Torn = new Map();
   const filled = String(test.receipt?.policies.missing ?? '').startsWith('fill=');
-  const differences: ColumnDifference[] = [];
+  const comparisons: Comparison[] = [];
   const flags: Finding[] = [];
   for (const source of sources) {
-    differences.push(...(await compareSource(test.file, source, { filled, torn, signal })));
+    comparisons.push(await compareSource(test.file, source, { filled, torn, signal }));
     if (test.receipt !== undefined) flags.push(...(await checkFlag(test, source, torn, signal)));
   }
+  const differences = nearest(comparisons);
   const own = differences.slice(0, COLUMNS_NAMED_MAX).map((difference) => differenceFinding(test, difference));
   const rest = differences.slice(COLUMNS_NAMED_MAX).map(({ name }) => name);
   const more =
@@ -85,6 +86,20 @@ async function compareAll(
       ? []
       : [finding('verify/value-differs', `${named(rest)} differ too`, { count: rest.length, columns: rest })];
   return [...own, ...more, ...flags];
+}
+
+/** Without a receipt several sources may have a column: it differs if it differs from each, and then from the nearest. */
+function nearest(comparisons: readonly Comparison[]): readonly ColumnDifference[] {
+  const candidates = new Map<string, number>();
+  const found = new Map<string, ColumnDifference[]>();
+  for (const { compared, differences } of comparisons) {
+    for (const name of compared) candidates.set(name, (candidates.get(name) ?? 0) + 1);
+    for (const difference of differences)
+      found.set(difference.name, [...(found.get(difference.name) ?? []), difference]);
+  }
+  return [...found]
+    .filter(([name, differences]) => differences.length === candidates.get(name))
+    .map(([, differences]) => differences.reduce((best, other) => (other.count < best.count ? other : best)));
 }
 
 function differenceFinding(test: AgainstTest, difference: ColumnDifference): Finding {

@@ -58,7 +58,7 @@ export async function findSources(
   return { sources, findings, left };
 }
 
-/** Puts the input into every slot of its identity; a file that fits none is a stranger, with what it is. */
+/** Puts the input into every free slot of its identity; a file that fits none (also a second copy) is a stranger, with what it is. */
 async function fillSlots(
   input: Input,
   slots: readonly Slot[],
@@ -71,8 +71,8 @@ async function fillSlots(
     const identity = await identityOf(input.uri, tree, signal);
     last ??= identity;
     for (const slot of slots) {
-      if (identity === undefined || !sameIdentity(slot.identity, identity)) continue;
-      slot.input ??= tree === undefined ? { uri: input.uri } : { uri: input.uri, tree };
+      if (identity === undefined || slot.input !== undefined || !sameIdentity(slot.identity, identity)) continue;
+      slot.input = tree === undefined ? { uri: input.uri } : { uri: input.uri, tree };
       found = true;
     }
   }

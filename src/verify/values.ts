@@ -31,11 +31,16 @@ export interface CompareOptions {
   readonly signal: AbortSignal;
 }
 
+export interface Comparison {
+  readonly compared: readonly string[];
+  readonly differences: readonly ColumnDifference[];
+}
+
 export async function compareSource(
   file: SourceFile,
   source: MatchedSource,
   options: CompareOptions,
-): Promise<readonly ColumnDifference[]> {
+): Promise<Comparison> {
   const { descriptor } = source.dataset;
   const names = [...source.columns].filter(([name, from]) =>
     comparable(file, name, fieldNamed(descriptor.schema, from)),
@@ -63,7 +68,7 @@ export async function compareSource(
       }
     }
   }
-  return [...found.values()];
+  return { compared: names.map(([name]) => name), differences: [...found.values()] };
 }
 
 /** Types that differ otherwise are findings of their own. */

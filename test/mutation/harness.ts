@@ -1,0 +1,145 @@
+// Owns making a real output and corrupting it: at the level of values, by writing the file again, or in its bytes.
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runJoin } from '../../src/command/join.ts';
+import type { CommandContext, Finding, JoinOptions, VerifyOptions, VerifyReport } from '../../src/command/types.ts';
+import { runVerify } from '../../src/command/verify.ts';
+import type { Column } from '../../src/core/column.ts';
+import { allocate, type Values } from '../../src/core/dtype.ts';
+import { RECEIPT_KEY } from '../../src/core/receipt.ts';
+import type { Field } from '../../src/core/schema.ts';
+import { parquet } from '../../src/sink/parquet.ts';
+import { parquetMetadata } from '../../src/source/parquet.ts';
+import { openSource } from '../../src/source/registry.ts';
+
+export const FIXTURES = new URL('../../fixtures/', import.meta.url).pathname;
+export const fixture = (name: string) => join(FIXTURES, name);
+export const PRIMARY = ['nano_1.root', 'nano_2.root', 'nano_3.root'].map(fixture);
+export const FRIENDS = {
+  up: fixture('friend_jes_up.root'),
+  dn: fixture('friend_jes_down.root'),
+  par: fixture('friend_partial.root'),
+};
+/** In no order that the join knew. */
+export const SOURCES = [FRIENDS.dn, PRIMARY[2]!, FRIENDS.par, PRIMARY[0]!, FRIENDS.up, PRIMARY[1]!];
+
+export const scratch = (): string => mkdtempSync(join(tmpdir(), 'colweave-mutation-'));
+const context: CommandContext = { emit: () => {}, signal: new AbortController().signal };
+
+export async function makeOutput(output: string, options: Partial<JoinOptions> = {}): Promise<void> {
+  await runJoin(
+    {
+      primary: PRIMARY,
+      friends: Object.entries(FRIENDS).map(([label, file]) => ({ label, files: [file] })),
+      how: 'left',
+      columns: [],
+      layout: 'arrow',
+      missing: { kind: 'reason' },
+      schema: 'strict',
+      dropUnreadable: true,
+      writer: 'parquet',
+      compression: 'zstd',
+      dryRun: false,
+      receipt: true,
+      force: true,
+      jobs: 1,
+      output,
+      ...options,
+    },
+    context,
+  );
+}
+
+export type FileReport = VerifyReport['files'][number];
+
+export async function verify(path: string, options: Partial<VerifyOptions> = {}): Promise<FileReport> {
+  const { files } = await runVerify({ outputs: [path], against: [], ...options }, context);
+  return files[0]!;
+}
+
+export const codes = (findings: readonly Finding[]): string[] => findings.map(({ code }) => code);
+
+/** A file in memory: what a mutation changes. */
+export interface Table {
+  fields: Field[];
+  columns: Column[];
+  receipt: string | undefined;
+}
+
+export async function readTable(path: string): Promise<Table> {
+  const file = await openSource(path, {});
+  const { schema, rows } = file.descriptor;
+  const names = schema.fields.map((field) => field.name);
+  const columns = await file.read(names, 0, rows);
+  await file.close();
+  return {
+    fields: [...schema.fields],
+    columns: [...columns],
+    receipt: parquetMetadata(file.descriptor).get(RECEIPT_KEY),
+  };
+}
+
+export async function writeTable(
+  path: string,
+  { fields, columns, receipt }: Table,
+  compression: 'zstd' | 'snappy' | 'none' = 'zstd',
+): Promise<void> {
+  const options = { compression } as const;
+  const sink = await parquet.open(path, { fields }, { ...options, force: true });
+  await sink.append(columns[0]!.length, await parquet.encode(fields, columns, options));
+  await sink.finish(receipt === undefined ? {} : { [RECEIPT_KEY]: receipt });
+  await sink.commit();
+}
+
+export function indexOf({ fields }: Table, name: string): number {
+  const index = fields.findIndex((field) => field.name === name);
+  if (index < 0) throw new Error(`no column ${name}`);
+  return index;
+}
+
+/** Rows of a column, in any order and number. */
+export function take(column: Column, rows: readonly number[]): Column {
+  const { length } = rows;
+  const { valid: from } = column;
+  const valid = from && Uint8Array.from(rows, (row) => from[row]!);
+  if (column.kind === 'flat') {
+    const values: Values = allocate(column.dtype, length);
+    rows.forEach((row, i) => {
+      values.set(column.values.subarray(row, row + 1) as never, i);
+    });
+    return { ...column, length, values, valid };
+  }
+  const offsets = new Int32Array(length + 1);
+  const places: number[] = [];
+  rows.forEach((row, i) => {
+    for (let k = column.offsets[row]!; k < column.offsets[row + 1]!; k++) places.push(k);
+    offsets[i + 1] = places.length;
+  });
+  if (column.kind === 'utf8')
+    return { ...column, length, offsets, bytes: Uint8Array.from(places, (k) => column.bytes[k]!), valid };
+  return { ...column, length, offsets, items: take(column.items, places), valid };
+}
+
+export const rowsOf = ({ columns }: Table): number[] => [...Array(columns[0]!.length).keys()];
+
+/** All columns, or the named ones, with other rows. */
+export function takeRows(table: Table, rows: readonly number[], names?: readonly string[]): void {
+  table.columns = table.columns.map((column, i) =>
+    names === undefined || names.includes(table.fields[i]!.name) ? take(column, rows) : column,
+  );
+}
+
+export function exchanged(rows: readonly number[], i: number, j: number): number[] {
+  const out = [...rows];
+  out[i] = rows[j]!;
+  out[j] = rows[i]!;
+  return out;
+}
+
+/** A copy of a flat column (or of the items of a list) that may be written to. */
+export function edit(table: Table, name: string, change: (column: Column) => Column): void {
+  const index = indexOf(table, name);
+  const column = table.columns[index]!;
+  table.columns[index] = change(take(column, rowsOf(table)));
+}
