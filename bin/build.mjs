@@ -1,7 +1,7 @@
 // Bundles src/cli/main.ts into dist/: one entry that is command line and worker by role, heavy libraries in chunks of their own.
 // --if-stale: do nothing when dist/ is newer than every source.
-import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const top = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -22,8 +22,9 @@ if (process.argv.includes('--if-stale') && existsSync(out) && statSync(out).mtim
 
 const { build } = await import('esbuild');
 const { version } = JSON.parse(readFileSync(join(top, 'package.json'), 'utf8'));
-rmSync(join(top, 'dist'), { recursive: true, force: true });
-await build({
+const { metafile } = await build({
+  absWorkingDir: top,
+  metafile: true,
   entryPoints: { colweave: join(top, 'src', 'cli', 'main.ts') },
   outdir: join(top, 'dist'),
   bundle: true,
@@ -54,3 +55,21 @@ await build({
     js: "import { createRequire as colweaveRequire } from 'node:module'; const require = colweaveRequire(import.meta.url);",
   },
 });
+
+// licences of what is inside, as they ask for; found by the files that went in
+const packages = new Set(
+  Object.keys(metafile.inputs).flatMap((name) => /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(name)?.[1] ?? []),
+);
+const licences = [...packages].sort().map((folder) => {
+  const { name, version: of, license } = JSON.parse(readFileSync(join(top, folder, 'package.json'), 'utf8'));
+  const file = readdirSync(join(top, folder)).find((each) => /^licen[cs]e/i.test(each));
+  const text = file === undefined ? '' : readFileSync(join(top, folder, file), 'utf8').trim();
+  return `${name} ${of} (${license})\n\n${text}\n`;
+});
+writeFileSync(join(top, 'dist', 'LICENSES.txt'), licences.join(`\n${'-'.repeat(72)}\n`));
+
+// chunks are named by their content: old ones go last, so that a program that runs meanwhile can still load its own
+const made = new Set([...Object.keys(metafile.outputs).map((name) => basename(name)), 'LICENSES.txt']);
+for (const entry of readdirSync(join(top, 'dist'), { recursive: true, withFileTypes: true })) {
+  if (entry.isFile() && !made.has(entry.name)) rmSync(join(entry.parentPath ?? entry.path, entry.name));
+}

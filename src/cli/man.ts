@@ -1,6 +1,8 @@
 // Manual pages made from the definitions in program.ts and the catalogue of errors; `npm run man` writes them.
 import type { Command, Option } from 'commander';
 import { ERRORS } from '../core/errors.ts';
+import { FINDINGS, type FindingCode } from '../verify/findings.ts';
+import { FINDING_MEANING } from './finding-prose.ts';
 import { defineProgram, optionTerm, PROSE } from './program.ts';
 import type { Prose } from './prose.ts';
 
@@ -67,8 +69,17 @@ function commandPage(command: Command, version: string): string {
     ...help.visibleArguments(command).flatMap((argument) => item(help.argumentTerm(argument), argument.description)),
     heading('OPTIONS'),
     ...[...groups].flatMap(([title, options]) => [`.SS ${title.replace(/:$/, '')}`, ...options.flatMap(optionItem)]),
+    ...(name === 'verify' ? findings() : []),
     ...tail(prose),
   ]);
+}
+
+function findings(): string[] {
+  const codes = Object.keys(FINDINGS) as FindingCode[];
+  return [
+    heading('FINDINGS'),
+    ...codes.flatMap((code) => item(code, `${FINDING_MEANING[code]} What to do: ${FINDINGS[code].hint}.`)),
+  ];
 }
 
 function optionItem(option: Option): string[] {

@@ -21,7 +21,7 @@ export function table(rows: readonly (readonly string[])[], right: readonly numb
 export function renderJoin(report: JoinReport, dryRun: boolean, style: Style = PLAIN): string[] {
   const { plan, outputs } = report;
   const lines = [headline(plan, dryRun, style), ...sourceTable(plan.sources, dryRun)];
-  for (const source of plan.sources) lines.push(...leftOut(source));
+  lines.push(...leftOut(plan.sources));
   if (dryRun) {
     lines.push(
       `would write ${shape(plan.rowsOut, plan.columnsOut.length)}, ${formatCount(plan.rowGroupRows)} rows a row group; ` +
@@ -80,12 +80,19 @@ function sourceTable(sources: readonly SourceSummary[], dryRun: boolean): string
   return table([head, ...rows], dryRun ? [1, 2, 3, 4, 5, 6, 7] : [1, 2, 3, 4, 5, 6]);
 }
 
-function leftOut(source: SourceSummary): string[] {
-  const lines: string[] = [];
-  if (source.dropped.length > 0)
-    lines.push(`  ${source.label}: said by other columns, left out: ${few(source.dropped)}`);
-  for (const { name, type, reason } of source.unreadable) {
-    lines.push(`  ${source.label}: cannot be read, left out: ${name} (${type}): ${reason}`);
+/** Sources that leave out the same columns share a line. */
+function leftOut(sources: readonly SourceSummary[]): string[] {
+  const same = Map.groupBy(
+    sources.filter(({ dropped }) => dropped.length > 0),
+    ({ dropped }) => few(dropped),
+  );
+  const lines = [...same].map(
+    ([names, of]) => `  left out of ${of.map(({ label }) => label).join(', ')}, said by other columns: ${names}`,
+  );
+  for (const { label, unreadable } of sources) {
+    lines.push(
+      ...unreadable.map(({ name, type, reason }) => `  left out of ${label}, unreadable: ${name} (${type}): ${reason}`),
+    );
   }
   return lines;
 }
