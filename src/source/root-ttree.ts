@@ -80,7 +80,7 @@ interface LeftOut {
 function sourceFile(store: ByteStore, descriptor: FileDescriptor, leftOut: LeftOut): SourceFile {
   const layout = descriptor.layout as RootLayout;
   const branches = new Map(layout.branches.map((branch) => [branch.name, branch]));
-  const reader: TreeReader = { store, rows: descriptor.rows, layout, branches, kept: new Map() };
+  const reader: TreeReader = { store, rows: descriptor.rows, layout, branches, kept: { baskets: new Map(), bytes: 0 } };
   const where = [descriptor.uri, layout.tree];
   const lookup = (name: string): BranchLayout => {
     const branch = branches.get(name);

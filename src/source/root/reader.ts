@@ -22,7 +22,13 @@ export interface TreeReader {
   readonly rows: number;
   readonly layout: RootLayout;
   readonly branches: ReadonlyMap<string, BranchLayout>;
-  readonly kept: Map<number, BasketData>;
+  readonly kept: Kept;
+}
+
+/** By number of the basket, oldest first. */
+interface Kept {
+  readonly baskets: Map<number, BasketData>;
+  bytes: number;
 }
 
 /** Rows start .. end of one branch, being read. Rows may be more than were asked for: a counter serves whole baskets. */
@@ -94,7 +100,21 @@ async function readCounters(
   }
   const tasks = [...spans].map(([name, span]) => makeTask(reader.branches.get(name)!, span, undefined));
   await runTasks(reader, tasks, rows.rowEnd, signal);
-  return new Map(tasks.map((task) => [task.branch.name, count(task, rows)]));
+  const counted = tasks.map((task) => count(task, rows));
+  return new Map(shareOffsets(counted).map((entry, i) => [tasks[i]!.branch.name, entry]));
+}
+
+/** Files with a counter a branch have many that are equal: their lists share offsets as if they had one. */
+function shareOffsets(counted: readonly Counted[]): Counted[] {
+  const known = new Map<number, Int32Array[]>();
+  return counted.map((entry) => {
+    const items = entry.offsets.at(-1)!;
+    const alike = known.get(items) ?? [];
+    const same = alike.find((offsets) => Buffer.compare(bytesOf(offsets), bytesOf(entry.offsets)) === 0);
+    if (same) return { ...entry, offsets: same };
+    known.set(items, [...alike, entry.offsets]);
+    return entry;
+  });
 }
 
 function count(task: Task, rows: Readonly<Span>): Counted {
@@ -173,7 +193,7 @@ async function runTasks(reader: TreeReader, tasks: readonly Task[], rowEnd: numb
   const jobs: Job[] = [];
   for (const task of tasks) {
     for (const basket of basketsOf(layout, task.branch, task)) {
-      const data = kept.get(basket) ?? layout.embedded[-1 - seek[basket]!];
+      const data = kept.baskets.get(basket) ?? layout.embedded[-1 - seek[basket]!];
       if (data) decodeJob(reader, { task, basket }, () => data, rowEnd);
       else jobs.push({ task, basket });
     }
@@ -219,7 +239,7 @@ function finish(reader: TreeReader, { task, basket }: Job, data: BasketData, row
     placeValues(task, data, { first, end, from, to });
   }
   if (end > rowEnd && layout.baskets.seek[basket]! >= 0) keep(kept, basket, data);
-  else kept.delete(basket);
+  else forget(kept, basket);
 }
 
 function placeValues(
@@ -242,16 +262,30 @@ function placeValues(
 }
 
 /** Oldest first out: reads go forward. */
-function keep(kept: Map<number, BasketData>, basket: number, data: BasketData): void {
-  if (kept.has(basket)) return;
-  kept.set(basket, data);
-  let total = 0;
-  for (const { payload } of kept.values()) total += payload.buffer.byteLength;
-  for (const [oldest, { payload }] of kept) {
-    if (total <= KEPT_BYTES_MAX) return;
-    kept.delete(oldest);
-    total -= payload.buffer.byteLength;
+function keep(kept: Kept, basket: number, data: BasketData): void {
+  if (kept.baskets.has(basket)) return;
+  const own = compact(data);
+  kept.baskets.set(basket, own);
+  kept.bytes += own.payload.length;
+  for (const oldest of kept.baskets.keys()) {
+    if (kept.bytes <= KEPT_BYTES_MAX) return;
+    forget(kept, oldest);
   }
+}
+
+function forget(kept: Kept, basket: number): void {
+  const data = kept.baskets.get(basket);
+  if (!data) return;
+  kept.baskets.delete(basket);
+  kept.bytes -= data.payload.length;
+}
+
+/** A basket stored uncompressed is a view of all that was read with it, which must not be kept. */
+function compact(data: BasketData): BasketData {
+  const { payload, entryOffsets, keyBytes } = data;
+  if (payload.buffer.byteLength <= 2 * payload.length) return data;
+  const copies = { payload: Uint8Array.from(payload), keyBytes };
+  return entryOffsets ? { ...copies, entryOffsets: Uint8Array.from(entryOffsets) } : copies;
 }
 
 function columnOf(task: Task, counted: Counted | undefined): Column {
