@@ -15,13 +15,19 @@ import { runPlan, type WrittenPart } from '../join/run.ts';
 import { inlineExecutor, poolExecutor } from '../join/work.ts';
 import { readKeys } from '../keys/read.ts';
 import { keySpecFor } from '../keys/spec.ts';
+import { closeScratch, openScratch, scratchFolder } from '../scratch/scratch.ts';
 import { openSink } from '../sink/registry.ts';
 import { closeDataset, type Dataset, datasetBytes, openDataset } from '../source/dataset.ts';
 import { expandInputs } from '../source/inputs.ts';
-import { threadsHere } from './resources.ts';
+import { memoryHere, threadsHere } from './resources.ts';
 import { agreeOnSample } from './sample.ts';
 import type { CommandContext, JoinOptions, JoinReport, PlanSummary, RunJoin } from './types.ts';
 import { TOOL } from './version.ts';
+
+/** Node, the program and its libraries. */
+const PROGRAM_BYTES = 80 * 2 ** 20;
+/** A worker thread before it holds data. */
+const THREAD_BYTES = 48 * 2 ** 20;
 
 /** Joins the friends to the primary by event key. Errors: the catalogue's source/, key/, join/, sink/ and output/ codes. */
 export const runJoin: RunJoin = async (options, context) => {
@@ -150,13 +156,17 @@ async function carryOut(
   const format = await openSink(output === '-' ? 'arrow' : options.writer);
   format.check({ fields: plan.columns.map((column) => column.field) });
   const sink = { compression: options.compression };
-  const threads = Math.min(options.jobs ?? threadsHere(), plan.blocks.length);
+  const threads = Math.max(1, Math.min(options.jobs ?? threadsHere(), plan.blocks.length));
+  const scratch = summary.scratchBytes > 0 ? openScratch(scratchFolder()) : undefined;
   const executor =
     threads > 1
-      ? await poolExecutor(plan, format.name, sink, threads)
-      : inlineExecutor(plan, datasets, format, sink, signal);
+      ? await poolExecutor(plan, format.name, sink, { threads, scratch })
+      : inlineExecutor(plan, datasets, format, sink, { signal, scratch });
   const run = { targets, sink, force: options.force, receipt: receiptContext(plan, options), emit, signal };
-  const { parts, sealsEqual, sinks } = await runPlan(plan, executor, format, run).finally(() => executor.close());
+  const { parts, sealsEqual, sinks } = await runPlan(plan, executor, format, run).finally(async () => {
+    await executor.close();
+    if (scratch !== undefined) closeScratch(scratch);
+  });
   try {
     signal.throwIfAborted();
     for (const sink of sinks) await sink.commit();
@@ -283,23 +293,34 @@ function summarize(plan: JoinPlan, datasets: readonly Dataset[], options: JoinOp
       source: plan.sources[source]!.label,
     })),
     rowGroupRows: plan.rowGroupRows,
-    memoryBytes: memoryOf(plan, datasets),
+    ...memoryOf(plan, datasets, options),
     notes: notesOf(plan, options),
   };
 }
 
-/** Keys and maps of all rows, the raw bytes of shuffled sources, and a row group on its way. */
-function memoryOf(plan: JoinPlan, datasets: readonly Dataset[]): number {
-  return plan.sources.reduce((sum, { keys, map, path }, s) => {
+/** What the plan needs: keys and maps of all rows, the raw bytes of shuffled sources or scratch for them, and row groups on their way. */
+function memoryOf(
+  plan: JoinPlan,
+  datasets: readonly Dataset[],
+  options: JoinOptions,
+): { readonly memoryBytes: number; readonly scratchBytes: number } {
+  const threads = Math.max(1, Math.min(options.jobs ?? threadsHere(), plan.blocks.length));
+  const tables = plan.sources.reduce(
+    (sum, { keys, map, targets }) => sum + keys.words.byteLength + (map?.byteLength ?? 0) + (targets?.byteLength ?? 0),
+    0,
+  );
+  const shuffled = plan.sources.reduce((sum, { path }, s) => {
     const names = plan.columns
       .filter((column) => column.source === s && column.kind === 'payload')
       .map(({ from }) => from);
-    const { raw } = datasetBytes(datasets[s]!, names);
-    const perRow = raw / Math.max(1, keys.rows);
-    return (
-      sum + keys.words.byteLength + (map?.byteLength ?? 0) + (path === 'shuffle' ? raw : perRow * plan.rowGroupRows)
-    );
+    return path === 'shuffle' ? sum + datasetBytes(datasets[s]!, names).raw : sum;
   }, 0);
+  const rowBytes = plan.columns.reduce((sum, column) => sum + column.rowBytes, 0);
+  const working = PROGRAM_BYTES + tables + threads * (THREAD_BYTES + rowBytes * plan.rowGroupRows);
+  const spill = shuffled > 0 && working + shuffled > (options.memoryBytes ?? memoryHere());
+  return spill
+    ? { memoryBytes: working, scratchBytes: shuffled }
+    : { memoryBytes: working + shuffled, scratchBytes: 0 };
 }
 
 function notesOf(plan: JoinPlan, options: JoinOptions): string[] {

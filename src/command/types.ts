@@ -76,6 +76,8 @@ export interface PlanSummary {
   }[];
   readonly rowGroupRows: number;
   readonly memoryBytes: number;
+  /** Raw bytes of shuffled sources that do not fit into the memory: they pass through scratch. */
+  readonly scratchBytes: number;
   /** One line a thing the user should know, such as columns that coffea's reader would misread. */
   readonly notes: readonly string[];
 }

@@ -2,12 +2,16 @@
 import { invariant } from '../core/check.ts';
 import type { KeyTable } from '../core/key-spec.ts';
 import { type KeyStates, keyStates, type SealScope, sealScope } from '../core/seal.ts';
+import type { Scratch } from '../scratch/scratch.ts';
 import { type GatherScope, gatherScope } from './gather.ts';
 import type { Block, JoinPlan } from './plan.ts';
 import { type Gathered, gatherSegments, type Segment } from './shuffle.ts';
 
-/** What was scattered into a block, by source. */
-export type SegmentsOf = ReadonlyMap<number, readonly Segment[]>;
+/** What was scattered into a block, by source, and the scratch that holds what is not in memory. */
+export interface SegmentsOf {
+  readonly bySource: ReadonlyMap<number, readonly Segment[]>;
+  readonly scratch: Scratch | undefined;
+}
 
 /** The keys of the output rows: of the first source that has the row. */
 export function outputKeys({ sources, key }: JoinPlan, { start, end }: Block): KeyTable {
@@ -49,7 +53,10 @@ export function viewOf(plan: JoinPlan, s: number, block: Block, segments: Segmen
   const rows = map?.subarray(start, end);
   if (path === 'shuffle') {
     invariant(rows !== undefined, 'a shuffled source has a row map');
-    const gathered = gatherSegments(plan, s, block, segments.get(s) ?? []);
+    const gathered = gatherSegments(plan, s, block, {
+      segments: segments.bySource.get(s) ?? [],
+      scratch: segments.scratch,
+    });
     const gather = gatherScope(gathered.places);
     const output = sealScope(states, gather.valid);
     return { lo: 0, hi: 0, gather, gathered, source: undefined, output, matched: countPresent(gather) };

@@ -103,10 +103,10 @@ async function scatterAll<Encoded>(
   let done = 0;
   for await (const { task, result } of inOrder(tasks, executor.width, (task) => executor.scatter(task))) {
     signal.throwIfAborted();
-    for (const { block, offset, length } of result.spans) {
+    for (const { block, segment } of result.segments) {
       const bin = segments[block]!;
       const list = bin.get(task.source) ?? [];
-      list.push({ bytes: new Uint8Array(result.buffer, offset, length) });
+      list.push(segment);
       bin.set(task.source, list);
     }
     const own = seals.get(task.source)!;

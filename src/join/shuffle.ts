@@ -3,6 +3,7 @@ import { invariant } from '../core/check.ts';
 import { type Column, concatColumns, flatColumn, sliceColumn } from '../core/column.ts';
 import { planPacking, unpackColumns } from '../core/pack.ts';
 import { addSeals, keyStates, NO_SEAL, type Seal, sealColumn, sealKeys, sealScope } from '../core/seal.ts';
+import { appendScratch, readScratch, type Scratch } from '../scratch/scratch.ts';
 import { type Dataset, readRows, requireField } from '../source/dataset.ts';
 import { gatherColumn, gatherScope } from './gather.ts';
 import type { Block, JoinPlan } from './plan.ts';
@@ -14,9 +15,14 @@ export interface ScatterTask {
   readonly end: number;
 }
 
-/** The rows of one scatter task that belong to one block: packed columns, the first one being the row in the block. */
+/**
+ * The rows of one scatter task that belong to one block: packed columns, the first one being the row in the block.
+ * Bytes offset .. offset + length of `buffer`, or of scratch where there is none.
+ */
 export interface Segment {
-  readonly bytes: Uint8Array;
+  readonly buffer: SharedArrayBuffer | undefined;
+  readonly offset: number;
+  readonly length: number;
 }
 
 /** Seals over the rows of a source that one output part uses, taken as they were read, before any move. */
@@ -26,9 +32,8 @@ export interface PartSeals {
 }
 
 export interface Scattered {
-  /** Packed segments one after the other, in memory that threads share. */
-  readonly buffer: SharedArrayBuffer;
-  readonly spans: readonly { readonly block: number; readonly offset: number; readonly length: number }[];
+  /** By block index, ascending. */
+  readonly segments: readonly { readonly block: number; readonly segment: Segment }[];
   /** By part; parts that use no row of this task are absent. */
   readonly seals: ReadonlyMap<number, PartSeals>;
 }
@@ -47,10 +52,12 @@ export function invertMap(map: Int32Array, rows: number): Int32Array {
   return targets;
 }
 
+/** Reads the rows of a task, seals them as read, and puts them where their blocks find them: shared memory, or scratch. */
 export async function scatterRows(
   plan: JoinPlan,
   dataset: Dataset,
   task: ScatterTask,
+  scratch: Scratch | undefined,
   signal?: AbortSignal,
 ): Promise<Scattered> {
   const { source, start, end } = task;
@@ -64,7 +71,7 @@ export async function scatterRows(
     const seal = sealPart(plan, source, part, chunk);
     if (seal !== undefined) seals.set(part, seal);
   });
-  return { ...packSegments(plan, chunk), seals };
+  return { segments: packSegments(plan, chunk, scratch), seals };
 }
 
 /** Rows of a source as read, and where each one goes. */
@@ -102,7 +109,11 @@ export function addPartSeals(left: PartSeals | undefined, right: PartSeals): Par
 }
 
 /** Sorts the rows of a chunk by the block they go to, then cuts: one gather, and slices that are views. */
-function packSegments(plan: JoinPlan, { targets, columns }: ChunkRows): Pick<Scattered, 'buffer' | 'spans'> {
+function packSegments(
+  plan: JoinPlan,
+  { targets, columns }: ChunkRows,
+  scratch: Scratch | undefined,
+): Scattered['segments'] {
   const { order, bounds } = sortByBlock(plan.blocks, targets);
   const scope = gatherScope(order);
   const sorted = columns.map((column) => gatherColumn(column, scope));
@@ -114,17 +125,19 @@ function packSegments(plan: JoinPlan, { targets, columns }: ChunkRows): Pick<Sca
     const packing = planPacking(end - from, [flatColumn('i32', dest), ...sliceAll(sorted, from, end)]);
     return [{ block: index, packing }];
   });
-  let size = 0;
-  const spans = packings.map(({ block, packing }) => {
-    const span = { block, offset: size, length: packing.bytes };
-    size += packing.bytes;
-    return span;
+  const size = packings.reduce((sum, { packing }) => sum + packing.bytes, 0);
+  const buffer = scratch === undefined ? new SharedArrayBuffer(size) : undefined;
+  const bytes = new Uint8Array(buffer ?? new ArrayBuffer(size));
+  let at = 0;
+  const segments = packings.map(({ block, packing }) => {
+    const segment = { buffer, offset: at, length: packing.bytes };
+    packing.writeTo(bytes.subarray(at, at + packing.bytes));
+    at += packing.bytes;
+    return { block, segment };
   });
-  const buffer = new SharedArrayBuffer(size);
-  packings.forEach(({ packing }, i) => {
-    packing.writeTo(new Uint8Array(buffer, spans[i]!.offset, spans[i]!.length));
-  });
-  return { buffer, spans };
+  if (scratch === undefined) return segments;
+  const base = appendScratch(scratch, bytes);
+  return segments.map(({ block, segment }) => ({ block, segment: { ...segment, offset: base + segment.offset } }));
 }
 
 /** Counting sort: rows of block b are order[bounds[b] .. bounds[b + 1]), in source order. */
@@ -176,6 +189,12 @@ function blockIndex(starts: Int32Array, row: number): number {
   return low;
 }
 
+function segmentBytes({ buffer, offset, length }: Segment, scratch: Scratch | undefined): Uint8Array {
+  if (buffer !== undefined) return new Uint8Array(buffer, offset, length);
+  invariant(scratch !== undefined, 'a segment is in memory or in scratch');
+  return readScratch(scratch, offset, length);
+}
+
 /** All rows of one block that a shuffled source has, in the order they were scattered. */
 export interface Gathered {
   /** For each row of the block: its place among the rows here, -1 = absent. */
@@ -183,9 +202,14 @@ export interface Gathered {
   column(name: string): Column;
 }
 
-export function gatherSegments(plan: JoinPlan, source: number, block: Block, segments: readonly Segment[]): Gathered {
+export function gatherSegments(
+  plan: JoinPlan,
+  source: number,
+  block: Block,
+  { segments, scratch }: { readonly segments: readonly Segment[]; readonly scratch: Scratch | undefined },
+): Gathered {
   const names = shuffledNames(plan, source);
-  const parts = segments.map(({ bytes }) => unpackColumns(bytes));
+  const parts = segments.map((segment) => unpackColumns(segmentBytes(segment, scratch)));
   const places = new Int32Array(block.end - block.start).fill(-1);
   let base = 0;
   for (const [dest] of parts) {

@@ -1,6 +1,7 @@
 // Owns the two tasks of a join, scatter and block, and where they run: in this thread, or on a pool of workers.
 import { invariant } from '../core/check.ts';
 import { type Pool, registerJob, startPool } from '../pool/pool.ts';
+import type { Scratch } from '../scratch/scratch.ts';
 import { openSink } from '../sink/registry.ts';
 import type { SinkFormat, SinkOptions } from '../sink/types.ts';
 import { type Dataset, reopenDataset } from '../source/dataset.ts';
@@ -13,7 +14,7 @@ import { type Scattered, type ScatterTask, scatterRows } from './shuffle.ts';
 export interface Executor<Encoded> {
   readonly width: number;
   scatter(task: ScatterTask): Promise<Scattered>;
-  block(index: number, segments: SegmentsOf): Promise<BlockResult<Encoded>>;
+  block(index: number, segments: SegmentsOf['bySource']): Promise<BlockResult<Encoded>>;
   close(): Promise<void>;
 }
 
@@ -22,13 +23,13 @@ export function inlineExecutor<Encoded>(
   datasets: readonly Dataset[],
   format: SinkFormat<Encoded>,
   options: SinkOptions,
-  signal: AbortSignal,
+  { scratch, signal }: { readonly scratch?: Scratch | undefined; readonly signal: AbortSignal },
 ): Executor<Encoded> {
   const context: BlockContext<Encoded> = { plan, datasets, format, options };
   return {
     width: 1,
-    scatter: (task) => scatterRows(plan, datasets[task.source]!, task, signal),
-    block: (index, segments) => makeBlock(context, plan.blocks[index]!, segments, signal),
+    scatter: (task) => scatterRows(plan, datasets[task.source]!, task, scratch, signal),
+    block: (index, segments) => makeBlock(context, plan.blocks[index]!, { bySource: segments, scratch }, signal),
     close: async () => {},
   };
 }
@@ -37,10 +38,11 @@ interface SetUp {
   readonly plan: JoinPlan;
   readonly format: string;
   readonly options: SinkOptions;
+  readonly scratch: Scratch | undefined;
 }
 interface BlockInput {
   readonly index: number;
-  readonly segments: SegmentsOf;
+  readonly segments: SegmentsOf['bySource'];
 }
 
 /** `threads` workers, each with the same plan and its own open files. */
@@ -48,11 +50,11 @@ export async function poolExecutor<Encoded>(
   plan: JoinPlan,
   format: string,
   options: SinkOptions,
-  threads: number,
+  { scratch, threads }: { readonly scratch?: Scratch | undefined; readonly threads: number },
 ): Promise<Executor<Encoded>> {
   const pool: Pool = startPool(threads);
   try {
-    await pool.everywhere('join/set-up', { plan, format, options } satisfies SetUp);
+    await pool.everywhere('join/set-up', { plan, format, options, scratch } satisfies SetUp);
   } catch (error) {
     await pool.close();
     throw error;
@@ -67,23 +69,28 @@ export async function poolExecutor<Encoded>(
 }
 
 /** What a worker holds between tasks. */
-let held: BlockContext<unknown> | undefined;
+let held: (BlockContext<unknown> & { readonly scratch: Scratch | undefined }) | undefined;
 const never = new AbortController().signal;
 
 /** Called once in a worker, before it serves. */
 export function registerJoinJobs(): void {
-  registerJob('join/set-up', async ({ plan, format, options }: SetUp) => {
+  registerJob('join/set-up', async ({ plan, format, options, scratch }: SetUp) => {
     const datasets = await Promise.all(plan.sources.map((source) => reopenDataset(source.dataset)));
-    held = { plan, datasets, format: await openSink(format), options };
+    held = { plan, datasets, format: await openSink(format), options, scratch };
     return { output: undefined };
   });
   registerJob('join/scatter', async (task: ScatterTask) => {
     invariant(held !== undefined, 'the worker was set up');
-    return { output: await scatterRows(held.plan, held.datasets[task.source]!, task, never) };
+    return { output: await scatterRows(held.plan, held.datasets[task.source]!, task, held.scratch, never) };
   });
   registerJob('join/block', async ({ index, segments }: BlockInput) => {
     invariant(held !== undefined, 'the worker was set up');
-    const output = await makeBlock(held, held.plan.blocks[index]!, segments, never);
+    const output = await makeBlock(
+      held,
+      held.plan.blocks[index]!,
+      { bySource: segments, scratch: held.scratch },
+      never,
+    );
     return { output, transfer: buffersOf(output.encoded) };
   });
 }

@@ -143,7 +143,7 @@ export async function runWith<E>(
 ): Promise<RunResult<E>> {
   const { signal } = new AbortController();
   const sink = { compression: 'zstd' } as const;
-  return runPlan(plan, inlineExecutor(plan, datasets, format, sink, signal), format, {
+  return runPlan(plan, inlineExecutor(plan, datasets, format, sink, { signal }), format, {
     targets: [target],
     sink,
     force: true,
