@@ -124,10 +124,10 @@ async function expectRoundTrip(table: Table, options: SinkOptions, cuts: readonl
 const ZSTD = { compression: 'zstd' } as const;
 
 describe.each(DTYPES)('%s', (dtype) => {
-  const any = flatOf(dtype, noise(8000));
+  const any = flatOf(dtype, noise(4000));
   const few = flatOf(
     dtype,
-    Uint8Array.from(noise(8000), (_, i) => [7, 7, 0x80, 7][(i >> 3) % 4]!),
+    Uint8Array.from(noise(4000), (_, i) => [7, 7, 0x80, 7][(i >> 3) % 4]!),
   );
 
   it.each([
@@ -138,7 +138,7 @@ describe.each(DTYPES)('%s', (dtype) => {
     const lists = listOf(column, lengths);
     const valid = Uint8Array.from(lengths, (length) => (length === 0 ? 0 : 1));
     for (const options of [ZSTD, { compression: 'snappy' }, { compression: 'none' }] as const) {
-      await expectRoundTrip(only(column), options, [1, 333]);
+      await expectRoundTrip(only(column), options, [1, 133]);
       await expectRoundTrip(only(withNulls(column, 3), true), options, [2]);
       await expectRoundTrip(only(column, true), options);
       await expectRoundTrip(only(lists), options, [100]);
@@ -248,6 +248,25 @@ describe('the parquet sink', () => {
     expect(await encodings('u64', noise(80_000))).toEqual([Encoding.PLAIN, Encoding.RLE]);
     expect(await encodings('f32', new Uint8Array(8000))).toContain(Encoding.RLE_DICTIONARY);
     expect(await encodings('bool', new Uint8Array(80_000))).toEqual([Encoding.RLE]);
+  });
+
+  it('takes a dictionary for 256 distinct values and none for 257, wherever the last one stands', async () => {
+    for (const [dtype, make] of [
+      ['u16', Uint16Array],
+      ['i32', Int32Array],
+      ['f64', Float64Array],
+    ] as const) {
+      const values = new make(20_000);
+      for (let i = 0; i < values.length; i++) values[i] = (i * 7919) % 256;
+      const column: Column = { kind: 'flat', dtype, length: values.length, values };
+      const table = only(column);
+      const used = async () => (await parquet.encode(table.schema.fields, table.columns, ZSTD))[0]!.encodings;
+      expect(await used()).toContain(Encoding.RLE_DICTIONARY);
+      await expectRoundTrip(table, ZSTD);
+      values[19_999] = 300;
+      expect(await used()).not.toContain(Encoding.RLE_DICTIONARY);
+      await expectRoundTrip(table, ZSTD);
+    }
   });
 
   it('gives integers bounds in their own order, and floats none', async () => {

@@ -1,6 +1,6 @@
 // Owns repetition and definition levels, and where pages end: built once for all columns of a collection.
 // https://parquet.apache.org/docs/file-format/nestedencoding/
-import type { Column, FlatColumn, ListColumn, Utf8Column } from '../../core/column.ts';
+import type { Column, ListColumn } from '../../core/column.ts';
 import { bitWidth, hybridBytesMax, writeHybrid } from './hybrid.ts';
 
 /** Values a page: 1 MiB of f32. Pages of one collection end at the same rows whatever their types, so that levels are shared. */
@@ -115,44 +115,52 @@ function expand(outer: Levels, list: ListColumn): Levels {
   return { repetition, definition, entries: at, repetitionMax: depth, definitionMax: present + 1 };
 }
 
-function paginate(levels: Levels, leaf: FlatColumn | Utf8Column | ListColumn): Paging {
-  const { repetition, definition, entries, definitionMax } = levels;
-  const pages: Page[] = [];
-  const strings = leaf.kind === 'utf8' ? leaf.offsets : undefined;
+function paginate(levels: Levels, leaf: Column): Paging {
+  const ends = pageEnds(levels, leaf.kind === 'utf8' ? leaf.offsets : undefined);
   let start = 0;
   let valueStart = 0;
-  let value = 0;
+  const pages = ends.map(({ entryEnd, valueEnd }): Page => {
+    const page = { entries: entryEnd - start, valueStart, valueEnd, levels: writeLevels(levels, start, entryEnd) };
+    start = entryEnd;
+    valueStart = valueEnd;
+    return page;
+  });
+  return { pages, entries: levels.entries, absent: levels.entries - valueStart };
+}
+
+interface PageEnd {
+  readonly entryEnd: number;
+  readonly valueEnd: number;
+}
+
+/** A page ends at the first row that starts when it is full. `strings`: offsets of the leaf, whose bytes count too. */
+function pageEnds({ repetition, definition, entries, definitionMax }: Levels, strings?: Int32Array): PageEnd[] {
+  const ends: PageEnd[] = [];
+  if (definition === undefined && strings === undefined) {
+    for (let end = PAGE_ENTRIES; end < entries; end += PAGE_ENTRIES) ends.push({ entryEnd: end, valueEnd: end });
+    if (entries > 0) ends.push({ entryEnd: entries, valueEnd: entries });
+    return ends;
+  }
+  let start = 0;
+  let values = 0;
   let slot = 0;
   let slotStart = 0;
-  const cut = (end: number) => {
-    const bytes = writeLevels(levels, start, end);
-    pages.push({ entries: end - start, valueStart, valueEnd: value, levels: bytes });
-    start = end;
-    valueStart = value;
-    slotStart = slot;
-  };
-  if (strings === undefined && definition === undefined) {
-    for (let end = PAGE_ENTRIES; end < entries; end += PAGE_ENTRIES) {
-      value = end;
-      cut(end);
-    }
-    value = entries;
-  } else {
-    // A null row of a flat column has a slot in its arrays, an empty list has none in its items.
-    const rowSlots = repetition === undefined;
-    for (let i = 0; i < entries; i++) {
-      const newRow = repetition === undefined || repetition[i] === 0;
-      if (newRow && i > start) {
-        const full = i - start >= PAGE_ENTRIES;
-        if (full || (strings && strings[slot]! - strings[slotStart]! >= PAGE_STRING_BYTES)) cut(i);
+  for (let i = 0; i < entries; i++) {
+    if (i > start && (repetition === undefined || repetition[i] === 0)) {
+      const full = i - start >= PAGE_ENTRIES;
+      if (full || (strings !== undefined && strings[slot]! - strings[slotStart]! >= PAGE_STRING_BYTES)) {
+        ends.push({ entryEnd: i, valueEnd: values });
+        start = i;
+        slotStart = slot;
       }
-      const present = definition === undefined || definition[i] === definitionMax;
-      if (present) value++;
-      if (present || rowSlots) slot++;
     }
+    const present = definition === undefined || definition[i] === definitionMax;
+    if (present) values++;
+    // A null row of a flat column has a slot in its arrays, an empty list has none in its items.
+    if (present || repetition === undefined) slot++;
   }
-  if (entries > start) cut(entries);
-  return { pages, entries, absent: entries - value };
+  if (entries > 0) ends.push({ entryEnd: entries, valueEnd: values });
+  return ends;
 }
 
 function writeLevels(levels: Levels, start: number, end: number): Uint8Array {

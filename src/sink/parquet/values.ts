@@ -23,10 +23,10 @@ export function storedValues(dtype: Dtype, values: Values): Values {
   switch (dtype) {
     case 'i8':
     case 'i16':
-      return Int32Array.from(values as Int8Array | Int16Array);
+      return new Int32Array(values as Int8Array | Int16Array);
     case 'u8':
     case 'u16':
-      return Uint32Array.from(values as Uint8Array | Uint16Array);
+      return new Uint32Array(values as Uint8Array | Uint16Array);
     default:
       return values;
   }
