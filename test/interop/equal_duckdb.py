@@ -107,6 +107,18 @@ def main():
                     out = os.path.join(d, "out.parquet")
                     join(*fixture(*PRIMARY), "--with", "fr:", *fixture(*files), "--how", how, "-f", "-o", out)
                     notes.append(compare(out, joined(d, p, f, how), how))
+        with case("-o dir/: its files one after the other, then _only_fr, are the single output") as notes:
+            one, many = os.path.join(d, "one.parquet"), os.path.join(d, "many")
+            words = [*fixture(*PRIMARY), "--with", "fr:", *fixture("friend_partial.root"), "--how", "outer"]
+            join(*words, "-o", one)
+            join(*words, "-o", many + "/")
+            names = sorted(n for n in os.listdir(many) if n.endswith(".parquet"))
+            parts = pa.concat_tables([pq.read_table(os.path.join(many, n)) for n in names])
+            whole = pq.read_table(one)
+            assert parts.schema.equals(whole.schema), "schemas differ"
+            wrong = [n for n in whole.column_names if same(parts[n], whole[n])]
+            assert not wrong, f"columns differ: {wrong[:6]}"
+            notes.append(", ".join(names))
         with case("two friends, outer: primary's rows, then the first's own, then the second's"):
             out = os.path.join(d, "out.parquet")
             join(*fixture(*PRIMARY), "--with", "fr:", *fixture("friend_partial.root"), "--with", "up:", *fixture("friend_jes_up.root"), "--how", "outer", "-f", "-o", out)

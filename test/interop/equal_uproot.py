@@ -63,6 +63,45 @@ def known_bits(table):
     assert np.array_equal(f4, np.resize(w4, len(f4))) and np.array_equal(f8, np.resize(w8, len(f8))), "a signalling NaN, -0 or denormal changed its bits"
 
 
+def swap(table, name):
+    v = table[name].to_pylist()
+    i, j = next((i, j) for i in range(len(v)) for j in range(i) if v[i] != v[j])
+    v[i], v[j] = v[j], v[i]
+    return changed(table, name, v)
+
+
+def changed(table, name, values):
+    i = table.column_names.index(name)
+    return table.set_column(i, table.schema.field(name), pa.array(values, table.schema.field(name).type))
+
+
+def quiet_nan(table):
+    u = table["odd_f4"].to_numpy().copy().view("u4")
+    u[0] |= 0x400000
+    return changed(table, "odd_f4", u.view("f4"))
+
+
+def shift_boundary(table):
+    v = table["Jet_pt"].to_pylist()
+    i = next(i for i in range(len(v) - 1) if v[i])
+    v[i + 1] = [v[i].pop(), *v[i + 1]]
+    return changed(table, "Jet_pt", v)
+
+
+def self_check(path, out, d):
+    """a comparison that finds nothing proves nothing: it must find each of these"""
+    table, bad = pq.read_table(out), os.path.join(d, "changed.parquet")
+    ways = {f"swap {n}": lambda t, n=n: swap(t, n) for n in ("event", "MET_pt", "HLT_IsoMu24", "Jet_pt", "Mix_b1", "note", "odd_u8")}
+    ways |= {"quiet NaN": quiet_nan, "shifted list boundary": shift_boundary, "lost row": lambda t: t.slice(1), "lost column": lambda t: t.drop_columns(["MET_pt"])}
+    for name, way in ways.items():
+        pq.write_table(way(table), bad)
+        try:
+            check(path, "Events", bad)
+        except AssertionError:
+            continue
+        raise AssertionError(f"not found: {name}")
+
+
 def fixtures(d):
     with open(os.path.join(FIXTURES, "MANIFEST.json")) as f:
         files = json.load(f)["files"]
@@ -83,6 +122,8 @@ def fixtures(d):
         if table is not None and name == "nano_1.root":
             with case("bits of sNaN, -0 and denormals"):
                 known_bits(table)
+            with case("the comparison itself finds each of eleven changes"):
+                self_check(path, os.path.join(d, "fixture_nano_1_root.parquet"), d)
     with case("three files in one output"):
         out = os.path.join(d, "three.parquet")
         parts = [os.path.join(FIXTURES, f"nano_{i}.root") for i in (1, 2, 3)]
