@@ -7,11 +7,12 @@ import { byteCursor } from './bits.ts';
 import type { ColumnChunk } from './footer.ts';
 import {
   checkCrc,
+  countRows,
   type DataPage,
   decompressPage,
-  headerRows,
   openDataPage,
   type PageHeader,
+  peekRows,
   readPageHeader,
 } from './page.ts';
 import type { Leaf } from './schema.ts';
@@ -91,24 +92,22 @@ function walkPages(walk: Walk): void {
 function takeDataPage(walk: Walk, header: PageHeader, body: Uint8Array): boolean {
   const { leaf, chunk, rowStart, rowEnd } = walk.rows;
   if (header.entries > chunk.entries - walk.entries) throw damaged('the pages hold more values than the column says');
-  const told = headerRows(leaf, header);
-  // pages of version 2 and of flat columns begin with a row; others may go on with the row before
-  if (told !== undefined && walk.row >= rowEnd) return true;
+  const seen = peekRows(leaf, header, body);
+  if (walk.row >= rowEnd && seen?.continues === false) return true;
   walk.entries += header.entries;
-  if (told !== undefined && walk.row + told <= rowStart) {
-    walk.row += told;
+  if (seen !== undefined && walk.row + seen.begun <= rowStart) {
+    walk.row += seen.begun;
     return false;
   }
   const page = openDataPage(leaf, chunk.codec, header, body);
   const begun = page.rep === undefined ? page.entries : countRows(page.rep);
-  if (told !== undefined && told !== begun) throw damaged(`a page has ${begun} rows, its header says ${told}`);
+  // a page of a list column may go on with the row that the page before began
   const continues = page.rep !== undefined && page.entries > 0 && page.rep[0] !== 0;
   if (walk.row >= rowEnd && !continues) {
     walk.entries -= header.entries;
     return true;
   }
-  if (walk.row + begun > rowStart) keepPage(walk, header, page);
-  else if (walk.kept.length > 0) keepPage(walk, header, page);
+  if (walk.row + begun > rowStart || walk.kept.length > 0) keepPage(walk, header, page);
   walk.row += begun;
   return false;
 }
@@ -117,12 +116,6 @@ function keepPage(walk: Walk, header: PageHeader, page: DataPage): void {
   if (walk.kept.length === 0) walk.firstRow = walk.row;
   const values = decodeValues(walk.rows.leaf, header.encoding, page.values, page.present, walk.dictionary);
   walk.kept.push({ page, values });
-}
-
-function countRows(rep: Uint8Array): number {
-  let rows = 0;
-  for (let i = 0; i < rep.length; i++) rows += rep[i] === 0 ? 1 : 0;
-  return rows;
 }
 
 function readDictionary(walk: Walk, header: PageHeader, body: Uint8Array): void {

@@ -36,7 +36,6 @@ export interface PageHeader {
 /** What only data pages of version 2 say. */
 interface PageV2 {
   readonly nulls: number;
-  readonly rows: number;
   readonly defBytes: number;
   readonly repBytes: number;
   readonly compressed: boolean;
@@ -113,11 +112,10 @@ function readDataHeader(cursor: ThriftCursor, structType: number) {
 function readDataHeaderV2(cursor: ThriftCursor, structType: number) {
   expectStruct(structType);
   const header = { entries: 0, encoding: -1, defEncoding: Encoding.RLE, repEncoding: Encoding.RLE };
-  const v2 = { nulls: 0, rows: 0, defBytes: 0, repBytes: 0, compressed: true };
+  const v2 = { nulls: 0, defBytes: 0, repBytes: 0, compressed: true };
   readStruct(cursor, (id, type) => {
     if (id === 1) header.entries = readCount(cursor, type);
     else if (id === 2) v2.nulls = readCount(cursor, type);
-    else if (id === 3) v2.rows = readCount(cursor, type);
     else if (id === 4) header.encoding = readCount(cursor, type);
     else if (id === 5) v2.defBytes = readCount(cursor, type);
     else if (id === 6) v2.repBytes = readCount(cursor, type);
@@ -209,14 +207,32 @@ function codecName(codec: number): string {
   );
 }
 
-/** Rows of a page that its header alone tells; undefined for a list column's page of version 1. */
-export function headerRows(leaf: Leaf, header: PageHeader): number | undefined {
-  if (leaf.repeatedDefs.length === 0) return header.entries;
-  return header.v2?.rows;
+/** Rows that begin in a page, and whether it goes on with the row before; undefined where only opening it tells. */
+export function peekRows(
+  leaf: Leaf,
+  header: PageHeader,
+  body: Uint8Array,
+): { readonly begun: number; readonly continues: boolean } | undefined {
+  if (leaf.repeatedDefs.length === 0) return { begun: header.entries, continues: false };
+  if (header.v2 === undefined || header.entries === 0) return undefined;
+  // the header's own count of rows is wrong in files of parquetjs; the levels are at hand without decompression
+  checkEntries(header);
+  const rep = version2Levels(leaf, header, header.v2, body).rep!;
+  return { begun: countRows(rep), continues: rep[0] !== 0 };
+}
+
+export function countRows(rep: Uint8Array): number {
+  let rows = 0;
+  for (let i = 0; i < rep.length; i++) rows += rep[i] === 0 ? 1 : 0;
+  return rows;
+}
+
+function checkEntries(header: PageHeader): void {
+  if (header.entries > PAGE_ENTRIES_MAX) throw damaged(`a page of ${header.entries} entries`);
 }
 
 export function openDataPage(leaf: Leaf, codec: number, header: PageHeader, body: Uint8Array): DataPage {
-  if (header.entries > PAGE_ENTRIES_MAX) throw damaged(`a page of ${header.entries} entries`);
+  checkEntries(header);
   checkCrc(header, body);
   return header.v2 === undefined
     ? openVersion1(leaf, codec, header, body)
@@ -250,14 +266,20 @@ function takeLevels(raw: Uint8Array, at: number, encoding: number, max: number, 
   return { levels: decodeLevels(cursor, max, entries), end: start + length };
 }
 
-function openVersion2(leaf: Leaf, codec: number, header: PageHeader, v2: PageV2, body: Uint8Array): DataPage {
+/** Levels of version 2 are not compressed; where the definition levels lie. */
+function version2Levels(leaf: Leaf, header: PageHeader, v2: PageV2, body: Uint8Array) {
   const levelBytes = v2.repBytes + v2.defBytes;
   if (levelBytes > body.length || levelBytes > header.rawBytes) throw damaged('levels run over the end of the page');
   const repetitions = leaf.repeatedDefs.length;
   const rep =
     repetitions === 0 ? undefined : decodeLevels(byteCursor(body, 0, v2.repBytes), repetitions, header.entries);
+  return { rep, levelBytes };
+}
+
+function openVersion2(leaf: Leaf, codec: number, header: PageHeader, v2: PageV2, body: Uint8Array): DataPage {
+  const { rep, levelBytes } = version2Levels(leaf, header, v2, body);
   const defs = byteCursor(body, v2.repBytes, levelBytes);
-  const uniform = leaf.defMax === 0 || (repetitions === 0 && isOneRun(defs, leaf.defMax, header.entries));
+  const uniform = leaf.defMax === 0 || (rep === undefined && isOneRun(defs, leaf.defMax, header.entries));
   const def = uniform ? undefined : decodeLevels(defs, leaf.defMax, header.entries);
   const stored = body.subarray(levelBytes);
   const rawBytes = header.rawBytes - levelBytes;
