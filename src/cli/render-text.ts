@@ -25,7 +25,7 @@ export function renderJoin(report: JoinReport, dryRun: boolean, style: Style = P
   if (dryRun) {
     lines.push(
       `would write ${shape(plan.rowsOut, plan.columnsOut.length)}, ${formatCount(plan.rowGroupRows)} rows a row group; ` +
-        `reads ${formatBytes(sum(plan.sources.map((source) => source.bytesToRead)))}, needs about ${formatBytes(plan.memoryBytes)} of memory`,
+        `reads ${formatBytes(sum(plan.sources.map((source) => source.bytesToRead)))}, needs about ${formatBytes(plan.memoryBytes)} of memory${scratchText(plan.scratchBytes)}`,
     );
     lines.push('columns:', ...columnTable(plan));
   }
@@ -42,6 +42,8 @@ export function renderJoin(report: JoinReport, dryRun: boolean, style: Style = P
   lines.push(...plan.notes.map((note) => `note: ${note}`));
   return lines;
 }
+
+const scratchText = (bytes: number): string => (bytes > 0 ? ` and ${formatBytes(bytes)} of scratch space` : '');
 
 function headline(plan: PlanSummary, dryRun: boolean, style: Style): string {
   const key = plan.key.join(', ');
