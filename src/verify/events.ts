@@ -6,7 +6,7 @@ import { locateRow } from '../source/dataset.ts';
 import type { GivenSource } from './find-sources.ts';
 import { counted, finding, named, OFFENDERS_MAX } from './findings.ts';
 import { lumiOf } from './lumi.ts';
-import { mergeRows, type SortedKeys } from './sort-merge.ts';
+import { invertRows, mergeRows, type SortedKeys } from './sort-merge.ts';
 
 /** A source with its keys, and where each output row is in it (-1 = nowhere). */
 export interface MatchedSource extends GivenSource {
@@ -23,7 +23,7 @@ export interface OutputKeys {
 export function checkEvents(output: OutputKeys, sources: readonly MatchedSource[], receipt: Receipt) {
   const how = String(receipt.spec.how);
   const required = sources.map(({ index }) => isRequired(how, String(receipt.policies.missing), index));
-  const lost = expectedRows(sources, how, required, output);
+  const lost = expectedRows(sources, how, required);
   const kept = withoutOtherParts(lost, receipt);
   return {
     findings: [
@@ -58,7 +58,6 @@ function expectedRows(
   sources: readonly MatchedSource[],
   how: string,
   required: readonly boolean[],
-  output: OutputKeys,
 ): readonly Segment[] {
   const segments: Segment[] = [];
   const primaryHolds = how !== 'right';
@@ -66,8 +65,10 @@ function expectedRows(
     const s = source.index;
     const holds = s === 0 ? primaryHolds : how === 'outer' || how === 'right';
     if (!holds) continue;
-    const inOutput = mergeRows(source.keys, output.keys);
-    const inOthers = sources.map((other) => (other === source ? undefined : mergeRows(source.keys, other.keys)));
+    const inOutput = invertRows(source.rowOf, source.keys.keys.rows);
+    const inOthers = sources.map((other, o) =>
+      other !== source && (o < s || required[o]) ? mergeRows(source.keys, other.keys) : undefined,
+    );
     const byFile = new Map<string, Segment>();
     for (let row = 0; row < inOutput.length; row++) {
       if (how !== 'right' && inOthers.some((rows, o) => rows !== undefined && o < s && rows[row]! >= 0)) continue;

@@ -22,16 +22,14 @@ export function addLumis(events: LumiEvents, keys: KeyTable): void {
   const places = lumiWords(keys);
   if (places === undefined) return;
   const [run, lumi] = places;
-  let name = '';
-  let lastRun = -1;
-  let lastLumi = -1;
-  for (let at = 0; at < keys.rows * keys.stride; at += keys.stride) {
-    const thisRun = keys.words[at + run]!;
-    const thisLumi = keys.words[at + lumi]!;
-    if (thisRun !== lastRun || thisLumi !== lastLumi) name = `${thisRun}:${thisLumi}`;
-    lastRun = thisRun;
-    lastLumi = thisLumi;
-    events.set(name, (events.get(name) ?? 0) + 1);
+  const { words, stride } = keys;
+  const end = keys.rows * stride;
+  let start = 0;
+  for (let at = stride; start < end; at += stride) {
+    if (at < end && words[at + run] === words[start + run] && words[at + lumi] === words[start + lumi]) continue;
+    const name = `${words[start + run]}:${words[start + lumi]}`;
+    events.set(name, (events.get(name) ?? 0) + (at - start) / stride);
+    start = at;
   }
 }
 

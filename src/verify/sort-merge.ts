@@ -6,7 +6,8 @@ const DIGITS = 1 << 16;
 /** The rows of a table in the order of their keys; equal keys keep the order of their rows. */
 export function sortRows(keys: KeyTable): Int32Array {
   const { rows, stride, words } = keys;
-  let order = Int32Array.from({ length: rows }, (_, row) => row);
+  let order = new Int32Array(rows);
+  for (let row = 0; row < rows; row++) order[row] = row;
   let other = new Int32Array(rows);
   for (let word = stride - 1; word >= 0; word--) {
     for (const shift of [0, 16]) {
@@ -87,4 +88,11 @@ export function mergeRows(left: SortedKeys, right: SortedKeys): Int32Array {
     if (compareKeys(right.keys, right.order[j]!, left.keys, row) === 0) found[row] = right.order[j]!;
   }
   return found;
+}
+
+/** The other way round: for each row of the right table a row of the left one that found it, or -1. */
+export function invertRows(found: Int32Array, rows: number): Int32Array {
+  const inverse = new Int32Array(rows).fill(-1);
+  for (let row = found.length - 1; row >= 0; row--) if (found[row]! >= 0) inverse[found[row]!] = row;
+  return inverse;
 }
