@@ -117,6 +117,8 @@ async function runStep({ comments, command }: Step, place: Place): Promise<strin
   const created = filesOf(directory).filter((name) => !before.includes(name));
   // whatever went wrong: nothing is left under the output's name, no part file, no directory
   if (exit !== 0 && command.includes('colweave')) place.left.push(...created.map((name) => `${name} by: ${command}`));
+  const spilled = filesOf(place.environment.TMPDIR!).filter((name) => !place.left.includes(name));
+  place.left.push(...spilled);
   return [
     ...comments.map((line) => `${line}\n`),
     `$ ${command}\n`,
