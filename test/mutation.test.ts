@@ -3,7 +3,7 @@ import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { JoinOptions } from '../src/command/types.ts';
-import { canonicalJson } from '../src/core/receipt.ts';
+import { canonicalJson, type Receipt, receiptText } from '../src/core/receipt.ts';
 import { parquetRowGroups } from '../src/source/parquet.ts';
 import { openSource } from '../src/source/registry.ts';
 import {
@@ -11,6 +11,7 @@ import {
   FRIENDS,
   fixture,
   makeOutput,
+  orderOf,
   PRIMARY,
   readTable,
   rowsOf,
@@ -82,11 +83,32 @@ describe('the receipt', () => {
     const table = await readTable(good);
     const receipt = JSON.parse(table.receipt!) as Loose;
     change(receipt);
-    await writeTable(bad, { ...table, receipt: canonicalJson(receipt) });
+    await writeTable(bad, { ...table, receipt: sealed(receipt) });
     const report = await verify(bad);
     expect(codes(report.findings)).toEqual(expect.arrayContaining([...expected]));
     expect(report.findings.map(({ text }) => text).join('\n')).toContain(says);
     expect(report.verdict).toBe(expected[0] === 'verify/rewritten' ? 'rewritten' : 'mixed-or-damaged');
+  });
+
+  it('any edit that leaves its sha256 as it is', async () => {
+    const table = await readTable(good);
+    const receipt = JSON.parse(receiptText(JSON.parse(table.receipt!) as Receipt)) as { spec: { sample: string } };
+    receipt.spec.sample = 'another sample';
+    await writeTable(bad, { ...table, receipt: canonicalJson(receipt) });
+    const report = await verify(bad);
+    expect(report.verdict).toBe('mixed-or-damaged');
+    expect(codes(report.findings)).toEqual(['verify/receipt-edited']);
+  });
+
+  it('rows in another order, where the receipt states it', async () => {
+    const table = await readTable(good);
+    const receipt = JSON.parse(table.receipt!) as Loose;
+    receipt.output.order = await orderOf(good);
+    await writeTable(bad, { ...table, receipt: sealed(receipt) });
+    expect((await verify(bad)).findings).toEqual([]);
+    takeRows(table, rowsOf(table).reverse());
+    await writeTable(bad, { ...table, receipt: sealed(receipt) });
+    expect(codes((await verify(bad)).findings)).toEqual(['verify/rewritten', 'verify/order-lost']);
   });
 
   it.each([
@@ -111,6 +133,11 @@ describe('the receipt', () => {
     expect(codes(wrong.findings)).toContain('verify/receipt-edited');
   });
 });
+
+/** As somebody would edit it who knows how the receipt seals itself. */
+function sealed(receipt: Loose): string {
+  return receipt.sha256 === undefined ? canonicalJson(receipt) : receiptText(receipt as unknown as Receipt);
+}
 
 /** The receipt of the same join of other events. */
 async function otherReceipt(): Promise<string> {

@@ -1,4 +1,5 @@
 // Owns receipt/1: what an output says of itself, as plain JSON that anybody can check (man 7 colweave-receipt).
+import { createHash } from 'node:crypto';
 
 export const RECEIPT_KEY = 'colweave.receipt';
 export const RECEIPT_FORMAT = 'receipt/1';
@@ -64,6 +65,18 @@ export interface Receipt {
   /** Per run: [first, last, events] of each stretch of lumi blocks with the same number of events a block. */
   readonly lumis: { readonly in: LumiRanges; readonly out: LumiRanges };
   readonly policies: Readonly<Record<string, unknown>>;
+  /** Of the canonical text without this member: any edit shows that is not made on purpose. */
+  readonly sha256?: string;
+}
+
+/** What is written: canonical, with its own digest. */
+export function receiptText(receipt: Receipt): string {
+  return canonicalJson({ ...receipt, sha256: receiptDigest(receipt) });
+}
+
+export function receiptDigest(receipt: Receipt): string {
+  const text = canonicalJson({ ...receipt, sha256: undefined });
+  return createHash('sha256').update(text).digest('hex');
 }
 
 /** Canonical JSON: sorted keys, no white space, so that equal receipts are equal bytes. */

@@ -106,6 +106,13 @@ export function sealKeys(states: KeyStates, rows?: Uint8Array): Seal {
   return sum;
 }
 
+/** The seal of the row numbers start, start + 1, ... as a u32 column: tells rows that were put in another order. */
+export function sealOrder(states: KeyStates, start: number): Seal {
+  const rows = new Uint32Array(states.a.length);
+  for (let i = 0; i < rows.length; i++) rows[i] = start + i;
+  return sumWords1(rows, states, undefined);
+}
+
 /** What sealing many columns of the same rows shares: states, the rows that count, and work done once a collection. */
 export interface SealScope {
   readonly states: KeyStates;

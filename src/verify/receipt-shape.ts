@@ -6,6 +6,7 @@ import {
   type Receipt,
   type ReceiptColumn,
   type ReceiptSource,
+  receiptDigest,
 } from '../core/receipt.ts';
 import { finding, named } from './findings.ts';
 import { expandLumis, totalEvents } from './lumi.ts';
@@ -25,6 +26,8 @@ export function readReceipt(text: string): ReadReceipt {
   if (wrong !== undefined) return { receipt: undefined, findings: [edited(wrong)] };
   const receipt = parsed as Receipt;
   const faults = [...wrongCounts(receipt), ...wrongSeals(receipt)];
+  if (receipt.sha256 !== undefined && receipt.sha256 !== receiptDigest(receipt))
+    faults.unshift('it does not have its own sha256');
   if (canonicalJson(receipt) !== text.trimEnd()) faults.unshift('its text is not canonical: it was written by hand');
   return { receipt, findings: faults.map(edited) };
 }
@@ -87,7 +90,10 @@ function wrongShape(value: unknown): string | undefined {
     fail,
   );
   const rowGroup = shape({ rows: isCount, sha256: isHash }, fail);
-  const output = shape({ rows: isCount, keySeal: isSeal, columns: listOf(column), rowGroups: listOf(rowGroup) }, fail);
+  const output = shape(
+    { rows: isCount, keySeal: isSeal, columns: listOf(column), rowGroups: listOf(rowGroup), order: optional(isSeal) },
+    fail,
+  );
   const run: Check = (item) => Array.isArray(item) && isText(item[0]) && listOf(stretch)(item[1]);
   const stretch: Check = (item) => Array.isArray(item) && item.length === 3 && item.every(isCount);
   const format: Check = (item) => item === RECEIPT_FORMAT;
@@ -100,6 +106,7 @@ function wrongShape(value: unknown): string | undefined {
       output,
       lumis: shape({ in: listOf(run), out: listOf(run) }, fail),
       policies: isObject,
+      sha256: optional(isHash),
     },
     fail,
   );

@@ -1,7 +1,7 @@
 // Owns recomputing every seal of a file from its bytes, block by block.
-import { type FlatColumn, flatColumn } from '../core/column.ts';
+import type { FlatColumn } from '../core/column.ts';
 import type { KeyTable } from '../core/key-spec.ts';
-import { addSeals, keyStates, NO_SEAL, type Seal, sealColumn, sealKeys, sealScope } from '../core/seal.ts';
+import { addSeals, keyStates, NO_SEAL, type Seal, sealColumn, sealKeys, sealOrder, sealScope } from '../core/seal.ts';
 import type { SourceFile } from '../source/types.ts';
 import { batches, type RowRange, readGood, rowRanges, type Torn } from './output-file.ts';
 
@@ -30,7 +30,7 @@ export async function sealFile(
   for (const range of rowRanges(file)) {
     const states = keyStates(keys, range.start, range.end - range.start);
     sums.keys = addSeals(sums.keys, sealKeys(states));
-    sums.order = addSeals(sums.order, sealColumn(rowNumbers(range), sealScope(states)));
+    sums.order = addSeals(sums.order, sealOrder(states, range.start));
     const present = await readFlags(file, flags, range, torn, signal);
     for (const batch of batches(file, names, range.end - range.start)) {
       signal.throwIfAborted();
@@ -48,12 +48,6 @@ export async function sealFile(
 
 function add(sums: Map<string, Seal>, name: string, seal: Seal): void {
   sums.set(name, addSeals(sums.get(name) ?? NO_SEAL, seal));
-}
-
-function rowNumbers({ start, end }: RowRange): FlatColumn {
-  const rows = new Uint32Array(end - start);
-  for (let i = 0; i < rows.length; i++) rows[i] = start + i;
-  return flatColumn('u32', rows);
 }
 
 /** One byte a row: 1 where the flag is 0, which says that the source has the event. */

@@ -9,9 +9,13 @@ import type { Column } from '../../src/core/column.ts';
 import { allocate, type Values } from '../../src/core/dtype.ts';
 import { RECEIPT_KEY } from '../../src/core/receipt.ts';
 import type { Field } from '../../src/core/schema.ts';
+import { keyStates, sealHex, sealOrder } from '../../src/core/seal.ts';
+import { readKeys } from '../../src/keys/read.ts';
+import { keySpecFor } from '../../src/keys/spec.ts';
 import { parquet } from '../../src/sink/parquet.ts';
 import { parquetMetadata } from '../../src/source/parquet.ts';
 import { openSource } from '../../src/source/registry.ts';
+import { datasetOf } from '../../src/verify/output-file.ts';
 
 export const FIXTURES = new URL('../../fixtures/', import.meta.url).pathname;
 export const fixture = (name: string) => join(FIXTURES, name);
@@ -142,4 +146,12 @@ export function edit(table: Table, name: string, change: (column: Column) => Col
   const index = indexOf(table, name);
   const column = table.columns[index]!;
   table.columns[index] = change(take(column, rowsOf(table)));
+}
+
+/** What a receipt says of the order of the rows. */
+export async function orderOf(path: string): Promise<string> {
+  const file = await openSource(path, {});
+  const keys = await readKeys(datasetOf(file), keySpecFor('cms', file.descriptor.schema, [path]));
+  await file.close();
+  return sealHex(sealOrder(keyStates(keys, 0, keys.rows), 0));
 }

@@ -247,6 +247,7 @@ export interface ReceiptEdit {
 }
 /** A receipt that may be written to. */
 export interface Loose {
+  sha256?: string;
   format: string;
   sources: {
     rows: number;
@@ -257,6 +258,7 @@ export interface Loose {
   output: {
     rows: number;
     keySeal: string;
+    order?: string;
     columns: { name: string; seal: string; type: string; present: number }[];
     rowGroups: { rows: number; sha256: string }[];
   };
