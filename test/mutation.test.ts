@@ -1,5 +1,5 @@
 // Every way of corrupting an output or its receipt is found, with its code; untouched outputs raise no finding.
-import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { JoinOptions } from '../src/command/types.ts';
@@ -19,6 +19,7 @@ import {
   scratch,
   takeRows,
   verify,
+  verifyAll,
   writeTable,
 } from './mutation/harness.ts';
 import { KINDS, type Loose, RECEIPT_EDITS } from './mutation/kinds.ts';
@@ -192,6 +193,28 @@ describe('bytes', () => {
     await expect(verify(join(folder, 'absent.parquet'))).rejects.toMatchObject({ code: 'verify/not-data', exit: 3 });
     writeFileSync(join(folder, 'notes.txt'), 'no data\n');
     await expect(verify(join(folder, 'notes.txt'))).rejects.toMatchObject({ code: 'verify/not-data', exit: 3 });
+  });
+});
+
+describe('a directory of one file a primary file', () => {
+  const parts = `${join(folder, 'parts')}/`;
+  beforeAll(() => makeOutput(parts, { how: 'outer' }));
+
+  it('is whole: every part holds, alone and against all sources', async () => {
+    for (const against of [[], SOURCES]) {
+      const files = await verifyAll(parts, { against });
+      expect(files.map(({ verdict, findings }) => [verdict, findings])).toEqual(files.map(() => ['verified', []]));
+      expect(files.reduce((sum, { rows }) => sum + rows, 0)).toBe(311);
+    }
+  });
+
+  it('has lost a file, and holds another one', async () => {
+    renameSync(join(parts, '1-nano_2.parquet'), join(parts, '7-other.parquet'));
+    const [report] = await verifyAll(parts);
+    expect(report!.findings.map(({ code, count }) => [code, count])).toEqual([
+      ['verify/rows-lost', 120],
+      ['verify/rows-foreign', 1],
+    ]);
   });
 });
 

@@ -11,6 +11,7 @@ import { openSource } from '../source/registry.ts';
 import type { SourceFile } from '../source/types.ts';
 import { checkAgainst } from '../verify/against.ts';
 import { asFinding, checkReceipt } from '../verify/check-receipt.ts';
+import { checkDirectory, hasSummary } from '../verify/directory.ts';
 import { finding, isDamage } from '../verify/findings.ts';
 import { datasetOf } from '../verify/output-file.ts';
 import { type ReadReceipt, readReceipt } from '../verify/receipt-shape.ts';
@@ -29,8 +30,16 @@ export const runVerify: RunVerify = async (options, context) => {
     files.push(await verifyFile(path, { ...options, sources }, context));
   }
   context.emit({ type: 'progress', stage: 'verify', done: outputs.length, total: outputs.length });
-  return { files };
+  return { files: [...directories(options.outputs), ...files] };
 };
+
+/** Only what is wrong with a directory as a whole: its files have reports of their own. */
+function directories(words: readonly string[]): FileReport[] {
+  return words
+    .filter((word) => hasSummary(word))
+    .map((word) => reportOf(word, undefined, false, checkDirectory(word)))
+    .filter(({ findings }) => findings.length > 0);
+}
 
 interface FileOptions extends VerifyOptions {
   readonly sources: ReturnType<typeof expandInputs>;

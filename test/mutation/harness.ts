@@ -58,8 +58,12 @@ export async function makeOutput(output: string, options: Partial<JoinOptions> =
 export type FileReport = VerifyReport['files'][number];
 
 export async function verify(path: string, options: Partial<VerifyOptions> = {}): Promise<FileReport> {
-  const { files } = await runVerify({ outputs: [path], against: [], ...options }, context);
+  const files = await verifyAll(path, options);
   return files[0]!;
+}
+
+export async function verifyAll(path: string, options: Partial<VerifyOptions> = {}): Promise<VerifyReport['files']> {
+  return (await runVerify({ outputs: [path], against: [], ...options }, context)).files;
 }
 
 export const codes = (findings: readonly Finding[]): string[] => findings.map(({ code }) => code);
