@@ -1,24 +1,23 @@
 // Owns the join command: opens sources, reads keys, plans, runs, publishes.
-import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
 import { invariant } from '../core/check.ts';
 import { ColweaveError } from '../core/errors.ts';
 import type { KeySpec } from '../core/key-spec.ts';
-import { canonicalJson } from '../core/receipt.ts';
 import { typeName } from '../core/schema.ts';
 import { keyStates, type Seal, sealKeys } from '../core/seal.ts';
 import { countLumis, type LumiCounts, lumiRanges } from '../join/lumis.ts';
 import { makePlan, type PlanSource } from '../join/make-plan.ts';
 import { type OutSchema, type SchemaSource, settleOutSchema } from '../join/out-schema.ts';
 import type { JoinPlan } from '../join/plan.ts';
-import { runPlan, type WrittenPart } from '../join/run.ts';
-import { inlineExecutor, poolExecutor } from '../join/work.ts';
+import { type RunResult, runPlan } from '../join/run.ts';
+import { type Executor, inlineExecutor, poolExecutor } from '../join/work.ts';
 import { readKeys } from '../keys/read.ts';
 import { keySpecFor } from '../keys/spec.ts';
 import { closeScratch, openScratch, scratchFolder } from '../scratch/scratch.ts';
 import { openSink } from '../sink/registry.ts';
+import type { Sink, SinkFormat } from '../sink/types.ts';
 import { closeDataset, type Dataset, datasetBytes, openDataset } from '../source/dataset.ts';
 import { expandInputs } from '../source/inputs.ts';
+import { abandonPlace, isDirectory, type OutputPlace, preparePlace, writeSidecars } from './output.ts';
 import { memoryHere, threadsHere } from './resources.ts';
 import { agreeOnSample } from './sample.ts';
 import type { CommandContext, JoinOptions, JoinReport, PlanSummary, RunJoin } from './types.ts';
@@ -134,10 +133,6 @@ function fillValue(text: string): number {
   return value;
 }
 
-function isDirectory(output: string): boolean {
-  return output.endsWith('/') || (existsSync(output) && statSync(output).isDirectory());
-}
-
 async function carryOut(
   plan: JoinPlan,
   datasets: readonly Dataset[],
@@ -147,26 +142,72 @@ async function carryOut(
 ): Promise<JoinReport> {
   const output = options.output;
   invariant(output !== undefined, 'an output was asked for');
-  refuseOverwritingInput(output, datasets);
-  const folder = isDirectory(output);
-  if (folder) makeFolder(output);
-  const targets = plan.parts.map(({ name }) => (folder ? join(output, name) : output));
-  const summaryFile = folder ? join(output, '_receipt.json') : undefined;
-  if (summaryFile !== undefined && existsSync(summaryFile)) retireSummary(summaryFile, options.force);
-  const format = await openSink(output === '-' ? 'arrow' : options.writer);
-  format.check({ fields: plan.columns.map((column) => column.field) });
+  const place = preparePlace(output, plan, datasets, options.force);
+  try {
+    const format = await openSink(output === '-' ? 'arrow' : options.writer);
+    format.check({ fields: plan.columns.map((column) => column.field) });
+    const { parts, sealsEqual, sinks } = await runHere(plan, datasets, format, {
+      options,
+      summary,
+      place,
+      emit,
+      signal,
+    });
+    await publish(sinks, signal);
+    writeSidecars(parts, place, options.receipt);
+    return {
+      plan: summary,
+      outputs: parts.map(({ path, rows, bytes, rowGroups }) => ({ path, rows, bytes, rowGroups })),
+      sealsEqual,
+    };
+  } catch (error) {
+    abandonPlace(place);
+    throw error;
+  }
+}
+
+interface RunHere {
+  readonly options: JoinOptions;
+  readonly summary: PlanSummary;
+  readonly place: OutputPlace;
+  readonly emit: CommandContext['emit'];
+  readonly signal: AbortSignal;
+}
+
+/** Runs the plan in this thread, or on a pool where more threads are allowed and there is work for them. */
+async function runHere<Encoded>(
+  plan: JoinPlan,
+  datasets: readonly Dataset[],
+  format: SinkFormat<Encoded>,
+  { options, summary, place, emit, signal }: RunHere,
+): Promise<RunResult<Encoded>> {
   const sink = { compression: options.compression };
-  const threads = Math.max(1, Math.min(options.jobs ?? threadsHere(), plan.blocks.length));
+  const threads = threadsFor(plan, options);
   const scratch = summary.scratchBytes > 0 ? openScratch(scratchFolder()) : undefined;
-  const executor =
-    threads > 1
-      ? await poolExecutor(plan, format.name, sink, { threads, scratch })
-      : inlineExecutor(plan, datasets, format, sink, { signal, scratch });
-  const run = { targets, sink, force: options.force, receipt: receiptContext(plan, options), emit, signal };
-  const { parts, sealsEqual, sinks } = await runPlan(plan, executor, format, run).finally(async () => {
-    await executor.close();
+  try {
+    const executor: Executor<Encoded> =
+      threads > 1
+        ? await poolExecutor(plan, format.name, sink, { threads, scratch })
+        : inlineExecutor(plan, datasets, format, sink, { signal, scratch });
+    const run = {
+      targets: place.targets,
+      sink,
+      force: options.force,
+      receipt: receiptContext(plan, options),
+      emit,
+      signal,
+    };
+    return await runPlan(plan, executor, format, run).finally(() => executor.close());
+  } finally {
     if (scratch !== undefined) closeScratch(scratch);
-  });
+  }
+}
+
+function threadsFor(plan: JoinPlan, options: JoinOptions): number {
+  return Math.max(1, Math.min(options.jobs ?? threadsHere(), plan.blocks.length));
+}
+
+async function publish<Encoded>(sinks: readonly Sink<Encoded>[], signal: AbortSignal): Promise<void> {
   try {
     signal.throwIfAborted();
     for (const sink of sinks) await sink.commit();
@@ -174,36 +215,6 @@ async function carryOut(
     await Promise.all(sinks.map((sink) => sink.abort()));
     throw error;
   }
-  writeSidecars(parts, options, summaryFile);
-  return {
-    plan: summary,
-    outputs: parts.map(({ path, rows, bytes, rowGroups }) => ({ path, rows, bytes, rowGroups })),
-    sealsEqual,
-  };
-}
-
-/** The output must not be one of the files it is made from. */
-function refuseOverwritingInput(output: string, datasets: readonly Dataset[]): void {
-  const inputs = datasets.flatMap(({ descriptor }) => descriptor.files.map((file) => resolve(file.descriptor.uri)));
-  if (!inputs.includes(resolve(output))) return;
-  throw new ColweaveError('output/not-writable', 'the output is one of the input files', {
-    where: [output],
-    hint: 'write elsewhere',
-  });
-}
-
-function makeFolder(folder: string): void {
-  try {
-    mkdirSync(folder, { recursive: true });
-  } catch (cause) {
-    throw new ColweaveError('output/not-writable', 'the output directory cannot be made', { where: [folder], cause });
-  }
-}
-
-/** `_receipt.json` means complete: it goes before anything else changes, and comes back last. */
-function retireSummary(path: string, force: boolean): void {
-  if (!force) throw new ColweaveError('output/exists', 'the output directory holds a finished join', { where: [path] });
-  rmSync(path);
 }
 
 function receiptContext(plan: JoinPlan, options: JoinOptions) {
@@ -243,20 +254,6 @@ function policiesOf(options: JoinOptions): Record<string, unknown> {
     expect: options.expect ?? null,
     dropUnreadable: options.dropUnreadable,
   };
-}
-
-function writeSidecars(parts: readonly WrittenPart[], options: JoinOptions, summaryFile: string | undefined): void {
-  if (options.receipt && options.output !== '-') {
-    for (const { path, receipt } of parts) writeFileSync(`${path}.receipt.json`, `${canonicalJson(receipt)}\n`);
-  }
-  if (summaryFile === undefined) return;
-  const files = parts.map(({ path, rows, receipt }) => ({
-    name: basename(path),
-    rows,
-    keySeal: receipt.output.keySeal,
-  }));
-  const rows = parts.reduce((sum, part) => sum + part.rows, 0);
-  writeFileSync(summaryFile, `${canonicalJson({ format: 'receipt-sum/1', tool: TOOL, rows, files })}\n`);
 }
 
 function summarize(plan: JoinPlan, datasets: readonly Dataset[], options: JoinOptions): PlanSummary {
@@ -304,7 +301,7 @@ function memoryOf(
   datasets: readonly Dataset[],
   options: JoinOptions,
 ): { readonly memoryBytes: number; readonly scratchBytes: number } {
-  const threads = Math.max(1, Math.min(options.jobs ?? threadsHere(), plan.blocks.length));
+  const threads = threadsFor(plan, options);
   const tables = plan.sources.reduce(
     (sum, { keys, map, targets }) => sum + keys.words.byteLength + (map?.byteLength ?? 0) + (targets?.byteLength ?? 0),
     0,
