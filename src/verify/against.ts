@@ -1,5 +1,4 @@
 // Owns check 3: everything again from the sources. Keys are matched by sort and merge, values compared bit by bit.
-import type { Finding } from '../command/types.ts';
 import type { FlatColumn } from '../core/column.ts';
 import type { Emit } from '../core/events.ts';
 import type { Receipt } from '../core/receipt.ts';
@@ -9,7 +8,7 @@ import type { Input } from '../source/inputs.ts';
 import type { SourceFile } from '../source/types.ts';
 import { checkEvents, type MatchedSource, outputOffender, sourceOffender } from './events.ts';
 import { findSources, type GivenSource } from './find-sources.ts';
-import { counted, finding, named, OFFENDERS_MAX } from './findings.ts';
+import { counted, type Finding, finding, named, OFFENDERS_MAX } from './findings.ts';
 import { guessSources } from './guess-sources.ts';
 import { addLumis, type LumiEvents, lumiOf } from './lumi.ts';
 import { readGood, rowRanges, type Torn } from './output-file.ts';

@@ -1,12 +1,11 @@
 // Owns check 2: what a file holds against what its receipt says, without the sources.
-import type { Finding, Offender } from '../command/types.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { type KeyTable, keyText } from '../core/key-spec.ts';
 import type { Receipt, ReceiptColumn } from '../core/receipt.ts';
 import { typeName } from '../core/schema.ts';
 import { type Seal, sealHex } from '../core/seal.ts';
 import type { SourceFile } from '../source/types.ts';
-import { counted, type FindingDetail, finding, named, OFFENDERS_MAX } from './findings.ts';
+import { counted, type Finding, type FindingDetail, finding, named, OFFENDERS_MAX, type Offender } from './findings.ts';
 import { addLumis, compareLumis, expandLumis, type LumiEvents, lumiOf } from './lumi.ts';
 import { errorText, type Torn } from './output-file.ts';
 import { checkRowGroups, type RowGroupCheck } from './row-groups.ts';

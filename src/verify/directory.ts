@@ -1,8 +1,7 @@
 // Owns whether a directory that join wrote is whole: its summary names every file, with rows and key seal.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Finding } from '../command/types.ts';
-import { finding, named } from './findings.ts';
+import { type Finding, finding, named } from './findings.ts';
 
 /** Written last by join: a directory without it is not complete. */
 export const SUMMARY_FILE = '_receipt.json';

@@ -1,10 +1,9 @@
 // Owns which events an output must hold: recomputed from the keys of the sources alone, by sort and merge.
-import type { Finding, Offender } from '../command/types.ts';
 import { keyText } from '../core/key-spec.ts';
 import type { Receipt } from '../core/receipt.ts';
 import { locateRow } from '../source/dataset.ts';
 import type { GivenSource } from './find-sources.ts';
-import { counted, finding, named, OFFENDERS_MAX } from './findings.ts';
+import { counted, type Finding, finding, named, OFFENDERS_MAX, type Offender } from './findings.ts';
 import { lumiOf } from './lumi.ts';
 import { invertRows, mergeRows, type SortedKeys } from './sort-merge.ts';
 

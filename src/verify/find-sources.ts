@@ -1,12 +1,11 @@
 // Owns finding the sources of a join among files given in any order: by identity, never by name or place.
 import { basename } from 'node:path';
-import type { Finding } from '../command/types.ts';
 import { ColweaveError } from '../core/errors.ts';
 import type { FileIdentity, Receipt } from '../core/receipt.ts';
 import { type AbsentTrigger, type Dataset, openDataset, type SchemaPolicy } from '../source/dataset.ts';
 import type { Input } from '../source/inputs.ts';
 import { openSource } from '../source/registry.ts';
-import { counted, finding, named } from './findings.ts';
+import { counted, type Finding, finding, named } from './findings.ts';
 
 /** One source of the receipt, opened again. */
 export interface GivenSource {

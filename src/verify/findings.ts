@@ -1,6 +1,23 @@
 // Owns what verify can find: the codes, what each one means to an analyst, and what to do next.
-import type { Finding, Offender } from '../command/types.ts';
 import { formatCount } from '../core/text.ts';
+
+export interface Offender {
+  /** `run 1, luminosityBlock 2, event 3` */
+  readonly key: string;
+  readonly file: string;
+  readonly entry: number;
+}
+
+/** The shape that the command reports (src/command/types.ts); stages know nothing of commands. */
+export interface Finding {
+  readonly code: string;
+  readonly text: string;
+  readonly count: number;
+  readonly columns?: readonly string[];
+  readonly lumis?: readonly string[];
+  readonly first?: readonly Offender[];
+  readonly hint: string;
+}
 
 /** `damage: false`: said, but no reason to distrust a value. man 7 colweave-receipt lists them. */
 export const FINDINGS = {

@@ -1,5 +1,4 @@
 // Owns reading a receipt that somebody may have edited: its shape first, then whether it agrees with itself.
-import type { Finding } from '../command/types.ts';
 import {
   canonicalJson,
   RECEIPT_FORMAT,
@@ -8,7 +7,7 @@ import {
   type ReceiptSource,
   receiptDigest,
 } from '../core/receipt.ts';
-import { finding, named } from './findings.ts';
+import { type Finding, finding, named } from './findings.ts';
 import { expandLumis, totalEvents } from './lumi.ts';
 
 /** A receipt whose fields have the right types, and what is wrong with what they say. */
