@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { openFileStore } from '../bytes/file.ts';
 import type { ByteStore } from '../bytes/types.ts';
+import { invariant } from '../core/check.ts';
 import { type Column, concatColumns } from '../core/column.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { MAGIC } from '../core/parquet-format.ts';
@@ -11,6 +12,7 @@ import { nearestNames } from '../core/text.ts';
 import { arrowDocs } from './parquet/arrow-docs.ts';
 import { decodeChunk, located } from './parquet/chunk.ts';
 import { type ColumnChunk, type Footer, type RowGroup, readFooter, TAIL_BYTES } from './parquet/footer.ts';
+import { enterGroup, type Memos, memoOf, noMemos, windowOf } from './parquet/memo.ts';
 import { type Leaf, leavesOf } from './parquet/schema.ts';
 import { shareOffsets } from './parquet/share.ts';
 import type { FileDescriptor, SourceFile, SourceFormat, UnreadableColumn } from './types.ts';
@@ -204,8 +206,14 @@ function checkChunks(footer: Footer, leafCount: number, leaves: readonly Leaf[])
   return refused;
 }
 
+interface OpenFile {
+  readonly store: ByteStore;
+  readonly memos: Memos;
+}
+
 function sourceFile(store: ByteStore, descriptor: FileDescriptor): SourceFile {
   const layout = layoutOf(descriptor);
+  const open: OpenFile = { store, memos: noMemos() };
   const byName = new Map(layout.leaves.map((leaf) => [leaf.name, leaf]));
   const find = (name: string) => byName.get(name) ?? noColumn(name, descriptor, layout);
   return {
@@ -221,7 +229,7 @@ function sourceFile(store: ByteStore, descriptor: FileDescriptor): SourceFile {
         const start = Math.max(0, rowStart - group.rowStart);
         const end = Math.min(group.rows, rowEnd - group.rowStart);
         if (start >= end) continue;
-        const columns = await readGroup(store, leaves, { group, index: g, start, end }, signal);
+        const columns = await readGroup(open, leaves, { group, index: g, start, end }, signal);
         columns.forEach((column, i) => {
           parts[i]!.push(column);
         });
@@ -247,24 +255,43 @@ interface GroupRows {
 }
 
 async function readGroup(
-  store: ByteStore,
+  { store, memos }: OpenFile,
   leaves: readonly Leaf[],
   { group, index, start, end }: GroupRows,
   signal?: AbortSignal,
 ): Promise<Column[]> {
-  const chunks = leaves.map((leaf) => group.chunks[leaf.index]!);
-  const bytes = await store.read(
-    chunks.map((chunk) => ({ offset: chunk.start, length: chunk.bytes })),
-    signal,
-  );
-  return leaves.map((leaf, i) => {
-    signal?.throwIfAborted();
-    try {
-      return decodeChunk({ leaf, chunk: chunks[i]!, bytes: bytes[i]!, rows: group.rows, rowStart: start, rowEnd: end });
-    } catch (cause) {
-      throw located(cause, store.uri, leaf.name, `row group ${index}`);
-    }
-  });
+  enterGroup(memos, index);
+  const columns = new Array<Column>(leaves.length);
+  let open = leaves.map((_, i) => i);
+  // what a first stretch of bytes does not hold, the second, to the end of the column, does
+  for (const toEnd of [false, true]) {
+    const parts = open.map((i) => {
+      const chunk = group.chunks[leaves[i]!.index]!;
+      const memo = memoOf(memos, chunk);
+      return { i, chunk, memo, window: windowOf(chunk, memo, { all: group.rows, start, end, toEnd }) };
+    });
+    const ranges = parts.flatMap(({ chunk, window: { head, body } }) => [
+      { offset: chunk.start + head.offset, length: head.length },
+      { offset: chunk.start + body.offset, length: body.length },
+    ]);
+    const bytes = await store.read(ranges, signal);
+    open = parts.flatMap(({ i, ...part }, k) => {
+      signal?.throwIfAborted();
+      const leaf = leaves[i]!;
+      const rows = { leaf, memos, rows: group.rows, rowStart: start, rowEnd: end, ...part };
+      try {
+        const column = decodeChunk({ ...rows, head: bytes[2 * k]!, bytes: bytes[2 * k + 1]! });
+        if (column === undefined) return [i];
+        columns[i] = column;
+        return [];
+      } catch (cause) {
+        throw located(cause, store.uri, leaf.name, `row group ${index}`);
+      }
+    });
+    if (open.length === 0) break;
+  }
+  invariant(open.length === 0, 'a window to the end of a column holds all of its pages');
+  return columns;
 }
 
 function noColumn(name: string, { uri, schema }: FileDescriptor, layout: ParquetLayout): never {

@@ -5,6 +5,7 @@ import { Encoding, PageType } from '../../core/parquet-format.ts';
 import { assembleColumn } from './assemble.ts';
 import { byteCursor } from './bits.ts';
 import type { ColumnChunk } from './footer.ts';
+import { type ChunkMemo, type ChunkWindow, keepDictionary, keepOpened, type Memos, notePlace } from './memo.ts';
 import {
   checkCrc,
   countRows,
@@ -22,7 +23,11 @@ import { concatValues, decodePlain, decodeValues, type PageValues, sliceValues, 
 export interface ChunkRows {
   readonly leaf: Leaf;
   readonly chunk: ColumnChunk;
-  /** The chunk's bytes. */
+  readonly memos: Memos;
+  readonly memo: ChunkMemo;
+  readonly window: ChunkWindow;
+  /** The bytes of the window's head and body. */
+  readonly head: Uint8Array;
   readonly bytes: Uint8Array;
   /** Rows of the row group, and those wanted of it: rowStart .. rowEnd (exclusive). */
   readonly rows: number;
@@ -30,8 +35,11 @@ export interface ChunkRows {
   readonly rowEnd: number;
 }
 
-/** Fewer dictionary entries than this cannot be worth a limit; more must be covered by the page's bytes. */
+/** Dictionaries of more values than this are no real ones. */
 const DICTIONARY_VALUES_MAX = 2 ** 27;
+
+/** An opened page keeps its decoded values, not the bytes that they came from. */
+const NO_BYTES = new Uint8Array(0);
 
 interface Walk {
   readonly rows: ChunkRows;
@@ -41,14 +49,19 @@ interface Walk {
   entries: number;
   page: number;
   dictionary: PageValues | undefined;
+  dictionaries: number;
   readonly kept: { readonly page: DataPage; readonly values: PageValues }[];
 }
 
-export function decodeChunk(rows: ChunkRows): Column {
+/** The rows, or undefined where the window does not hold them all: then it must reach to the chunk's end. */
+export function decodeChunk(rows: ChunkRows): Column | undefined {
   if (rows.rowStart === rows.rowEnd) return concatColumns(rows.leaf.type, []);
-  const walk: Walk = { rows, row: 0, firstRow: 0, entries: 0, page: 0, dictionary: undefined, kept: [] };
+  const { from, dictionary } = rows.window;
+  const { row, entries, page } = from;
+  const walk: Walk = { rows, row, firstRow: 0, entries, page, dictionary, dictionaries: 0, kept: [] };
   try {
-    walkPages(walk);
+    if (rows.head.length > 0) walkHead(walk);
+    if (!walkPages(walk)) return undefined;
   } catch (cause) {
     throw located(cause, `page ${walk.page}`);
   }
@@ -67,18 +80,34 @@ export function located(cause: unknown, ...where: readonly string[]): unknown {
   });
 }
 
-function walkPages(walk: Walk): void {
-  const { bytes, rowEnd, chunk } = walk.rows;
+/** The pages before the first data page: a dictionary. */
+function walkHead(walk: Walk): void {
+  const { head } = walk.rows;
+  for (let at = 0; at < head.length; ) {
+    const header = readPageHeader(head, at);
+    at += header.headerBytes;
+    if (header.type === PageType.DICTIONARY_PAGE) readDictionary(walk, header, head.subarray(at, at + header.bytes));
+    at += header.bytes;
+  }
+}
+
+/** False where the window ends too early. */
+function walkPages(walk: Walk): boolean {
+  const { bytes, rowEnd, chunk, window, memo } = walk.rows;
+  const partial = window.body.offset + bytes.length < chunk.bytes;
   let at = 0;
   let done = false;
-  while (!done && at < bytes.length && walk.entries < chunk.entries) {
-    const header = readPageHeader(bytes, at);
+  while (!done && walk.entries < chunk.entries && (partial || at < bytes.length)) {
+    const header = nextHeader(bytes, at, partial);
+    if (header === undefined) return false;
+    const place = window.body.offset + at;
     at += header.headerBytes;
     const body = bytes.subarray(at, at + header.bytes);
     at += header.bytes;
     if (header.type === PageType.DICTIONARY_PAGE) readDictionary(walk, header, body);
     else if (header.type === PageType.DATA_PAGE || header.type === PageType.DATA_PAGE_V2) {
-      done = takeDataPage(walk, header, body);
+      notePlace(memo, { at: place, row: walk.row, entries: walk.entries, page: walk.page });
+      done = takeDataPage(walk, place, header, body);
     }
     walk.page++;
   }
@@ -86,20 +115,32 @@ function walkPages(walk: Walk): void {
   const whole = walk.entries === chunk.entries;
   if (whole && walk.row !== walk.rows.rows)
     throw damaged(`the column has ${walk.row} rows, its row group ${walk.rows.rows}`);
+  return true;
+}
+
+/** Undefined where a page runs over the end of a window that has more behind it. */
+function nextHeader(bytes: Uint8Array, at: number, partial: boolean): PageHeader | undefined {
+  try {
+    return readPageHeader(bytes, at);
+  } catch (cause) {
+    if (partial && cause instanceof ColweaveError) return undefined;
+    throw cause;
+  }
 }
 
 /** Returns true where no later page holds a wanted row. */
-function takeDataPage(walk: Walk, header: PageHeader, body: Uint8Array): boolean {
+function takeDataPage(walk: Walk, at: number, header: PageHeader, body: Uint8Array): boolean {
   const { leaf, chunk, rowStart, rowEnd } = walk.rows;
   if (header.entries > chunk.entries - walk.entries) throw damaged('the pages hold more values than the column says');
-  const seen = peekRows(leaf, header, body);
+  const known = walk.rows.memo.last?.at === at ? walk.rows.memo.last : undefined;
+  const seen = known === undefined ? peekRows(leaf, header, body) : undefined;
   if (walk.row >= rowEnd && seen?.continues === false) return true;
   walk.entries += header.entries;
   if (seen !== undefined && walk.row + seen.begun <= rowStart) {
     walk.row += seen.begun;
     return false;
   }
-  const page = openDataPage(leaf, chunk.codec, header, body);
+  const page = known?.page ?? openDataPage(leaf, chunk.codec, header, body);
   const begun = page.rep === undefined ? page.entries : countRows(page.rep);
   // a page of a list column may go on with the row that the page before began
   const continues = page.rep !== undefined && page.entries > 0 && page.rep[0] !== 0;
@@ -107,20 +148,28 @@ function takeDataPage(walk: Walk, header: PageHeader, body: Uint8Array): boolean
     walk.entries -= header.entries;
     return true;
   }
-  if (walk.row + begun > rowStart || walk.kept.length > 0) keepPage(walk, header, page);
+  if (walk.row + begun > rowStart || walk.kept.length > 0) keepPage(walk, at, header, page);
   walk.row += begun;
   return false;
 }
 
-function keepPage(walk: Walk, header: PageHeader, page: DataPage): void {
+function keepPage(walk: Walk, at: number, header: PageHeader, page: DataPage): void {
+  const { leaf, memos, memo } = walk.rows;
   if (walk.kept.length === 0) walk.firstRow = walk.row;
-  const values = decodeValues(walk.rows.leaf, header.encoding, page.values, page.present, walk.dictionary);
-  walk.kept.push({ page, values });
+  if (memo.last?.at === at) {
+    walk.kept.push(memo.last);
+    return;
+  }
+  const values = decodeValues(leaf, header.encoding, page.values, page.present, walk.dictionary);
+  const opened = { at, page: { ...page, values: NO_BYTES }, values };
+  keepOpened(memos, memo, opened);
+  walk.kept.push(opened);
 }
 
 function readDictionary(walk: Walk, header: PageHeader, body: Uint8Array): void {
-  const { leaf, chunk } = walk.rows;
-  if (walk.dictionary !== undefined) throw damaged('a column has two dictionaries');
+  const { leaf, chunk, memos, memo } = walk.rows;
+  if (walk.dictionaries++ > 0) throw damaged('a column has two dictionaries');
+  if (walk.dictionary !== undefined) return; // remembered from the read before
   if (header.encoding !== Encoding.PLAIN && header.encoding !== Encoding.PLAIN_DICTIONARY) {
     throw damaged(`a dictionary of encoding ${header.encoding}`);
   }
@@ -131,6 +180,7 @@ function readDictionary(walk: Walk, header: PageHeader, body: Uint8Array): void 
     throw damaged(`a dictionary of ${header.entries} values in ${raw.length} bytes`);
   }
   walk.dictionary = decodePlain(leaf, byteCursor(raw), header.entries);
+  keepDictionary(memos, memo, walk.dictionary);
 }
 
 function assembleKept(walk: Walk): Column {
