@@ -63,7 +63,7 @@ export function makePlan(sources: readonly PlanSource[], schema: OutSchema, opti
       ...(path === 'shuffle' && map !== undefined ? { targets: invertMap(map, source.keys.rows) } : {}),
       ...(reasons === undefined ? {} : { reasons }),
       dropped: schema.dropped[s]!,
-      matched: matching.rowsOut - absent,
+      matched: s === 0 ? partnered(matching) : matching.rowsOut - absent,
       missing: absent,
       extra: s === 0 ? 0 : matching.extra[s - 1]!,
     };
@@ -79,6 +79,15 @@ export function makePlan(sources: readonly PlanSource[], schema: OutSchema, opti
   };
   const fill = options.fill === undefined ? {} : { fill: options.fill };
   return { ...base, ...fill, rowsOut: matching.rowsOut, rowGroupRows, parts, blocks, notes: [] };
+}
+
+/** Output rows that every source has. */
+function partnered({ maps, rowsOut }: Matching): number {
+  const partial = maps.filter((map) => map !== undefined);
+  if (partial.length === 0) return rowsOut;
+  let rows = 0;
+  for (let row = 0; row < rowsOut; row++) if (partial.every((map) => map[row]! >= 0)) rows++;
+  return rows;
 }
 
 /** The power of two nearest below what fits. */
@@ -122,7 +131,7 @@ function choosePath(
   }
   if (straight) return { path: 'aligned', why: 'every key compared: same order' };
   const factor = used === 0 ? 0 : spans / used;
-  const why = `rows under one row group span ${factor.toFixed(1)} x the rows used`;
+  const why = `rows for one row group lie within ${factor.toFixed(1)} x their number`;
   return factor <= SPAN_FACTOR_MAX ? { path: 'local', why } : { path: 'shuffle', why };
 }
 

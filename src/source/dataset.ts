@@ -195,7 +195,14 @@ function settleType(
       throw new ColweaveError(
         'source/schema-differs',
         `column "${name}" is ${typeName(other.type)} here and ${typeName(field.type)} in the files before`,
-        { where: [files[i]!.descriptor.uri] },
+        {
+          where: [files[i]!.descriptor.uri],
+          ...(commonType(field.type, other.type) === undefined
+            ? {
+                hint: `no type holds both exactly: produce the files with one type, or leave the column out with -c '!${name}'`,
+              }
+            : {}),
+        },
       );
     }
     field = { ...field, type: type ?? field.type, nullable: field.nullable || other.nullable };

@@ -1,4 +1,5 @@
 // Owns the format root-ttree: one TTree of a ROOT file as a source of columns.
+import { createHash } from 'node:crypto';
 import { openFileStore } from '../bytes/file.ts';
 import type { ByteStore } from '../bytes/types.ts';
 import { ColweaveError } from '../core/errors.ts';
@@ -21,6 +22,8 @@ import type { FileDescriptor, OpenOptions, SourceFile, SourceFormat, UnreadableC
 const FORMAT = 'root-ttree';
 const DEFAULT_TREE = 'Events';
 const TREE_CLASSES = ['TTree', 'TNtuple', 'TNtupleD'];
+/** Read at a time to make a hash. */
+const HASH_BYTES = 4 * 2 ** 20;
 /** Directories inside directories: deeper than anybody nests, so that a loop in a damaged file ends. */
 const DIRECTORY_DEPTH_MAX = 16;
 
@@ -41,8 +44,10 @@ async function open(uri: string, options: OpenOptions, signal?: AbortSignal): Pr
       return placed([tree], async () => {
         const described = describeTree(await readTreeObject(store, header, key), store.size);
         const { rows, schema, unreadable, redundant } = described;
-        const layout: RootLayout = { tree, uuidOffset: header.uuidOffset, ...described.layout };
-        const identity = { size: store.size, id: header.uuid, tree, entries: rows };
+        const named = header.uuidOffset >= 0 && !/^0*$/.test(header.uuid);
+        const layout: RootLayout = { tree, uuidOffset: named ? header.uuidOffset : -1, ...described.layout };
+        const id = named ? header.uuid : await contentHash(store);
+        const identity = { size: store.size, id, tree, entries: rows };
         const descriptor: FileDescriptor = { format: FORMAT, uri, rows, schema, identity, layout };
         return sourceFile(store, descriptor, { unreadable, redundant });
       });
@@ -51,6 +56,16 @@ async function open(uri: string, options: OpenOptions, signal?: AbortSignal): Pr
     await store.close();
     throw cause;
   }
+}
+
+/** Files without a UUID (older than 2001, or made by ROOT's `?reproducible=`) are told apart by all of their bytes. */
+async function contentHash(store: ByteStore): Promise<string> {
+  const hash = createHash('sha256');
+  for (let offset = 0; offset < store.size; offset += HASH_BYTES) {
+    const [bytes] = await store.read([{ offset, length: Math.min(HASH_BYTES, store.size - offset) }]);
+    hash.update(bytes!);
+  }
+  return hash.digest('hex');
 }
 
 async function reopen(descriptor: FileDescriptor): Promise<SourceFile> {

@@ -269,7 +269,7 @@ function documentation(branch: BranchObject): string | undefined {
   for (const start of [name, leaf]) {
     if (title.startsWith(start) && /^(\[[^\]]*\])*(\/[A-Za-z])?$/.test(title.slice(start.length))) return undefined;
   }
-  return title;
+  return branch.fTitle;
 }
 
 /** How the file itself would name the type. */
