@@ -281,6 +281,9 @@ function openVersion2(leaf: Leaf, codec: number, header: PageHeader, v2: PageV2,
   const defs = byteCursor(body, v2.repBytes, levelBytes);
   const uniform = leaf.defMax === 0 || (rep === undefined && isOneRun(defs, leaf.defMax, header.entries));
   const def = uniform ? undefined : decodeLevels(defs, leaf.defMax, header.entries);
+  // where the values are not compressed, nothing else would notice a header that splits the page at a wrong byte
+  const split = uniform || v2.compressed || defs.at === levelBytes;
+  if (!split) throw damaged(`levels end at byte ${defs.at} of the page, its header says ${levelBytes}`);
   const stored = body.subarray(levelBytes);
   const rawBytes = header.rawBytes - levelBytes;
   const values = v2.compressed ? decompressPage(codec, stored, rawBytes) : stored;
