@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { ColweaveError } from '../core/errors.ts';
-import { canonicalJson } from '../core/receipt.ts';
+import { canonicalJson, receiptText } from '../core/receipt.ts';
 import type { JoinPlan } from '../join/plan.ts';
 import type { WrittenPart } from '../join/run.ts';
 import type { Dataset } from '../source/dataset.ts';
@@ -76,7 +76,7 @@ function retireSummary(path: string, force: boolean): void {
 /** Receipts beside the outputs on request, and the sum that says a directory is complete. */
 export function writeSidecars(parts: readonly WrittenPart[], { summary }: OutputPlace, receipts: boolean): void {
   for (const { path, receipt } of receipts ? parts : []) {
-    if (path !== '-') writeFileSync(`${path}.receipt.json`, `${canonicalJson(receipt)}\n`);
+    if (path !== '-') writeFileSync(`${path}.receipt.json`, `${receiptText(receipt)}\n`);
   }
   if (summary === undefined) return;
   const files = parts.map(({ path, rows, receipt }) => ({

@@ -1,5 +1,6 @@
 // Owns what the commands take and give: typed options in, a report out. The cli parses the one and renders the other.
 import type { Emit } from '../core/events.ts';
+import type { Finding } from '../verify/findings.ts';
 
 export interface CommandContext {
   readonly emit: Emit;
@@ -104,25 +105,6 @@ export interface VerifyOptions {
   /** The source files, in any order: each is found in the receipt by its identity. */
   readonly against: readonly string[];
   readonly tree?: string;
-}
-
-export interface Offender {
-  /** `run 1, luminosityBlock 2, event 3` */
-  readonly key: string;
-  readonly file: string;
-  readonly entry: number;
-}
-
-export interface Finding {
-  /** `verify/...`: listed in man 1 colweave-verify. */
-  readonly code: string;
-  /** One line a physicist understands. */
-  readonly text: string;
-  readonly count: number;
-  readonly columns?: readonly string[];
-  readonly lumis?: readonly string[];
-  readonly first?: readonly Offender[];
-  readonly hint: string;
 }
 
 export interface VerifyReport {

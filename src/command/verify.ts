@@ -12,11 +12,11 @@ import type { SourceFile } from '../source/types.ts';
 import { checkAgainst } from '../verify/against.ts';
 import { asFinding, checkReceipt } from '../verify/check-receipt.ts';
 import { checkDirectory, hasSummary } from '../verify/directory.ts';
-import { finding, isDamage } from '../verify/findings.ts';
+import { type Finding, finding, isDamage } from '../verify/findings.ts';
 import { datasetOf } from '../verify/output-file.ts';
 import { type ReadReceipt, readReceipt } from '../verify/receipt-shape.ts';
 import { type SortedKeys, sortKeys } from '../verify/sort-merge.ts';
-import type { CommandContext, Finding, RunVerify, VerifyOptions, VerifyReport } from './types.ts';
+import type { CommandContext, RunVerify, VerifyOptions, VerifyReport } from './types.ts';
 
 type FileReport = VerifyReport['files'][number];
 

@@ -3,7 +3,7 @@ import { invariant } from '../core/check.ts';
 import { type Column, flatColumn } from '../core/column.ts';
 import { allocate, type Values } from '../core/dtype.ts';
 import type { KeyTable } from '../core/key-spec.ts';
-import { type KeyStates, keyStates, type Seal, sealColumn, sealKeys, sealScope } from '../core/seal.ts';
+import { type KeyStates, keyStates, type Seal, sealColumn, sealKeys, sealOrder, sealScope } from '../core/seal.ts';
 import type { SinkFormat, SinkOptions } from '../sink/types.ts';
 import { type Dataset, readRows } from '../source/dataset.ts';
 import { checkLengths, refuseNulls } from './block-checks.ts';
@@ -37,6 +37,8 @@ export interface BlockResult<Encoded> {
   readonly encoded: readonly Encoded[];
   readonly seals: readonly ColumnSeals[];
   readonly keySeal: Seal;
+  /** Of the row numbers within the output part. */
+  readonly order: Seal;
   /** Over the keys of the rows used, one a source; undefined for shuffled sources. */
   readonly sourceKeySeals: readonly (Seal | undefined)[];
   readonly matched: readonly number[];
@@ -65,7 +67,8 @@ export async function makeBlock<Encoded>(
     await placePayload(work, s, view, lengths);
   }
   await placeFlags(work);
-  return { rows: keys.rows, encoded, seals, keySeal: sealKeys(states), sourceKeySeals, matched };
+  const order = sealOrder(states, block.start - plan.parts[block.part]!.start);
+  return { rows: keys.rows, encoded, seals, keySeal: sealKeys(states), order, sourceKeySeals, matched };
 }
 
 interface BlockWork<Encoded> {

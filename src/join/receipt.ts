@@ -18,6 +18,7 @@ import type { JoinPlan, OutColumn } from './plan.ts';
 export interface PartTotals {
   readonly rows: number;
   readonly keySeal: Seal;
+  readonly order: Seal;
   readonly columns: readonly ColumnSeals[];
   readonly sourceKeys: readonly Seal[];
   readonly matched: readonly number[];
@@ -48,6 +49,7 @@ export function makeReceipt(
     output: {
       rows: context.rows,
       keySeal: sealHex(totals.keySeal),
+      order: sealHex(totals.order),
       columns: plan.columns.map((column, i) => columnOf(column, totals.columns[i]!.written, totals.columns[i]!)),
       rowGroups,
     },

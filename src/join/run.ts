@@ -2,7 +2,7 @@
 import { invariant } from '../core/check.ts';
 import { ColweaveError } from '../core/errors.ts';
 import type { Emit } from '../core/events.ts';
-import { canonicalJson, RECEIPT_KEY, type Receipt } from '../core/receipt.ts';
+import { RECEIPT_KEY, type Receipt, receiptText } from '../core/receipt.ts';
 import { addSeals, NO_SEAL, type Seal, sameSeal } from '../core/seal.ts';
 import type { Sink, SinkFormat, SinkOptions } from '../sink/types.ts';
 import type { BlockResult, ColumnSeals } from './block.ts';
@@ -65,7 +65,7 @@ export async function runPlan<Encoded>(
       const whole = withScattered(plan, bins, index, totals);
       sealsEqual = checkSeals(plan, whole);
       const receipt = makeReceipt(plan, whole, sink.fingerprint(), { ...options.receipt, rows: part.end - part.start });
-      await sink.finish({ [RECEIPT_KEY]: canonicalJson(receipt) });
+      await sink.finish({ [RECEIPT_KEY]: receiptText(receipt) });
       const { bytes, rowGroups } = sink.fingerprint();
       parts.push({
         path: options.targets[index]!,
@@ -191,6 +191,7 @@ async function writeBlocks<Encoded>(
 interface Totals {
   rows: number;
   keySeal: Seal;
+  order: Seal;
   readonly columns: ColumnSeals[];
   readonly sourceKeys: Seal[];
   readonly matched: number[];
@@ -201,6 +202,7 @@ function emptyTotals(plan: JoinPlan): Totals {
   return {
     rows: 0,
     keySeal: NO_SEAL,
+    order: NO_SEAL,
     columns: plan.columns.map((column) => ({
       source: hasSource(column) ? NO_SEAL : undefined,
       moved: NO_SEAL,
@@ -220,6 +222,7 @@ function hasSource(column: OutColumn): boolean {
 function addBlock<Encoded>(totals: Totals, result: BlockResult<Encoded>): void {
   totals.rows += result.rows;
   totals.keySeal = addSeals(totals.keySeal, result.keySeal);
+  totals.order = addSeals(totals.order, result.order);
   result.seals.forEach((seals, i) => {
     const before = totals.columns[i]!;
     totals.columns[i] = {

@@ -8,9 +8,10 @@ export interface Offender {
   readonly entry: number;
 }
 
-/** The shape that the command reports (src/command/types.ts); stages know nothing of commands. */
 export interface Finding {
+  /** `verify/...`: man 7 colweave-receipt lists them. */
   readonly code: string;
+  /** One line a physicist understands. */
   readonly text: string;
   readonly count: number;
   readonly columns?: readonly string[];

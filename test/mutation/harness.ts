@@ -3,7 +3,7 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runJoin } from '../../src/command/join.ts';
-import type { CommandContext, Finding, JoinOptions, VerifyOptions, VerifyReport } from '../../src/command/types.ts';
+import type { CommandContext, JoinOptions, VerifyOptions, VerifyReport } from '../../src/command/types.ts';
 import { runVerify } from '../../src/command/verify.ts';
 import type { Column } from '../../src/core/column.ts';
 import { allocate, type Values } from '../../src/core/dtype.ts';
@@ -15,6 +15,7 @@ import { keySpecFor } from '../../src/keys/spec.ts';
 import { parquet } from '../../src/sink/parquet.ts';
 import { parquetMetadata } from '../../src/source/parquet.ts';
 import { openSource } from '../../src/source/registry.ts';
+import type { Finding } from '../../src/verify/findings.ts';
 import { datasetOf } from '../../src/verify/output-file.ts';
 
 export const FIXTURES = new URL('../../fixtures/', import.meta.url).pathname;
