@@ -1,5 +1,5 @@
-// Owns zstd: one frame to a known number of bytes and back, by node:zlib's synchronous calls (the async ones are slower).
-import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+// Owns zstd: frames to a known number of bytes and back, synchronously (node:zlib's asynchronous calls are slower).
+import { constants, createZstdCompress, createZstdDecompress, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { ColweaveError } from '../core/errors.ts';
 
 /** Room beyond the expected size, so that one pass sees the end of the frame and a second buffer is never needed. */
@@ -7,6 +7,57 @@ const OUTPUT_SLACK_BYTES = 64;
 
 /** The `size` bytes that `source` holds; any other number of bytes is source/damaged. */
 export function decompressZstd(source: Uint8Array, size: number): Uint8Array {
+  const target = new Uint8Array(size);
+  decompressZstdInto(source, target);
+  return target;
+}
+
+/** Fills `target` with what `source` holds; any other number of bytes is source/damaged. */
+export function decompressZstdInto(source: Uint8Array, target: Uint8Array): void {
+  const size = frameContentSize(source);
+  const context = size === undefined ? undefined : decompressor();
+  if (context === undefined) {
+    target.set(decompressPublic(source, target.length));
+    return;
+  }
+  if (size !== target.length) {
+    throw new ColweaveError('source/damaged', `zstd data hold ${size} bytes, expected ${target.length}`);
+  }
+  let left: readonly [room: number, unread: number];
+  try {
+    left = context.run(constants.ZSTD_e_continue, source, target);
+  } catch (cause) {
+    contexts.delete('decompress');
+    throw new ColweaveError('source/damaged', `zstd data do not decompress to ${target.length} bytes`, { cause });
+  }
+  if (left[0] === 0 && left[1] === 0) return;
+  contexts.delete('decompress'); // it stands inside a frame
+  throw new ColweaveError('source/damaged', `zstd data do not decompress to just ${target.length} bytes`);
+}
+
+const MAGIC = 0xfd2fb528;
+
+/** What the frame's header says it holds, where it does (RFC 8878, 3.1.1.1): frames made in one call always do. */
+function frameContentSize(source: Uint8Array): number | undefined {
+  if (source.length < 14) return undefined;
+  const view = new DataView(source.buffer, source.byteOffset, source.byteLength);
+  if (view.getUint32(0, true) !== MAGIC) return undefined;
+  const descriptor = source[4]!;
+  const single = (descriptor & 0x20) !== 0;
+  const at = 5 + (single ? 0 : 1) + [0, 1, 2, 4][descriptor & 3]!;
+  switch (descriptor >> 6) {
+    case 0:
+      return single ? source[at] : undefined;
+    case 1:
+      return view.getUint16(at, true) + 256;
+    case 2:
+      return at + 4 <= source.length ? view.getUint32(at, true) : undefined;
+    default:
+      return undefined; // above 4 GiB: no page or block of ours
+  }
+}
+
+function decompressPublic(source: Uint8Array, size: number): Uint8Array {
   let bytes: Uint8Array;
   try {
     bytes = zstdDecompressSync(source, {
@@ -22,8 +73,21 @@ export function decompressZstd(source: Uint8Array, size: number): Uint8Array {
   return bytes;
 }
 
+let scratch = new Uint8Array(0);
+
 /** One frame. The same source and level give the same bytes on one Node version. */
 export function compressZstd(source: Uint8Array, level: number): Uint8Array {
+  const context = compressor(level);
+  if (context === undefined) return compressPublic(source, level);
+  const room = boundBytes(source.length);
+  if (scratch.length < room) scratch = new Uint8Array(room + (room >> 2));
+  const [left, unread] = context.run(constants.ZSTD_e_end, source, scratch);
+  if (unread === 0 && left > 0) return scratch.slice(0, scratch.length - left);
+  contexts.delete(level);
+  return compressPublic(source, level);
+}
+
+function compressPublic(source: Uint8Array, level: number): Uint8Array {
   return zstdCompressSync(source, {
     chunkSize: boundBytes(source.length),
     params: { [constants.ZSTD_c_compressionLevel]: level },
@@ -33,4 +97,95 @@ export function compressZstd(source: Uint8Array, level: number): Uint8Array {
 /** At least ZSTD_COMPRESSBOUND, so that one output buffer is enough. */
 function boundBytes(size: number): number {
   return size + (size >> 7) + 1024;
+}
+
+/**
+ * One zstd context a thread, used again for every frame: making one costs more than a small basket takes to decompress,
+ * a quarter of a join's CPU in all. node:zlib has no public call for it, so its stream's own handle is used where it is
+ * what it has been since zstd came (checked by a round trip); elsewhere the public calls serve.
+ */
+interface Context {
+  /** Bytes of room left in the target, and of the source left unread. Throws what zlib says of bad data. */
+  run(flush: number, source: Uint8Array, target: Uint8Array): readonly [room: number, unread: number];
+}
+interface StreamInside {
+  readonly _handle?: {
+    writeSync(
+      flush: number,
+      source: Uint8Array,
+      from: number,
+      length: number,
+      target: Uint8Array,
+      at: number,
+      room: number,
+    ): void;
+    onerror?: (message: string, code: number) => void;
+  };
+  readonly _writeState?: Uint32Array;
+}
+
+/** By compression level, and for decompression; null where the handle is not what we know. */
+const contexts = new Map<number | 'decompress', Context | null>();
+
+function decompressor(): Context | undefined {
+  return contextFor(
+    'decompress',
+    () => createZstdDecompress(),
+    (context) => {
+      const [sample, frame] = [new Uint8Array(8), compressPublic(Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8), 1)];
+      const [room, unread] = context.run(constants.ZSTD_e_continue, frame, sample);
+      return room === 0 && unread === 0 && sample[7] === 8;
+    },
+  );
+}
+
+function compressor(level: number): Context | undefined {
+  const params = { [constants.ZSTD_c_compressionLevel]: level };
+  return contextFor(
+    level,
+    () => createZstdCompress({ params }),
+    (context) => {
+      const [sample, frame] = [Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8), new Uint8Array(boundBytes(8))];
+      const [room, unread] = context.run(constants.ZSTD_e_end, sample, frame);
+      return (
+        unread === 0 && Buffer.compare(frame.subarray(0, frame.length - room), compressPublic(sample, level)) === 0
+      );
+    },
+  );
+}
+
+function contextFor(
+  key: number | 'decompress',
+  make: () => unknown,
+  works: (context: Context) => boolean,
+): Context | undefined {
+  let context = contexts.get(key);
+  if (context === undefined) {
+    context = contextOf(make() as StreamInside);
+    try {
+      if (context !== null && !works(context)) context = null;
+    } catch {
+      context = null;
+    }
+    contexts.set(key, context);
+  }
+  return context ?? undefined;
+}
+
+function contextOf(stream: StreamInside): Context | null {
+  const { _handle: handle, _writeState: state } = stream;
+  if (typeof handle?.writeSync !== 'function' || state === undefined) return null;
+  let failure: string | undefined;
+  handle.onerror = (message) => {
+    failure = message;
+  };
+  return {
+    run(flush, source, target) {
+      failure = undefined;
+      handle.writeSync(flush, source, 0, source.length, target, 0, target.length);
+      if (failure !== undefined) throw new Error(failure);
+      void stream; // the stream owns the handle: it lives as long as the context
+      return [state[0]!, state[1]!];
+    },
+  };
 }
