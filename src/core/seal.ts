@@ -64,19 +64,29 @@ export function keyStates(keys: KeyTable, start: number, count: number): KeyStat
   return { a, b };
 }
 
+/** Neighbouring rows mostly share all key columns but the last one (run and lumi block): what they give is kept. */
 function stateLoop(words: Uint32Array, from: number, widths: Uint8Array, a: Int32Array, b: Int32Array): void {
-  let at = from;
-  for (let row = 0; row < a.length; row++) {
-    let x = 0x9e3779b9 | 0;
-    let y = 0x85ebca77 | 0;
-    for (let column = 0; column < widths.length; column++) {
-      const low = words[at++]!;
-      const high = widths[column] === 2 ? words[at++]! : 0;
-      x = Math.imul((x ^ (x >>> 15)) + low, 0x85ebca6b);
-      y = Math.imul((y ^ (y >>> 13)) + low, 0xc2b2ae35);
-      x = Math.imul((x ^ (x >>> 15)) + high, 0x85ebca6b);
-      y = Math.imul((y ^ (y >>> 13)) + high, 0xc2b2ae35);
+  const last = widths.length - 1;
+  const lastWide = widths[last] === 2;
+  const lead = widths.reduce((sum, width) => sum + width, 0) - widths[last]!;
+  let leadX = 0;
+  let leadY = 0;
+  for (let row = 0, at = from; row < a.length; row++) {
+    if (row === 0 || !sameLead(words, at, lead, lead + widths[last]!)) {
+      leadX = 0x9e3779b9 | 0;
+      leadY = 0x85ebca77 | 0;
+      for (let column = 0, word = at; column < last; column++) {
+        const low = words[word++]!;
+        const high = widths[column] === 2 ? words[word++]! : 0;
+        leadX = stepX(stepX(leadX, low), high);
+        leadY = stepY(stepY(leadY, low), high);
+      }
     }
+    at += lead;
+    const low = words[at++]!;
+    const high = lastWide ? words[at++]! : 0;
+    let x = stepX(stepX(leadX, low), high);
+    let y = stepY(stepY(leadY, low), high);
     x = Math.imul(x ^ (x >>> 16), MIX_1);
     y = Math.imul(y ^ (y >>> 16), MIX_2);
     x = Math.imul(x ^ (x >>> 15), MIX_2);
@@ -84,6 +94,20 @@ function stateLoop(words: Uint32Array, from: number, widths: Uint8Array, a: Int3
     a[row] = x ^ (x >>> 16);
     b[row] = y ^ (y >>> 16);
   }
+}
+
+/** Are the first `lead` words of the row at `at` those of the row before? */
+function sameLead(words: Uint32Array, at: number, lead: number, stride: number): boolean {
+  for (let i = at; i < at + lead; i++) if (words[i] !== words[i - stride]) return false;
+  return true;
+}
+
+function stepX(state: number, word: number): number {
+  return Math.imul((state ^ (state >>> 15)) + word, 0x85ebca6b);
+}
+
+function stepY(state: number, word: number): number {
+  return Math.imul((state ^ (state >>> 13)) + word, 0xc2b2ae35);
 }
 
 /** The seal of the keys alone: the sum of the states. `rows`: one byte a row, 0 = leave out. */
@@ -323,18 +347,33 @@ function sealList(column: ListColumn, scope: SealScope): Seal {
 function listScope(column: ListColumn, scope: SealScope): ListScope {
   const rows = presentRows(scope, column.valid);
   const { offsets, length } = column;
-  const words = new Uint32Array(2 * length);
-  for (let i = 0; i < length; i++) {
-    words[2 * i] = offsets[i + 1]! - offsets[i]!;
-    words[2 * i + 1] = scope.depth;
-  }
-  const lengths = addSeals(
-    sumWords2(words, salted(scope.states, LIST_A, LIST_B), rows),
-    sealNullItems(scope, column.valid),
-  );
+  const lengths = addSeals(sumLengths(offsets, scope.states, rows, scope.depth), sealNullItems(scope, column.valid));
   const states = itemStates(scope, offsets, length);
   const itemRows = rows === undefined ? undefined : spread(rows, offsets, length);
   return { lengths, valid: column.valid, items: { states, rows: itemRows, depth: scope.depth + 1, lists: new Map() } };
+}
+
+/** The list terms: (length, depth) under salted states. */
+function sumLengths(offsets: Int32Array, { a, b }: KeyStates, rows: Uint8Array | undefined, depth: number): Seal {
+  let sum = NO_SEAL;
+  for (let from = 0; from < a.length; from += BLOCK) {
+    const end = Math.min(a.length, from + BLOCK);
+    let sumA = 0;
+    let sumB = 0;
+    let present = 0;
+    for (let i = from; i < end; i++) {
+      if (rows !== undefined && rows[i] === 0) continue;
+      present++;
+      const stateA = a[i]! ^ LIST_A;
+      const stateB = b[i]! ^ LIST_B;
+      let x = firstWord(offsets[i + 1]! - offsets[i]!, stateA, stateB);
+      x = nextWord(x, depth, stateA);
+      sumA += lane(x, stateA, LANE_A);
+      sumB += lane(x, stateB, LANE_B);
+    }
+    sum = addSeals(sum, { present, a: BigInt(sumA), b: BigInt(sumB) });
+  }
+  return sum;
 }
 
 function salted(states: KeyStates, saltA: number, saltB: number): KeyStates {

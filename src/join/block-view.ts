@@ -5,7 +5,7 @@ import { type KeyStates, keyStates, type SealScope, sealScope } from '../core/se
 import type { Scratch } from '../scratch/scratch.ts';
 import { type GatherScope, gatherScope } from './gather.ts';
 import type { Block, JoinPlan } from './plan.ts';
-import { type Gathered, gatherSegments, type Segment } from './shuffle.ts';
+import { type Placed, placeSegments, type Segment } from './shuffle.ts';
 
 /** What was scattered into a block, by source, and the scratch that holds what is not in memory. */
 export interface SegmentsOf {
@@ -38,8 +38,10 @@ export interface SourceView {
   readonly hi: number;
   /** undefined = row lo + i for output row start + i. */
   readonly gather: GatherScope | undefined;
-  /** Rows of a shuffled source, instead of lo .. hi. */
-  readonly gathered?: Gathered;
+  /** A shuffled source, in place of lo .. hi: its rows are where they belong already. */
+  readonly placed?: Placed;
+  /** One byte an output row, 0 = the source has no such event; undefined = it has all. */
+  readonly present: Uint8Array | undefined;
   /** Seals of the rows lo .. hi that are used; undefined = sealed when they were scattered. */
   readonly source: SealScope | undefined;
   readonly output: SealScope;
@@ -52,14 +54,12 @@ export function viewOf(plan: JoinPlan, s: number, block: Block, segments: Segmen
   const { start, end } = block;
   const rows = map?.subarray(start, end);
   if (path === 'shuffle') {
-    invariant(rows !== undefined, 'a shuffled source has a row map');
-    const gathered = gatherSegments(plan, s, block, {
-      segments: segments.bySource.get(s) ?? [],
-      scratch: segments.scratch,
-    });
-    const gather = gatherScope(gathered.places);
-    const output = sealScope(states, gather.valid);
-    return { lo: 0, hi: 0, gather, gathered, source: undefined, output, matched: countPresent(gather) };
+    const own = { segments: segments.bySource.get(s) ?? [], scratch: segments.scratch };
+    const placed = placeSegments(plan, s, block, own);
+    const present = placed.valid;
+    const output = sealScope(states, present);
+    const matched = countPresent(present, end - start);
+    return { lo: 0, hi: 0, gather: undefined, placed, present, source: undefined, output, matched };
   }
   if (rows === undefined) return straightView({ keys, lo: start, hi: end, states });
   const { lo, hi, straight } = spanOf(rows);
@@ -76,11 +76,11 @@ export function viewOf(plan: JoinPlan, s: number, block: Block, segments: Segmen
   }
   const gather = gatherScope(local);
   const source = sealScope(keyStates(keys, lo, hi - lo), matched === hi - lo ? undefined : used);
-  return { lo, hi, gather, source, output: sealScope(states, gather.valid), matched };
+  return { lo, hi, gather, present: gather.valid, source, output: sealScope(states, gather.valid), matched };
 }
 
-function countPresent({ valid, rows }: GatherScope): number {
-  if (valid === undefined) return rows.length;
+function countPresent(valid: Uint8Array | undefined, rows: number): number {
+  if (valid === undefined) return rows;
   let count = 0;
   for (let i = 0; i < valid.length; i++) count += valid[i]!;
   return count;
@@ -101,7 +101,8 @@ function straightView({
   const own = keyStates(keys, lo, hi - lo);
   const output = sealScope(states);
   const same = sameWords(own.a, states.a) && sameWords(own.b, states.b);
-  return { lo, hi, gather: undefined, source: same ? output : sealScope(own), output, matched: hi - lo };
+  const source = same ? output : sealScope(own);
+  return { lo, hi, gather: undefined, present: undefined, source, output, matched: hi - lo };
 }
 
 function sameWords(left: Int32Array, right: Int32Array): boolean {
@@ -135,5 +136,6 @@ export function batchView(view: SourceView): SourceView {
     output,
     source: view.source === view.output ? output : view.source && { ...view.source, lists: new Map() },
     gather: view.gather && { ...view.gather, lists: new Map() },
+    ...(view.placed === undefined ? {} : { placed: view.placed.fresh() }),
   };
 }

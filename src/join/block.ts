@@ -231,7 +231,7 @@ async function placeBatch<Encoded>(work: BlockWork<Encoded>, { s, view, batch, c
     const source = view.source && sealColumn(column, view.source);
     const reuse = view.source === view.output && gathered === column;
     const seal = reuse && source !== undefined ? source : sealColumn(gathered, view.output);
-    const written = plan.fill === undefined ? gathered : fillAbsent(gathered, view.gather?.valid, plan.fill);
+    const written = plan.fill === undefined ? gathered : fillAbsent(gathered, view.present, plan.fill);
     seals[i] = { source, moved: seal, written: written === gathered ? seal : sealColumn(written, sealScope(states)) };
     return written;
   });
@@ -256,9 +256,9 @@ async function takeColumns<Encoded>(
     (check) => check.source === s && check.counterSource === s && payload.includes(check.list),
   );
   const names = [...new Set([...payload, ...checks.map(({ counter }) => counter)])];
-  const { gathered } = view;
-  const columns = gathered
-    ? names.map((name) => gathered.column(name))
+  const { placed } = view;
+  const columns = placed
+    ? names.map((name) => placed.column(name))
     : await readRows(context.datasets[s]!, names, view.lo, view.hi, signal);
   return new Map(names.map((name, i) => [name, columns[i]!]));
 }

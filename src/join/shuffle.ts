@@ -1,11 +1,12 @@
 // Owns the shuffle: one sequential pass over a source scatters its rows into the blocks where they belong.
 import { invariant } from '../core/check.ts';
-import { type Column, concatColumns, flatColumn, sliceColumn } from '../core/column.ts';
+import { type Column, type FlatColumn, flatColumn, nullColumn, sliceColumn } from '../core/column.ts';
 import { planPacking, unpackColumns } from '../core/pack.ts';
 import { addSeals, keyStates, NO_SEAL, type Seal, sealColumn, sealKeys, sealScope } from '../core/seal.ts';
 import { appendScratch, readScratch, type Scratch } from '../scratch/scratch.ts';
 import { type Dataset, readRows, requireField } from '../source/dataset.ts';
 import { gatherColumn, gatherScope } from './gather.ts';
+import { type PlaceScope, placeColumn, placeScope } from './place.ts';
 import type { Block, JoinPlan } from './plan.ts';
 
 /** Rows start .. end of a source, to be scattered. */
@@ -195,42 +196,36 @@ function segmentBytes({ buffer, offset, length }: Segment, scratch: Scratch | un
   return readScratch(scratch, offset, length);
 }
 
-/** All rows of one block that a shuffled source has, in the order they were scattered. */
-export interface Gathered {
-  /** For each row of the block: its place among the rows here, -1 = absent. */
-  readonly places: Int32Array;
+/** All rows of one block that a shuffled source has, each in its place. */
+export interface Placed {
+  /** One byte a row of the block, 0 = the source has no such event; undefined = it has all. */
+  readonly valid: Uint8Array | undefined;
   column(name: string): Column;
+  /** The same for one batch of columns: what collections share is kept no longer than the batch. */
+  fresh(): Placed;
 }
 
-export function gatherSegments(
+export function placeSegments(
   plan: JoinPlan,
   source: number,
   block: Block,
   { segments, scratch }: { readonly segments: readonly Segment[]; readonly scratch: Scratch | undefined },
-): Gathered {
+): Placed {
   const names = shuffledNames(plan, source);
   const parts = segments.map((segment) => unpackColumns(segmentBytes(segment, scratch)));
-  const places = new Int32Array(block.end - block.start).fill(-1);
-  let base = 0;
-  for (const [dest] of parts) {
-    const rows = (dest as Extract<Column, { kind: 'flat' }>).values as Int32Array;
-    for (let i = 0; i < rows.length; i++) places[rows[i]!] = base + i;
-    base += rows.length;
-  }
-  const shared = new Map<Int32Array, Int32Array>();
-  return {
-    places,
+  const dests = parts.map(([dest]) => (dest as FlatColumn).values as Int32Array);
+  const rows = block.end - block.start;
+  const placed = (scope: PlaceScope): Placed => ({
+    valid: scope.valid,
     column: (name) => {
       const at = names.indexOf(name) + 1;
-      const column = concatColumns(
-        requireField(plan.sources[source]!.dataset, name).type,
+      if (parts.length === 0) return nullColumn(requireField(plan.sources[source]!.dataset, name).type, rows);
+      return placeColumn(
         parts.map((part) => part[at]!),
+        scope,
       );
-      const lead = parts[0]?.[at];
-      if (column.kind === 'flat' || lead === undefined || lead.kind === 'flat') return column;
-      const known = shared.get(lead.offsets);
-      if (known === undefined) shared.set(lead.offsets, column.offsets);
-      return known === undefined ? column : { ...column, offsets: known };
     },
-  };
+    fresh: () => placed({ ...scope, lists: new Map() }),
+  });
+  return placed(placeScope(rows, dests));
 }
