@@ -2,18 +2,25 @@
 import type { Command, Option } from 'commander';
 import { ERRORS } from '../core/errors.ts';
 import { FINDINGS, type FindingCode } from '../verify/findings.ts';
+import { optionTerm } from './define.ts';
 import { FINDING_MEANING } from './finding-prose.ts';
-import { defineProgram, optionTerm, PROSE } from './program.ts';
+import { defineProgram, PROSE } from './program.ts';
 import type { Prose } from './prose.ts';
 
 /** File name under man/ and text of each generated page. */
 export function manPages(version: string): ReadonlyMap<string, string> {
   const nothing = async () => {};
-  const { program, join, verify } = defineProgram({ join: nothing, verify: nothing });
+  const { program, join, verify, bench } = defineProgram({
+    join: nothing,
+    verify: nothing,
+    benchJoin: nothing,
+    benchFloor: nothing,
+  });
   return new Map([
-    ['colweave.1', programPage(program, [join, verify], version)],
+    ['colweave.1', programPage(program, [join, verify, bench], version)],
     ['colweave-join.1', commandPage(join, version)],
     ['colweave-verify.1', commandPage(verify, version)],
+    ['colweave-bench.1', commandPage(bench, version)],
     ['colweave-errors.7', errorsPage(version)],
   ]);
 }

@@ -1,29 +1,25 @@
 // The commands and their options, defined once: parsing, help and man pages all come from here.
-import { Argument, Command, Option } from 'commander';
+import { Argument, Command } from 'commander';
 import type { JoinOptions, SourceWords, VerifyOptions } from '../command/types.ts';
 import { VERSION } from '../command/version.ts';
+import { group, type Manners, type MannersValues, manners, option, optionTerm, start } from './define.ts';
 import { collectGlobs, parseCount, parseMissing, parseNonEmpty, parseSize } from './option-values.ts';
-import { COLWEAVE, JOIN, type Prose, VERIFY } from './prose.ts';
+import { type BenchActions, benchCommand } from './program-bench.ts';
+import { BENCH, COLWEAVE, JOIN, type Prose, VERIFY } from './prose.ts';
 
-/** How the program talks, whatever the command. */
-export interface Manners {
-  readonly json: boolean;
-  readonly quiet: boolean;
-  readonly debug: boolean;
-}
-
-export interface Actions {
+export interface Actions extends BenchActions {
   join(options: JoinOptions, manners: Manners): Promise<void>;
   verify(options: VerifyOptions, manners: Manners): Promise<void>;
 }
 
 /** The prose of each command, by name; '' is the program itself. */
-export const PROSE: Readonly<Record<string, Prose>> = { '': COLWEAVE, join: JOIN, verify: VERIFY };
+export const PROSE: Readonly<Record<string, Prose>> = { '': COLWEAVE, join: JOIN, verify: VERIFY, bench: BENCH };
 
 export interface Defined {
   readonly program: Command;
   readonly join: Command;
   readonly verify: Command;
+  readonly bench: Command;
 }
 
 /** `friends` are the sources that splitWith took off the command line. */
@@ -40,23 +36,15 @@ export function defineProgram(actions: Actions, friends: readonly SourceWords[] 
   const verify = verifyCommand().action(async (outputs: string[], values: VerifyValues) => {
     await actions.verify(verifyOptions(outputs, values), manners(values));
   });
-  for (const command of [join, verify]) program.addCommand(command);
-  for (const command of [program, join, verify]) addManners(command);
-  return { program, join, verify };
+  const bench = benchCommand(actions);
+  for (const command of [join, verify, bench]) program.addCommand(command);
+  for (const command of [program, join, verify, bench]) addManners(command);
+  return { program, join, verify, bench };
 }
-
-/** `--tree NAME`: the brackets that the parser wants are no help to a reader. */
-export const optionTerm = (option: Option): string => option.flags.replace(/[<>]/g, '');
 
 /** Does an option of this command, such as `-o` or `--how`, take the next word as its value? */
 export function takesValue(command: Command, flag: string): boolean {
   return command.options.some((option) => option.required && (option.short === flag || option.long === flag));
-}
-
-interface MannersValues {
-  json?: true;
-  quiet?: true;
-  debug?: true;
 }
 
 interface JoinValues extends MannersValues {
@@ -86,8 +74,6 @@ interface VerifyValues extends MannersValues {
   against?: string[];
   tree?: string;
 }
-
-const option = (flags: string, text: string): Option => new Option(flags, text);
 
 function joinCommand(): Command {
   const command = start('join', JOIN, 'PRIMARY... [--with [LABEL:] FILES...]... -o OUT');
@@ -157,19 +143,6 @@ function verifyCommand(): Command {
   return command;
 }
 
-function start(name: string, prose: Prose, usage: string): Command {
-  return new Command(name)
-    .summary(prose.summary)
-    .description(prose.paragraphs.join('\n\n'))
-    .usage(usage)
-    .helpOption('-h, --help', 'print this help');
-}
-
-function group(command: Command, heading: string, options: readonly Option[]): void {
-  command.optionsGroup(heading);
-  for (const each of options) command.addOption(each);
-}
-
 function addManners(command: Command): void {
   if (command.name() !== 'colweave') {
     group(command, 'Talking:', [
@@ -193,12 +166,6 @@ function addManners(command: Command): void {
       `Exit status:\n${exits.map(([status, text]) => `${String(status).padStart(5)}  ${text}`).join('\n')}`,
     );
 }
-
-const manners = (values: MannersValues): Manners => ({
-  json: values.json === true,
-  quiet: values.quiet === true,
-  debug: values.debug === true,
-});
 
 function joinOptions(primary: readonly string[], friends: readonly SourceWords[], values: JoinValues): JoinOptions {
   return {

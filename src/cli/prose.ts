@@ -55,6 +55,7 @@ export const COLWEAVE: Prose = {
   seeAlso: [
     'colweave-join(1)',
     'colweave-verify(1)',
+    'colweave-bench(1)',
     'colweave-errors(7)',
     'colweave-receipt(7)',
     'colweave-formats(7)',
@@ -149,4 +150,51 @@ export const VERIFY: Prose = {
     INTERRUPTED,
   ],
   seeAlso: ['colweave(1)', 'colweave-join(1)', 'colweave-receipt(7)', 'colweave-errors(7)'],
+};
+
+export const BENCH: Prose = {
+  summary: 'measure the join beside its peers, and the floor under both',
+  paragraphs: [
+    'Runs colweave join and each installed peer (uproot with awkward, DuckDB, polars, pyarrow) on the same files, one after the other and round after round, each in a fresh process, and reports wall time, cpu time, peak memory and output size with their spread, ratios taken within each round, and the floor: the seconds of the codec calls and one copy alone, for the same bytes. Every output is checked, and a wrong one fails the run.',
+    'WHAT is join, or floor, which measures the floor of a joined file alone. A peer that is not installed is named with the reason. The scripts of the peers are part of a checkout, not of the package.',
+  ],
+  sections: [
+    {
+      title: 'CASES',
+      paragraphs: [
+        'regrouped (friend in another order, -j 2), regrouped-j1, regrouped-slot (-j 1 --memory 300M), aligned (friend in the same order), lzma (primary in LZMA-9), large (-j 1 --memory 1.2G), columns (4 of 66), keys (--dry-run: keys read, indexed and matched). With --make each case gets the data that it is about; with --primary and --friend all cases run on those files. Options behind -- are one more case, custom.',
+      ],
+    },
+    {
+      title: 'FIGURES',
+      paragraphs: [
+        'Wall, cpu (user and system) and peak memory are those of the whole process from start to end, by wait4(2). A figure is the median, with the least and the greatest in parentheses; a ratio is the median of the ratios of each round, because what else the machine did in a round, it did to both. Input files are read once before the first round, so that they are in the page cache for whoever runs first. X+conversion is the conversion of ROOT files to Parquet of the same round, and X after it.',
+        '--bars compares with the limits that the project has set itself, for a machine with 2 cores and 1,000,000 events.',
+      ],
+    },
+  ],
+  examples: [
+    {
+      does: 'a minute: small data, one round, colweave and every installed peer',
+      line: 'colweave bench join --quick',
+    },
+    {
+      does: 'what the project measures itself by, all figures kept',
+      line: 'colweave bench join --make data --case regrouped,regrouped-j1,regrouped-slot,aligned,lzma,columns,keys --bars -o bench.json',
+    },
+    {
+      does: 'own files, own options, one peer',
+      line: 'colweave bench join --primary nano/ --friend friend/ --peers uproot+awkward -- -j 4',
+    },
+  ],
+  exits: [
+    [0, 'measured, all outputs right, all bars held (with --bars)'],
+    [1, 'an output is wrong, colweave failed, or a bar was missed; failing peers do not count'],
+    [2, 'the command line is wrong'],
+    [3, 'data are absent and cannot be made'],
+    [5, 'the results exist already or cannot be written'],
+    [70, 'a bug in colweave'],
+    INTERRUPTED,
+  ],
+  seeAlso: ['colweave(1)', 'colweave-join(1)', 'colweave-errors(7)'],
 };

@@ -1,8 +1,12 @@
 // Runs one command line: calls the command, has its report or error told, and ends with the right status.
-import type { CommandContext, JoinReport, VerifyReport } from '../command/types.ts';
+import { benchStatus } from '../bench/types.ts';
+import type { CommandContext } from '../command/types.ts';
+import type { Manners } from './define.ts';
 import { abortOnSignals, asColweaveError, isBrokenPipe, Pipe, signalExit } from './exit.ts';
 import { parseAndRun } from './parse.ts';
-import type { Actions, Manners } from './program.ts';
+import type { Actions } from './program.ts';
+import { renderBench, renderFloor } from './render-bench.ts';
+import type { Report } from './render-json.ts';
 import { renderJoin, renderVerify } from './render-text.ts';
 import type { Style } from './style.ts';
 import { progressOf, tellError, tellEvent, tellInterrupted, tellReport, type Voice, voiceOf } from './voice.ts';
@@ -47,7 +51,7 @@ function startRun(argv: readonly string[]): Run {
   });
   const stderr = new Pipe(process.stderr);
   const manners: Manners = { json: argv.includes('--json'), quiet: false, debug: argv.includes('--debug') };
-  const name = argv[0] === 'join' || argv[0] === 'verify' ? argv[0] : '';
+  const name = /^(join|verify|bench)$/.test(argv[0] ?? '') ? argv[0]! : '';
   const voice = voiceOf(name, manners, stdout, stderr, false);
   const run: Run = { controller, stdout, stderr, dataOnStdout: false, voice, status: 0 };
   return run;
@@ -70,10 +74,22 @@ function actionsOf(run: Run): Actions {
         report.files.some((file) => file.verdict === 'mixed-or-damaged') ? 1 : 0,
       );
     },
+    benchJoin: (options, manners) => {
+      run.voice = voiceOf('bench', manners, run.stdout, run.stderr, false);
+      const work = async (context: CommandContext) =>
+        (await import('../bench/run.ts')).runBench(options, process.argv[1]!, context);
+      return perform(run, work, renderBench, benchStatus);
+    },
+    benchFloor: (options, manners) => {
+      run.voice = voiceOf('bench', manners, run.stdout, run.stderr, false);
+      const work = async ({ signal }: CommandContext) =>
+        (await import('../bench/floor.ts')).measureFloor(options, signal);
+      return perform(run, work, renderFloor);
+    },
   };
 }
 
-async function perform<R extends JoinReport | VerifyReport>(
+async function perform<R extends Report>(
   run: Run,
   work: (context: CommandContext) => Promise<R>,
   render: (report: R, style: Style) => string[],

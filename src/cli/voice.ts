@@ -1,11 +1,10 @@
 // Who is talked to and how: reports and data on standard output, progress and messages on standard error, or JSON lines.
-import type { JoinReport, VerifyReport } from '../command/types.ts';
 import type { ColweaveError } from '../core/errors.ts';
 import type { WorkEvent } from '../core/events.ts';
+import type { Manners } from './define.ts';
 import type { Pipe } from './exit.ts';
-import type { Manners } from './program.ts';
 import { barProgress, lineProgress, type Progress, SILENT } from './progress.ts';
-import { errorLine, eventLine, interruptedLine, summaryLine } from './render-json.ts';
+import { errorLine, eventLine, interruptedLine, type Report, summaryLine } from './render-json.ts';
 import { renderError } from './render-text.ts';
 import { PLAIN, type Style, styleFor } from './style.ts';
 
@@ -54,12 +53,7 @@ export function tellEvent(event: WorkEvent, voice: Voice, progress: Progress): v
 }
 
 /** --quiet keeps a report only if it says that something is wrong. */
-export function tellReport(
-  voice: Voice,
-  report: JoinReport | VerifyReport,
-  status: number,
-  text: (style: Style) => string[],
-): void {
+export function tellReport(voice: Voice, report: Report, status: number, text: (style: Style) => string[]): void {
   if (voice.manners.json) voice.report.write(`${summaryLine(voice.command, status, report)}\n`);
   else if (!voice.manners.quiet || status !== 0) voice.report.write(`${text(voice.reportStyle).join('\n')}\n`);
 }

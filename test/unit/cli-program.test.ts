@@ -3,9 +3,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import type { Manners } from '../../src/cli/define.ts';
 import { manPages } from '../../src/cli/man.ts';
 import { parseAndRun } from '../../src/cli/parse.ts';
-import type { Manners } from '../../src/cli/program.ts';
 import type { JoinOptions, VerifyOptions } from '../../src/command/types.ts';
 import { ColweaveError } from '../../src/core/errors.ts';
 
@@ -16,7 +16,11 @@ async function parsed(line: string): Promise<{ options: JoinOptions | VerifyOpti
   const keep = async (options: JoinOptions | VerifyOptions, manners: Manners) => {
     seen = { options, manners };
   };
-  await parseAndRun(line.split(' '), { join: keep, verify: keep }, () => {});
+  await parseAndRun(
+    line.split(' '),
+    { join: keep, verify: keep, benchJoin: async () => {}, benchFloor: async () => {} },
+    () => {},
+  );
   return seen!;
 }
 
