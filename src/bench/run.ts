@@ -1,4 +1,5 @@
 // Owns `colweave bench join`: data, rounds over colweave and its peers, checks, ratios, bars; nothing here is printed.
+import { createHash } from 'node:crypto';
 import {
   existsSync,
   mkdirSync,
