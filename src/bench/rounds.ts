@@ -1,5 +1,6 @@
 // Owns the rounds: every command once a round, one after the other, each in a fresh process, so that all meet the same machine.
 import { rmSync, statSync } from 'node:fs';
+import { cpus } from 'node:os';
 import type { Emit } from '../core/events.ts';
 import { type Command, lastLine, type Measurer } from './measure.ts';
 import { cpuSeconds, spreadOf } from './statistics.ts';
@@ -51,7 +52,9 @@ export async function takeRounds({ turns, rounds, measurer, emit, signal }: Roun
 
 async function takeTurn(turn: Turn, result: Taken, measurer: Measurer, signal: AbortSignal): Promise<void> {
   if (turn.output !== undefined) rmSync(turn.output, { recursive: true, force: true });
+  const before = busySeconds();
   const { exit, stdout, stderr, usage } = await measurer.run(turn.command, signal);
+  const busy = busySeconds() - before;
   if (exit !== 0 || usage === undefined) {
     result.failed = `exit ${exit}: ${lastLine(stderr) || lastLine(stdout)}`;
     return;
@@ -60,7 +63,14 @@ async function takeTurn(turn: Turn, result: Taken, measurer: Measurer, signal: A
   const written = turn.output === undefined ? undefined : statSync(turn.output, { throwIfNoEntry: false });
   const outputBytes = written?.isFile() ? written.size : 0;
   const ownSeconds = turn.role === 'floor' ? floorOf(stdout).cpuSeconds : undefined;
-  result.runs.push({ ...usage, outputBytes, ...(ownSeconds === undefined ? {} : { ownSeconds }) });
+  const othersSeconds = Math.max(0, busy - usage.userSeconds - usage.systemSeconds);
+  result.runs.push({ ...usage, othersSeconds, outputBytes, ...(ownSeconds === undefined ? {} : { ownSeconds }) });
+}
+
+/** cpu of all processes since the machine started. */
+function busySeconds(): number {
+  const ticks = cpus().reduce((sum, { times }) => sum + times.user + times.nice + times.sys + times.irq, 0);
+  return ticks / 1e3;
 }
 
 export const floorOf = (stdout: string): FloorReport => JSON.parse(lastLine(stdout)) as FloorReport;

@@ -32,6 +32,7 @@ export function oneAfterTheOther(first: RunFigures, second: RunFigures): RunFigu
     userSeconds: first.userSeconds + second.userSeconds,
     systemSeconds: first.systemSeconds + second.systemSeconds,
     peakBytes: Math.max(first.peakBytes, second.peakBytes),
+    othersSeconds: first.othersSeconds + second.othersSeconds,
     outputBytes: second.outputBytes,
   };
 }
@@ -40,4 +41,11 @@ export function oneAfterTheOther(first: RunFigures, second: RunFigures): RunFigu
 export function floorRatio(command: CommandReport, floor: CommandReport): Spread {
   const pairs = command.runs.slice(0, floor.runs.length);
   return spreadOf(pairs.map((run, round) => cpuSeconds(run) / floor.runs[round]!.ownSeconds!));
+}
+
+/** Cores that everything else used while the commands ran: what a reader must know before he trusts a time. */
+export function othersCores(commands: readonly CommandReport[]): number {
+  const runs = commands.flatMap((command) => command.runs);
+  const wall = runs.reduce((sum, run) => sum + run.wallSeconds, 0);
+  return wall === 0 ? 0 : runs.reduce((sum, run) => sum + run.othersSeconds, 0) / wall;
 }

@@ -41,6 +41,8 @@ export interface RunFigures {
   /** All that read(2) and its kin gave, files and libraries alike; absent where the system does not tell. */
   readonly readBytes?: number;
   readonly writtenBytes?: number;
+  /** cpu that everything else on the machine used meanwhile: near 0 on a quiet one. */
+  readonly othersSeconds: number;
   /** Bytes of what it wrote under the output's name; 0 where it has none. */
   readonly outputBytes: number;
   /** Seconds the command itself calls its figure, such as the floor's codec calls. */

@@ -1,4 +1,5 @@
 // Reports of bench as text for people: a table of commands, one of ratios, the floor, sizes, and the bars.
+import { othersCores } from '../bench/statistics.ts';
 import type {
   BarResult,
   BenchReport,
@@ -43,6 +44,7 @@ function groupLines(group: GroupReport, style: Style): string[] {
     '',
     style.bold(`${group.data}: ${formatCount(group.events)} events; ${inputs.join('; ')}`),
     ...commandTable(group),
+    `  everything else on the machine used ${othersCores(group.commands).toFixed(2)} of a core meanwhile`,
     ...group.commands.flatMap(({ name, failed }) =>
       failed === undefined ? [] : [`  ${style.bad(`${name} failed`)}: ${failed}`],
     ),
