@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { type Column, flatColumn } from '../../src/core/column.ts';
 import { deltaBytesMax, writeDelta } from '../../src/sink/parquet/delta.ts';
 import { bitWidth, hybridBytesMax, writeHybrid } from '../../src/sink/parquet/hybrid.ts';
-import { PAGE_ENTRIES, pagingOf } from '../../src/sink/parquet/levels.ts';
+import { pagingOf } from '../../src/sink/parquet/levels.ts';
+import { PAGE_ENTRIES } from '../../src/sink/parquet/paging.ts';
 
 function readVarint(bytes: Uint8Array, at: number): { value: number; next: number } {
   let value = 0;
@@ -35,6 +36,7 @@ function readHybrid(bytes: Uint8Array, width: number, count: number): number[] {
         value |= ((bytes[at + (position >> 3)]! >> (position & 7)) & 1) << bit;
       }
       if (out.length < count) out.push(value);
+      else if (value !== 0) throw new Error(`${value} after the last value`);
     }
     at += groups * width;
   }
@@ -181,6 +183,31 @@ describe('levels', () => {
       value = page.valueEnd;
     }
     expect(value).toBe(7 * rows);
+  });
+
+  it.each([false, true])('of long columns are those of the definition on every page (nullable: %s)', (nullable) => {
+    const rows = Array.from({ length: 150_000 }, (_, i): Row => {
+      if (nullable && i % 11 === 5) return null;
+      // The last third has one item in each row: one run says all of its repetition levels.
+      return new Array<Row>(i > 100_000 ? 1 : (i * 7919) % 9).fill('value');
+    });
+    const expected = referenceLevels(rows, nullable);
+    const { pages } = pagingOf(columnOf(rows, 1, nullable), nullable, new Map());
+    expect(pages.length).toBeGreaterThan(1);
+    let start = 0;
+    for (const { entries, levels, valueStart, valueEnd } of pages) {
+      const [repetition, definition] = readLevels(levels, [1, nullable ? 2 : 1], entries);
+      expect(
+        Buffer.compare(Buffer.from(repetition!), Buffer.from(expected.repetition.slice(start, start + entries))),
+      ).toBe(0);
+      expect(
+        Buffer.compare(Buffer.from(definition!), Buffer.from(expected.definition.slice(start, start + entries))),
+      ).toBe(0);
+      expect(valueEnd - valueStart).toBe(definition!.filter((level) => level === (nullable ? 2 : 1)).length);
+      expect(expected.repetition[start]).toBe(0);
+      start += entries;
+    }
+    expect(start).toBe(expected.repetition.length);
   });
 
   it('end pages of strings by their bytes too', () => {

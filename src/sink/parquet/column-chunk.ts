@@ -5,8 +5,9 @@ import type { Values } from '../../core/dtype.ts';
 import { Encoding } from '../../core/parquet-format.ts';
 import type { Field } from '../../core/schema.ts';
 import { chooseEncoder } from './choose.ts';
-import { type Paging, type PagingCache, pagingOf } from './levels.ts';
+import { type PagingCache, pagingOf } from './levels.ts';
 import { type Compress, dataPage, dictionaryPage, type PageBytes } from './page.ts';
+import type { Paging } from './paging.ts';
 import { type Bounds, boundsOf } from './statistics.ts';
 import { compactValues, utf8Encoder, type ValueEncoder } from './values.ts';
 

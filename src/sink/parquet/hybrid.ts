@@ -46,17 +46,25 @@ export function writeHybrid(
       i = runEnd;
       continue;
     }
-    let packedEnd = i + 8;
-    while (packedEnd < end && endOfRun(values, packedEnd, Math.min(end, packedEnd + runMin)) - packedEnd < runMin) {
-      packedEnd += 8;
-    }
-    packedEnd = Math.min(packedEnd, end);
+    const packedEnd = endOfPacked(values, { start: i, end }, runMin);
     const groups = (packedEnd - i + 7) >> 3;
     at = writeVarint(groups * 2 + 1, out, at);
     at = packBits(values, { start: i, end: packedEnd }, width, out, at);
     i = packedEnd;
   }
   return at;
+}
+
+/** Where the next run worth a header starts, in steps of eight values from `start`. */
+function endOfPacked(values: SmallNumbers, { start, end }: Slice, runMin: number): number {
+  let at = start + 8;
+  while (at < end) {
+    const runEnd = endOfRun(values, at, Math.min(end, at + runMin));
+    if (runEnd - at >= runMin) return at;
+    // All that starts before this run's end is shorter still.
+    at = Math.max(at + 8, start + ((runEnd - start + 7) & ~7));
+  }
+  return end;
 }
 
 function endOfRun(values: SmallNumbers, start: number, end: number): number {
@@ -90,11 +98,39 @@ export function packBits(
   outAt: number,
 ): number {
   const groupsEnd = outAt + ((end - start + 7) >> 3) * width;
-  if (width === 8) {
-    out.set(values.subarray(start, end), outAt);
-    out.fill(0, outAt + end - start, groupsEnd);
-    return groupsEnd;
+  const wholeEnd = end - ((end - start) & 7);
+  if (width === 8) out.set(values.subarray(start, wholeEnd), outAt);
+  else if (values instanceof Uint8Array && width === 1) packOnes(values, { start, end: wholeEnd }, out, outAt);
+  else if (values instanceof Uint8Array && width === 2) packTwos(values, { start, end: wholeEnd }, out, outAt);
+  else if (values instanceof Uint8Array && width === 4) packFours(values, { start, end: wholeEnd }, out, outAt);
+  else return packAny(values, { start, end }, width, out, outAt);
+  if (wholeEnd === end) return groupsEnd;
+  return packAny(values, { start: wholeEnd, end }, width, out, outAt + ((wholeEnd - start) >> 3) * width);
+}
+
+function packOnes(values: Uint8Array, { start, end }: Slice, out: Uint8Array, outAt: number): void {
+  let at = outAt;
+  for (let i = start; i < end; i += 8) {
+    const low = values[i]! | (values[i + 1]! << 1) | (values[i + 2]! << 2) | (values[i + 3]! << 3);
+    const high = values[i + 4]! | (values[i + 5]! << 1) | (values[i + 6]! << 2) | (values[i + 7]! << 3);
+    out[at++] = low | (high << 4);
   }
+}
+
+function packTwos(values: Uint8Array, { start, end }: Slice, out: Uint8Array, outAt: number): void {
+  let at = outAt;
+  for (let i = start; i < end; i += 4) {
+    out[at++] = values[i]! | (values[i + 1]! << 2) | (values[i + 2]! << 4) | (values[i + 3]! << 6);
+  }
+}
+
+function packFours(values: Uint8Array, { start, end }: Slice, out: Uint8Array, outAt: number): void {
+  let at = outAt;
+  for (let i = start; i < end; i += 2) out[at++] = values[i]! | (values[i + 1]! << 4);
+}
+
+function packAny(values: SmallNumbers, { start, end }: Slice, width: number, out: Uint8Array, outAt: number): number {
+  const groupsEnd = outAt + ((end - start + 7) >> 3) * width;
   let at = outAt;
   let bits = 0;
   let filled = 0;

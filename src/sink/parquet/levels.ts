@@ -1,30 +1,13 @@
 // Owns repetition and definition levels, and where pages end: built once for all columns of a collection.
+// Flat columns and lists of one level have a path of their own; here are lists in lists, and strings.
 // https://parquet.apache.org/docs/file-format/nestedencoding/
 import type { Column, ListColumn } from '../../core/column.ts';
+import { flatPaging, listPaging } from './direct-levels.ts';
 import { bitWidth, hybridBytesMax, writeHybrid } from './hybrid.ts';
+import { LENGTH_BYTES, PAGE_ENTRIES, type Page, type Paging } from './paging.ts';
 
-/** Values a page: 1 MiB of f32. Pages of one collection end at the same rows whatever their types, so that levels are shared. */
-export const PAGE_ENTRIES = 1 << 18;
 /** Bytes of strings a page. */
 const PAGE_STRING_BYTES = 1 << 20;
-const LENGTH_BYTES = 4;
-
-export interface Page {
-  /** Rows, items of lists, empty and null lists: what the page header calls values. */
-  readonly entries: number;
-  /** The present leaf values of the page, as an index range into those of the chunk. */
-  readonly valueStart: number;
-  readonly valueEnd: number;
-  /** Repetition levels, then definition levels, each with its length in front. */
-  readonly levels: Uint8Array;
-}
-
-export interface Paging {
-  readonly pages: readonly Page[];
-  readonly entries: number;
-  /** Entries without a leaf value: null rows, and null or empty lists. */
-  readonly absent: number;
-}
 
 interface Levels {
   /** Absent when no list is there: every entry is a row. */
@@ -53,7 +36,7 @@ export function pagingOf(column: Column, nullable: boolean, cache: PagingCache):
   for (; leaf.kind === 'list'; leaf = leaf.items) shape.push(leaf.offsets);
   const { valid } = column;
   const key = shape[0] ?? valid;
-  if (key === undefined || leaf.kind === 'utf8') return paginate(levelsOf(column, nullable), leaf);
+  if (key === undefined || leaf.kind === 'utf8') return makePaging(column, leaf, nullable);
   const known = cache.get(key) ?? [];
   const hit = known.find(
     (entry) =>
@@ -63,9 +46,17 @@ export function pagingOf(column: Column, nullable: boolean, cache: PagingCache):
       entry.shape.every((offsets, depth) => offsets === shape[depth]),
   );
   if (hit) return hit.paging;
-  const paging = paginate(levelsOf(column, nullable), leaf);
+  const paging = makePaging(column, leaf, nullable);
   cache.set(key, [...known, { shape, valid, nullable, paging }]);
   return paging;
+}
+
+function makePaging(column: Column, leaf: Column, nullable: boolean): Paging {
+  if (column.kind === 'flat') return flatPaging(column.length, nullable, column.valid);
+  if (column.kind === 'list' && column.items.kind === 'flat') {
+    return listPaging(column.offsets, column.length, nullable, column.valid);
+  }
+  return paginate(levelsOf(column, nullable), leaf);
 }
 
 function levelsOf(column: Column, nullable: boolean): Levels {
