@@ -1,6 +1,6 @@
 // Owns the bars that colweave has set itself, as ratios to named peers and as limits of memory; `--bars` tells which ones hold.
 import { spreadOf } from './statistics.ts';
-import type { BarResult, CommandReport, GroupReport, Ratio } from './types.ts';
+import type { BarResult, BenchReport, CommandReport, GroupReport, Ratio } from './types.ts';
 
 const MB = 1e6;
 const AK = 'uproot+awkward';
@@ -10,6 +10,7 @@ interface Scene {
   readonly group: GroupReport;
   readonly command: CommandReport;
   readonly all: readonly CommandReport[];
+  readonly reference?: BenchReport;
 }
 
 /** A figure, or why there is none. */
@@ -76,6 +77,16 @@ function scratchTimes({ group, command }: Scene): Figure {
   return (writtenBytes - outputBytes) / group.floor.decompressFriend.bytesOut;
 }
 
+/** Seconds an event, over those of the smaller join: a time that grows faster than the data shows here. */
+function growth({ group, command, reference }: Scene): Figure {
+  for (const small of reference?.groups ?? []) {
+    const like = small.commands.find(({ name, runs }) => name === 'regrouped-j1' && runs.length > 0);
+    if (like === undefined) continue;
+    return command.wallSeconds.median / group.events / (like.wallSeconds.median / small.events);
+  }
+  return 'give --reference, results with the case regrouped-j1';
+}
+
 const WHOLE = ['regrouped', 'regrouped-j1', 'regrouped-slot', 'aligned', 'lzma', 'custom'];
 
 export const BARS: readonly Bar[] = [
@@ -91,6 +102,7 @@ export const BARS: readonly Bar[] = [
   { cases: WHOLE, what: "file / pyarrow's default zstd", limit: 0.85, figure: fileSize },
   { cases: ['large'], what: 'peak MB', limit: 1300, figure: peakMB },
   { cases: ['large'], what: 'scratch / payload', limit: 1.2, figure: scratchTimes },
+  { cases: ['large'], what: 's an event / those of regrouped-j1', limit: 1.2, figure: growth },
   { cases: ['columns'], what: 'wall / case regrouped', limit: 1 / 6, figure: wallToFull },
   { cases: ['columns'], what: 'bytes read / bytes of its columns', limit: 1.02, figure: readTimes },
   { cases: ['keys'], what: 's a million events', limit: 0.5, figure: keySeconds },
@@ -98,7 +110,7 @@ export const BARS: readonly Bar[] = [
 ];
 
 /** One result for each bar and each case that was run. */
-export function judge(groups: readonly GroupReport[]): readonly BarResult[] {
+export function judge(groups: readonly GroupReport[], reference?: BenchReport): readonly BarResult[] {
   const all = groups.flatMap(({ commands }) => commands);
   return BARS.flatMap(({ cases, what, limit, figure }) =>
     groups.flatMap((group) =>
@@ -107,7 +119,7 @@ export function judge(groups: readonly GroupReport[]): readonly BarResult[] {
         .map((command): BarResult => {
           const bar = { case: command.name, what, limit };
           if (command.runs.length === 0) return { ...bar, verdict: 'not measured', reason: 'it failed' };
-          const value = figure({ group, command, all });
+          const value = figure({ group, command, all, ...(reference === undefined ? {} : { reference }) });
           if (typeof value === 'string') return { ...bar, verdict: 'not measured', reason: value };
           return { ...bar, value, verdict: value <= limit ? 'hold' : 'miss' };
         }),

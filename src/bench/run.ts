@@ -36,6 +36,7 @@ export async function runBench(
 ): Promise<BenchReport> {
   const cases = chooseCases(options.cases, options.joinWords);
   checkOptions(options);
+  const reference = readReference(options.reference);
   const top = dirname(dirname(realpathSync(script)));
   const python = await findPython(top, options.python, signal);
   const { peers, skips } = choosePeers(options.peers, top, python);
@@ -57,7 +58,7 @@ export async function runBench(
     if (buildChanged)
       emit({ type: 'warning', code: 'bench/build-changed', text: 'the program was built anew meanwhile' });
     const machine = { ...describeMachine(python, loadBefore, measurerOf(python).by), build, buildChanged };
-    const bars = options.bars ? judge(groups) : [];
+    const bars = options.bars ? judge(groups, reference) : [];
     const rounds = options.quick ? 1 : options.rounds;
     const report: BenchReport = { what: 'join', quick: options.quick, rounds, machine, groups, bars };
     if (options.output !== undefined) writeResults(options.output, report);
@@ -79,6 +80,15 @@ function checkOptions({ primary, friend, make, quick, bars, output, force }: Ben
   if (quick && bars) misuse('--quick has no bars', 'a bar wants a million events and several rounds');
   if (output !== undefined && !force && existsSync(output)) {
     throw new ColweaveError('output/exists', 'the results are there already', { where: [output] });
+  }
+}
+
+function readReference(path: string | undefined): BenchReport | undefined {
+  if (path === undefined) return undefined;
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as BenchReport;
+  } catch (cause) {
+    throw new ColweaveError('source/not-readable', 'these are no results of bench join', { where: [path], cause });
   }
 }
 

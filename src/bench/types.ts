@@ -18,6 +18,8 @@ export interface BenchOptions {
   readonly rounds: number;
   readonly quick: boolean;
   readonly bars: boolean;
+  /** Results of an earlier run on fewer events, which the bar of `large` compares its time with. */
+  readonly reference?: string;
   /** Kept, with the Parquet copies that peers need; absent = a temporary one. */
   readonly work?: string;
   readonly output?: string;

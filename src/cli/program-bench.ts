@@ -26,6 +26,7 @@ interface BenchValues extends MannersValues {
   rounds: number;
   quick?: true;
   bars?: true;
+  reference?: string;
   work?: string;
   output?: string;
   force?: true;
@@ -65,6 +66,9 @@ export function benchCommand(actions: BenchActions): Command {
     option('--rounds <N>', 'times that each command runs').argParser(parseCount).default(ROUNDS_DEFAULT),
     option('--quick', 'small data, one round, no bars'),
     option('--bars', 'compare with the limits that the project has set itself'),
+    option('--reference <FILE>', 'results of a run on fewer events: for the bar of case large').argParser(
+      parseNonEmpty,
+    ),
     option('--work <DIR>', 'keep outputs and copies there (default: a directory that is taken away)').argParser(
       parseNonEmpty,
     ),
@@ -78,7 +82,7 @@ export function benchCommand(actions: BenchActions): Command {
 }
 
 function benchOptions(joinWords: readonly string[], values: BenchValues): BenchOptions {
-  const { tree, make, peers, peerThreads, python, work, output } = values;
+  const { tree, make, peers, peerThreads, python, reference, work, output } = values;
   return {
     primary: values.primary ?? [],
     friend: values.friend ?? [],
@@ -94,6 +98,7 @@ function benchOptions(joinWords: readonly string[], values: BenchValues): BenchO
     rounds: values.rounds,
     quick: values.quick === true,
     bars: values.bars === true,
+    ...(reference === undefined ? {} : { reference }),
     ...(work === undefined ? {} : { work }),
     ...(output === undefined ? {} : { output }),
     force: values.force === true,

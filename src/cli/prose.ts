@@ -183,6 +183,10 @@ export const BENCH: Prose = {
       line: 'colweave bench join --make data --case regrouped,regrouped-j1,regrouped-slot,aligned,lzma,columns,keys --bars -o bench.json',
     },
     {
+      does: 'more events than memory holds: ten sets with other runs',
+      line: 'colweave bench join --make large --events 10000000 --case large --peers none --rounds 1 --bars --reference bench.json',
+    },
+    {
       does: 'own files, own options, one peer',
       line: 'colweave bench join --primary nano/ --friend friend/ --peers uproot+awkward -- -j 4',
     },

@@ -86,6 +86,15 @@ test('bars hold or are missed by the median; what did not run is said, not passe
   expect(slow[0]).toMatchObject({ verdict: 'miss', value: 1 });
 });
 
+test('time that grows faster than the data is a miss', () => {
+  const small = { groups: [group([command('regrouped-j1', 'colweave', 1), command('duckdb', 'peer', 1)])] };
+  const large = { ...group([command('large', 'colweave', 13), command('duckdb', 'peer', 1)]), events: 10_000 };
+  const growth = (reference?: BenchReport) =>
+    judge([large], reference).find(({ what }) => what.startsWith('s an event'));
+  expect(growth(small as unknown as BenchReport)).toMatchObject({ value: 1.3, verdict: 'miss' });
+  expect(growth()).toMatchObject({ verdict: 'not measured' });
+});
+
 test('every bar is of a case that there is', () => {
   const known = [...CASE_NAMES, 'custom', 'help'];
   expect(BARS.flatMap(({ cases }) => cases).filter((name) => !known.includes(name))).toEqual([]);
