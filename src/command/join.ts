@@ -17,16 +17,11 @@ import { openSink } from '../sink/registry.ts';
 import type { Sink, SinkFormat } from '../sink/types.ts';
 import { closeDataset, type Dataset, datasetBytes, openDataset } from '../source/dataset.ts';
 import { expandInputs } from '../source/inputs.ts';
+import { type Budget, budgetFor } from './budget.ts';
 import { abandonPlace, isDirectory, type OutputPlace, preparePlace, writeSidecars } from './output.ts';
-import { memoryHere, threadsHere } from './resources.ts';
 import { agreeOnSample } from './sample.ts';
 import type { CommandContext, JoinOptions, JoinReport, PlanSummary, RunJoin } from './types.ts';
 import { TOOL } from './version.ts';
-
-/** Node, the program and its libraries. */
-const PROGRAM_BYTES = 80 * 2 ** 20;
-/** A worker thread before it holds data. */
-const THREAD_BYTES = 48 * 2 ** 20;
 
 /** Joins the friends to the primary by event key. Errors: the catalogue's source/, key/, join/, sink/ and output/ codes. */
 export const runJoin: RunJoin = async (options, context) => {
@@ -42,7 +37,8 @@ export const runJoin: RunJoin = async (options, context) => {
     const schema = settleOutSchema(schemaSources(options, datasets), schemaOptions(options, key));
     const sources = await readAllKeys(datasets, key, context);
     const plan = makePlan(sources, schema, planOptions(options, schema));
-    const summary = summarize(plan, datasets, options);
+    const budget = budgetFor(plan, datasets, options);
+    const summary = summarize(plan, datasets, options, budget);
     if (options.dryRun) return { plan: summary, outputs: [], sealsEqual: 0 };
     return await carryOut(plan, datasets, sample === undefined ? options : { ...options, sample }, summary, context);
   } finally {
@@ -182,7 +178,7 @@ async function runHere<Encoded>(
   { options, summary, place, emit, signal }: RunHere,
 ): Promise<RunResult<Encoded>> {
   const sink = { compression: options.compression };
-  const threads = threadsFor(plan, options);
+  const { threads } = summary;
   const scratch = summary.scratchBytes > 0 ? openScratch(scratchFolder()) : undefined;
   try {
     const executor: Executor<Encoded> =
@@ -201,10 +197,6 @@ async function runHere<Encoded>(
   } finally {
     if (scratch !== undefined) closeScratch(scratch);
   }
-}
-
-function threadsFor(plan: JoinPlan, options: JoinOptions): number {
-  return Math.max(1, Math.min(options.jobs ?? threadsHere(), plan.blocks.length));
 }
 
 async function publish<Encoded>(sinks: readonly Sink<Encoded>[], signal: AbortSignal): Promise<void> {
@@ -256,7 +248,7 @@ function policiesOf(options: JoinOptions): Record<string, unknown> {
   };
 }
 
-function summarize(plan: JoinPlan, datasets: readonly Dataset[], options: JoinOptions): PlanSummary {
+function summarize(plan: JoinPlan, datasets: readonly Dataset[], options: JoinOptions, budget: Budget): PlanSummary {
   const sources = plan.sources.map((source, s) => {
     const columns = plan.columns.filter((column) => column.source === s && column.kind !== 'missing');
     const dataset = datasets[s]!;
@@ -290,34 +282,11 @@ function summarize(plan: JoinPlan, datasets: readonly Dataset[], options: JoinOp
       source: plan.sources[source]!.label,
     })),
     rowGroupRows: plan.rowGroupRows,
-    ...memoryOf(plan, datasets, options),
+    threads: budget.threads,
+    memoryBytes: budget.memoryBytes,
+    scratchBytes: budget.scratchBytes,
     notes: notesOf(plan, options),
   };
-}
-
-/** What the plan needs: keys and maps of all rows, the raw bytes of shuffled sources or scratch for them, and row groups on their way. */
-function memoryOf(
-  plan: JoinPlan,
-  datasets: readonly Dataset[],
-  options: JoinOptions,
-): { readonly memoryBytes: number; readonly scratchBytes: number } {
-  const threads = threadsFor(plan, options);
-  const tables = plan.sources.reduce(
-    (sum, { keys, map, targets }) => sum + keys.words.byteLength + (map?.byteLength ?? 0) + (targets?.byteLength ?? 0),
-    0,
-  );
-  const shuffled = plan.sources.reduce((sum, { path }, s) => {
-    const names = plan.columns
-      .filter((column) => column.source === s && column.kind === 'payload')
-      .map(({ from }) => from);
-    return path === 'shuffle' ? sum + datasetBytes(datasets[s]!, names).raw : sum;
-  }, 0);
-  const rowBytes = plan.columns.reduce((sum, column) => sum + column.rowBytes, 0);
-  const working = PROGRAM_BYTES + tables + threads * (THREAD_BYTES + rowBytes * plan.rowGroupRows);
-  const spill = shuffled > 0 && working + shuffled > (options.memoryBytes ?? memoryHere());
-  return spill
-    ? { memoryBytes: working, scratchBytes: shuffled }
-    : { memoryBytes: working + shuffled, scratchBytes: 0 };
 }
 
 function notesOf(plan: JoinPlan, options: JoinOptions): string[] {

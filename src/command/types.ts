@@ -76,6 +76,7 @@ export interface PlanSummary {
     readonly source: string;
   }[];
   readonly rowGroupRows: number;
+  readonly threads: number;
   readonly memoryBytes: number;
   /** Raw bytes of shuffled sources that do not fit into the memory: they pass through scratch. */
   readonly scratchBytes: number;

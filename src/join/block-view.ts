@@ -61,6 +61,7 @@ export function viewOf(plan: JoinPlan, s: number, block: Block, segments: Segmen
     const matched = countPresent(present, end - start);
     return { lo: 0, hi: 0, gather: undefined, placed, present, source: undefined, output, matched };
   }
+  if (rows === undefined && s === 0) return ownView(start, end, states);
   if (rows === undefined) return straightView({ keys, lo: start, hi: end, states });
   const { lo, hi, straight } = spanOf(rows);
   if (straight) return straightView({ keys, lo, hi, states });
@@ -84,6 +85,12 @@ function countPresent(valid: Uint8Array | undefined, rows: number): number {
   let count = 0;
   for (let i = 0; i < valid.length; i++) count += valid[i]!;
   return count;
+}
+
+/** The output's keys are the primary's own, row by row: one seal serves both sides. */
+function ownView(lo: number, hi: number, states: KeyStates): SourceView {
+  const output = sealScope(states);
+  return { lo, hi, gather: undefined, present: undefined, source: output, output, matched: hi - lo };
 }
 
 /** Rows in place: where the states are equal too, one seal of the one column serves both sides. */

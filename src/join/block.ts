@@ -12,7 +12,7 @@ import { gatherColumn } from './gather.ts';
 import type { Block, JoinPlan, OutColumn } from './plan.ts';
 
 /** Raw bytes of one source's columns read, moved and encoded at a time: bounds what is held beside the encoded bytes. */
-const BATCH_BYTES = 8 * 2 ** 20;
+const BATCH_BYTES = 4 * 2 ** 20;
 const BATCH_COLUMNS_MAX = 64;
 
 export interface BlockContext<Encoded> {
@@ -59,9 +59,10 @@ export async function makeBlock<Encoded>(
   await placeKeys(work);
   const sourceKeySeals: (Seal | undefined)[] = [];
   const matched: number[] = [];
-  const lengths = await primaryCounters(work);
+  const own = viewOf(plan, 0, block, segments, states);
+  const lengths = await primaryCounters(work, own);
   for (let s = 0; s < plan.sources.length; s++) {
-    const view = viewOf(plan, s, block, segments, states);
+    const view = s === 0 ? own : viewOf(plan, s, block, segments, states);
     sourceKeySeals.push(view.source && sealKeys(view.source.states, view.source.rows));
     matched.push(view.matched);
     await placePayload(work, s, view, lengths);
@@ -151,8 +152,10 @@ async function place<Encoded>(
 }
 
 /** The primary's counters of this block, for the checks of friends' lists. */
-async function primaryCounters<Encoded>(work: BlockWork<Encoded>): Promise<ReadonlyMap<string, Column>> {
-  const { context, block, segments, states, signal } = work;
+async function primaryCounters<Encoded>(
+  { context, signal }: BlockWork<Encoded>,
+  view: SourceView,
+): Promise<ReadonlyMap<string, Column>> {
   const names = [
     ...new Set(
       context.plan.checks
@@ -161,7 +164,6 @@ async function primaryCounters<Encoded>(work: BlockWork<Encoded>): Promise<Reado
     ),
   ];
   if (names.length === 0) return new Map();
-  const view = viewOf(context.plan, 0, block, segments, states);
   const columns = await readRows(context.datasets[0]!, names, view.lo, view.hi, signal);
   return new Map(names.map((name, i) => [name, moved(columns[i]!, view)]));
 }

@@ -39,7 +39,7 @@ export interface RunResult<Encoded> {
 }
 
 /** Rows of a source scattered at a time. */
-const SCATTER_ROWS = 1 << 17;
+const SCATTER_ROWS = 1 << 16;
 
 /**
  * Writes every part beside its target. Nothing is published here: the caller commits the sinks, or aborts them.

@@ -1,0 +1,55 @@
+// Owns what a join may take: threads and memory, and whether shuffled rows pass through scratch for it.
+import type { JoinPlan } from '../join/plan.ts';
+import { type Dataset, datasetBytes } from '../source/dataset.ts';
+import { memoryHere, threadsHere } from './resources.ts';
+
+/** Node, the program and its libraries, as measured. */
+const PROGRAM_BYTES = 90 * 2 ** 20;
+/** A thread at work: its heap, a batch of columns read, moved and encoded, and what the allocator keeps of the last ones; as measured. */
+const THREAD_BYTES = 100 * 2 ** 20;
+
+export interface Budget {
+  readonly threads: number;
+  /** What the plan needs: tables of keys and maps, threads, and shuffled rows unless they pass through scratch. */
+  readonly memoryBytes: number;
+  /** Raw bytes of shuffled sources that go through scratch; 0 = they stay in memory. */
+  readonly scratchBytes: number;
+}
+
+/** Fewer threads before scratch is refused: a join goes on in a small batch slot, only slower. */
+export function budgetFor(
+  plan: JoinPlan,
+  datasets: readonly Dataset[],
+  asked: { readonly jobs?: number; readonly memoryBytes?: number },
+): Budget {
+  const limit = asked.memoryBytes ?? memoryHere();
+  const shuffled = shuffledBytes(plan, datasets);
+  const fixed = PROGRAM_BYTES + tableBytes(plan);
+  const rowBytes = plan.columns.reduce((sum, column) => sum + column.rowBytes, 0);
+  const perThread = THREAD_BYTES + rowBytes * plan.rowGroupRows;
+  const wanted = Math.max(1, Math.min(asked.jobs ?? threadsHere(), plan.blocks.length));
+  const threads = Math.max(1, Math.min(wanted, Math.floor((limit - fixed) / perThread)));
+  const working = Math.round(fixed + threads * perThread);
+  const spill = shuffled > 0 && working + shuffled > limit;
+  return { threads, memoryBytes: spill ? working : working + shuffled, scratchBytes: spill ? shuffled : 0 };
+}
+
+function tableBytes({ sources }: JoinPlan): number {
+  return sources.reduce((sum, { keys, map, targets }) => {
+    return sum + keys.words.byteLength + (map?.byteLength ?? 0) + (targets?.byteLength ?? 0);
+  }, 0);
+}
+
+function shuffledBytes(plan: JoinPlan, datasets: readonly Dataset[]): number {
+  return plan.sources.reduce((sum, { path }, s) => {
+    if (path !== 'shuffle') return sum;
+    const own = plan.columns.filter((column) => column.source === s && column.kind === 'payload');
+    return (
+      sum +
+      datasetBytes(
+        datasets[s]!,
+        own.map(({ from }) => from),
+      ).raw
+    );
+  }, 0);
+}
