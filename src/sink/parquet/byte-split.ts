@@ -1,5 +1,9 @@
 // Owns BYTE_STREAM_SPLIT: first bytes of all values, then second bytes, and so on; zstd finds far more in that.
 
+import { scratchBytes } from './scratch.ts';
+
+const planesScratch = scratchBytes();
+
 /**
  * Splits 32-bit words start, start + stride, ... (`count` of them) into four streams at `outAt`, each `streamBytes` after
  * the one before. Four words at a time are transposed in registers: 3 times as fast as byte by byte.
@@ -11,7 +15,8 @@ export function splitWords(
   { outAt, streamBytes }: { readonly outAt: number; readonly streamBytes: number },
 ): void {
   const quads = count >> 2;
-  const planes = new Uint32Array(4 * quads);
+  const bytes = planesScratch.bytes(16 * quads);
+  const planes = new Uint32Array(bytes.buffer, 0, 4 * quads);
   const plane1 = quads;
   const plane2 = 2 * quads;
   const plane3 = 3 * quads;
@@ -31,7 +36,6 @@ export function splitWords(
     planes[plane2 + i] = (evenAB >>> 16) | (evenCD & 0xffff0000);
     planes[plane3 + i] = (oddAB >>> 16) | (oddCD & 0xffff0000);
   }
-  const bytes = new Uint8Array(planes.buffer);
   for (let stream = 0; stream < 4; stream++) {
     out.set(bytes.subarray(4 * quads * stream, 4 * quads * (stream + 1)), outAt + stream * streamBytes);
   }

@@ -1,13 +1,14 @@
 // Owns the column chunk: pages of one column of one row group, as bytes that can be put anywhere in a file.
 import { invariant } from '../../core/check.ts';
 import type { Column, FlatColumn, Utf8Column } from '../../core/column.ts';
-import type { Values } from '../../core/dtype.ts';
+import { bytesOf, type Values } from '../../core/dtype.ts';
 import { Encoding } from '../../core/parquet-format.ts';
 import type { Field } from '../../core/schema.ts';
 import { chooseEncoder } from './choose.ts';
 import { type PagingCache, pagingOf } from './levels.ts';
 import { type Compress, dataPage, dictionaryPage, type PageBytes } from './page.ts';
 import type { Paging } from './paging.ts';
+import { scratchBytes } from './scratch.ts';
 import { type Bounds, boundsOf } from './statistics.ts';
 import { compactValues, utf8Encoder, type ValueEncoder } from './values.ts';
 
@@ -31,6 +32,9 @@ export interface EncodeScope {
   readonly paging: PagingCache;
 }
 
+/** A page before compression. */
+const pageScratch = scratchBytes();
+
 export function encodeColumn(field: Field, column: Column, scope: EncodeScope): EncodedChunk {
   checkNulls(field, column);
   const paging = pagingOf(column, field.nullable, scope.paging);
@@ -39,10 +43,10 @@ export function encodeColumn(field: Field, column: Column, scope: EncodeScope): 
   const encoder = leaf.kind === 'flat' ? chooseEncoder(leaf.dtype, present!, scope.compress) : utf8Encoder(leaf);
   const pages: PageBytes[] = [];
   const { dictionary } = encoder;
-  if (dictionary) pages.push(dictionaryPage(dictionary.count, dictionary.bytes, scope.compress));
+  if (dictionary) pages.push(dictionaryPage(dictionary.length, bytesOf(dictionary), scope.compress));
   const dictionaryPageBytes = dictionary ? pageBytes(pages[0]!) : 0;
   pages.push(...dataPages(paging, encoder, scope.compress));
-  const bounds = column.kind === 'flat' ? boundsOf(column.dtype, present!) : undefined;
+  const bounds = column.kind === 'flat' ? boundsOf(column.dtype, dictionary ?? present!) : undefined;
   return {
     bytes: joined(pages),
     rawBytes: pages.reduce((sum, page) => sum + page.rawBytes, 0),
@@ -72,10 +76,8 @@ function presentValues(leaf: FlatColumn): Values {
 }
 
 function dataPages(paging: Paging, encoder: ValueEncoder, compress: Compress): PageBytes[] {
-  let scratch = new Uint8Array(0);
   return paging.pages.map(({ entries, valueStart, valueEnd, levels }) => {
-    const bytesMax = levels.length + encoder.bytesMax(valueStart, valueEnd);
-    if (scratch.length < bytesMax) scratch = new Uint8Array(bytesMax);
+    const scratch = pageScratch.bytes(levels.length + encoder.bytesMax(valueStart, valueEnd));
     scratch.set(levels);
     const end = encoder.write(valueStart, valueEnd, scratch, levels.length);
     return dataPage({ entries, encoding: encoder.encoding }, scratch.subarray(0, end), compress);

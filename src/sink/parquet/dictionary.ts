@@ -1,5 +1,6 @@
 // Owns dictionaries: the distinct values of a column chunk, in order of first appearance, and an index for each value.
 import type { Bits } from '../../core/dtype.ts';
+import { scratchBytes } from './scratch.ts';
 
 /** Indices of one byte: what zstd compresses best, and few enough to give up early on a column that has more. */
 export const DISTINCT_MAX = 256;
@@ -9,9 +10,16 @@ const SLOT_MASK = SLOTS - 1;
 const HASH = 0x9e3779b1;
 const HASH_HIGH = 0x85ebca6b;
 const HASH_SHIFT = 32 - SLOT_BITS;
-/** Values looked at before anything is allocated for all of them. */
+/** First values looked at, and values spread over the chunk, before all of them are. */
 const HEAD_VALUES = 4096;
+const SPREAD_VALUES = 1024;
+/** Integers this near to 0 are found in a table of their own, without hashing. */
+const NEAR = 4096;
+const NEAR_BELOW = NEAR / 2;
 
+const indexScratch = scratchBytes();
+
+/** `indices` are good until the next dictionary is built. */
 export interface Dictionary {
   /** Where each distinct value appears first. */
   readonly first: Int32Array;
@@ -26,7 +34,7 @@ export function buildDictionary(bits: Bits): Dictionary | undefined {
 }
 
 function ofBytes(bytes: Uint8Array): Dictionary {
-  const indices = new Uint8Array(bytes.length);
+  const indices = indexScratch.bytes(bytes.length).subarray(0, bytes.length);
   const first = new Int32Array(DISTINCT_MAX);
   const known = new Int16Array(DISTINCT_MAX);
   let distinct = 0;
@@ -44,29 +52,50 @@ function ofBytes(bytes: Uint8Array): Dictionary {
 
 function ofWords(words: Uint32Array, wordsPerValue: 1 | 2): Dictionary | undefined {
   const count = words.length / wordsPerValue;
-  const first = new Int32Array(DISTINCT_MAX);
-  const table: Table = {
-    slots: new Int16Array(SLOTS),
-    known: new Uint32Array(DISTINCT_MAX * wordsPerValue),
-    distinct: 0,
-  };
-  // Most columns of many values show it at once: indices for all rows are made only when the first rows pass.
-  const head = Math.min(count, HEAD_VALUES);
-  const start = new Uint8Array(head);
   const index = wordsPerValue === 1 ? indexWords : indexPairs;
-  if (!index(words, { start: 0, end: head }, table, start, first)) return undefined;
-  const indices = new Uint8Array(count);
-  indices.set(start);
-  if (!index(words, { start: head, end: count }, table, indices, first)) return undefined;
-  return { first: first.subarray(0, table.distinct), indices };
+  const indices = indexScratch.bytes(count).subarray(0, count);
+  const table = emptyTable(wordsPerValue);
+  // Most columns of many values show it at once, most others in a few values from all over the chunk.
+  const head = Math.min(count, HEAD_VALUES);
+  if (!index(words, { start: 0, end: head }, table, indices)) return undefined;
+  if (head === count) return { first: table.first.subarray(0, table.distinct), indices };
+  const spread = spreadValues(words, wordsPerValue);
+  if (!index(spread, { start: 0, end: SPREAD_VALUES }, emptyTable(wordsPerValue), indices.subarray(head))) {
+    return undefined;
+  }
+  if (!index(words, { start: head, end: count }, table, indices)) return undefined;
+  return { first: table.first.subarray(0, table.distinct), indices };
+}
+
+function spreadValues(words: Uint32Array, wordsPerValue: 1 | 2): Uint32Array {
+  const step = Math.floor(words.length / wordsPerValue / SPREAD_VALUES);
+  const spread = new Uint32Array(SPREAD_VALUES * wordsPerValue);
+  for (let i = 0; i < spread.length; i++) {
+    const value = wordsPerValue === 1 ? i : i >> 1;
+    spread[i] = words[value * step * wordsPerValue + (i - value * wordsPerValue)]!;
+  }
+  return spread;
 }
 
 interface Table {
   /** 1 + the index of the value that hashes there; 0 = free. */
   readonly slots: Int16Array;
-  /** The distinct values themselves. */
+  /** 1 + the index of the integers from -NEAR_BELOW on; 0 = not seen. */
+  readonly near: Int16Array;
+  /** The distinct values themselves, and where each was first. */
   readonly known: Uint32Array;
+  readonly first: Int32Array;
   distinct: number;
+}
+
+function emptyTable(wordsPerValue: 1 | 2): Table {
+  return {
+    slots: new Int16Array(SLOTS),
+    near: new Int16Array(wordsPerValue === 1 ? NEAR : 0),
+    known: new Uint32Array(DISTINCT_MAX * wordsPerValue),
+    first: new Int32Array(DISTINCT_MAX),
+    distinct: 0,
+  };
 }
 
 /** False when there are too many distinct values. */
@@ -75,14 +104,25 @@ type Index = (
   range: { readonly start: number; readonly end: number },
   table: Table,
   indices: Uint8Array,
-  first: Int32Array,
 ) => boolean;
 
-const indexWords: Index = (words, { start, end }, table, indices, first) => {
-  const { slots, known } = table;
+const indexWords: Index = (words, { start, end }, table, indices) => {
+  const { slots, near, known, first } = table;
   let distinct = table.distinct;
   for (let i = start; i < end; i++) {
     const word = words[i]!;
+    const place = (word + NEAR_BELOW) >>> 0;
+    if (place < NEAR) {
+      let index = near[place]!;
+      if (index === 0) {
+        if (distinct === DISTINCT_MAX) return false;
+        first[distinct] = i;
+        index = ++distinct;
+        near[place] = index;
+      }
+      indices[i] = index - 1;
+      continue;
+    }
     let slot = Math.imul(word ^ (word >>> 15), HASH) >>> HASH_SHIFT;
     let index = slots[slot]!;
     while (index !== 0 && known[index - 1] !== word) {
@@ -102,8 +142,8 @@ const indexWords: Index = (words, { start, end }, table, indices, first) => {
   return true;
 };
 
-const indexPairs: Index = (words, { start, end }, table, indices, first) => {
-  const { slots, known } = table;
+const indexPairs: Index = (words, { start, end }, table, indices) => {
+  const { slots, known, first } = table;
   let distinct = table.distinct;
   for (let i = start; i < end; i++) {
     const low = words[2 * i]!;

@@ -1,5 +1,5 @@
 // Owns the least and greatest value of an integer column chunk, in the order of its type: what readers skip row groups by.
-import { type Dtype, isInteger, type Values } from '../../core/dtype.ts';
+import { bytesOf, type Dtype, isInteger, type Values, wordsOf } from '../../core/dtype.ts';
 import { storedValues } from './values.ts';
 
 /** Values as PLAIN stores them. */
@@ -8,20 +8,37 @@ export interface Bounds {
   readonly max: Uint8Array;
 }
 
-/** Absent for types without an order worth having (floats: NaN; booleans), and when every row is null. */
+/**
+ * Absent for types without an order worth having (floats: NaN; booleans), and when every row is null. `values`: those of
+ * the chunk, or just the distinct ones.
+ */
 export function boundsOf(dtype: Dtype, values: Values): Bounds | undefined {
   if (!isInteger(dtype) || values.length === 0) return undefined;
+  const stored = storedValues(dtype, values);
+  const [least, greatest] =
+    stored instanceof BigInt64Array || stored instanceof BigUint64Array
+      ? wideExtremes(stored)
+      : extremes(wordsOf(stored), stored instanceof Int32Array ? 0x80000000 : 0);
+  return { min: plainValue(stored, least), max: plainValue(stored, greatest) };
+}
+
+/** Where the extremes are. With the sign bit turned, signed words compare as unsigned ones: one loop, one array type. */
+function extremes(words: Uint32Array, turn: number): [number, number] {
   let least = 0;
   let greatest = 0;
-  if (values instanceof BigInt64Array || values instanceof BigUint64Array) {
-    [least, greatest] = wideExtremes(values);
-  } else {
-    for (let i = 1; i < values.length; i++) {
-      if (values[i]! < values[least]!) least = i;
-      else if (values[i]! > values[greatest]!) greatest = i;
+  let min = (words[0]! ^ turn) >>> 0;
+  let max = min;
+  for (let i = 1; i < words.length; i++) {
+    const word = (words[i]! ^ turn) >>> 0;
+    if (word < min) {
+      least = i;
+      min = word;
+    } else if (word > max) {
+      greatest = i;
+      max = word;
     }
   }
-  return { min: plainValue(dtype, values, least), max: plainValue(dtype, values, greatest) };
+  return [least, greatest];
 }
 
 /** By words: comparing BigInts costs an allocation each. The sign bit is turned so that both types compare as unsigned. */
@@ -51,7 +68,6 @@ function wideExtremes(values: BigInt64Array | BigUint64Array): [number, number] 
   return [least, greatest];
 }
 
-function plainValue(dtype: Dtype, values: Values, index: number): Uint8Array {
-  const stored = storedValues(dtype, values.slice(index, index + 1));
-  return new Uint8Array(stored.buffer.slice(0) as ArrayBuffer);
+function plainValue(stored: Values, index: number): Uint8Array {
+  return bytesOf(stored.slice(index, index + 1));
 }

@@ -1,6 +1,16 @@
 // Owns how leaf values become page bytes, one function an encoding.
 import type { Utf8Column } from '../../core/column.ts';
-import { bitsOf, bytesOf, type Dtype, dtypeBytes, type Values, viewAs, wordsOf } from '../../core/dtype.ts';
+import {
+  allocate,
+  type Bits,
+  bitsOf,
+  bytesOf,
+  type Dtype,
+  dtypeBytes,
+  type Values,
+  viewAs,
+  wordsOf,
+} from '../../core/dtype.ts';
 import { Encoding } from '../../core/parquet-format.ts';
 import { splitWords } from './byte-split.ts';
 import { deltaBytesMax, writeDelta } from './delta.ts';
@@ -12,7 +22,8 @@ const LENGTH_BYTES = 4;
 /** Values start .. end of a column chunk (null rows left out) as bytes of one page. */
 export interface ValueEncoder {
   readonly encoding: Encoding;
-  readonly dictionary?: { readonly count: number; readonly bytes: Uint8Array };
+  /** The distinct values, as Parquet stores them. */
+  readonly dictionary?: Values;
   bytesMax(start: number, end: number): number;
   /** Writes to `out` from `outAt`; returns where it ended. */
   write(start: number, end: number, out: Uint8Array, outAt: number): number;
@@ -39,20 +50,30 @@ export function storedBytes(dtype: Dtype): 1 | 4 | 8 {
 
 /** Rows that are present, moved as bits. */
 export function compactValues(dtype: Dtype, values: Values, valid: Uint8Array): Values {
-  const source = bitsOf(values);
   let present = 0;
-  for (let i = 0; i < source.length; i++) present += valid[i]!;
-  if (present === source.length) return values;
-  const target = source.slice(0, present);
+  for (let i = 0; i < values.length; i++) present += valid[i]!;
+  if (present === values.length) return values;
+  const out = allocate(dtype, present);
+  if (dtypeBytes(dtype) === 8) compactPairs(wordsOf(values), valid, wordsOf(out));
+  else compactNarrow(bitsOf(values) as NarrowBits, valid, bitsOf(out) as NarrowBits);
+  return out;
+}
+
+type NarrowBits = Exclude<Bits, BigUint64Array>;
+
+function compactNarrow(source: NarrowBits, valid: Uint8Array, out: NarrowBits): void {
   let at = 0;
-  if (source instanceof BigUint64Array) {
-    const wide = target as BigUint64Array;
-    for (let i = 0; i < source.length; i++) if (valid[i] !== 0) wide[at++] = source[i]!;
-  } else {
-    const narrow = target as Uint32Array;
-    for (let i = 0; i < source.length; i++) if (valid[i] !== 0) narrow[at++] = source[i]!;
+  for (let i = 0; i < source.length; i++) if (valid[i] !== 0) out[at++] = source[i]!;
+}
+
+/** Values of two words each: as BigInt each would be an allocation. */
+function compactPairs(source: Uint32Array, valid: Uint8Array, out: Uint32Array): void {
+  let at = 0;
+  for (let i = 0; 2 * i < source.length; i++) {
+    if (valid[i] === 0) continue;
+    out[at++] = source[2 * i]!;
+    out[at++] = source[2 * i + 1]!;
   }
-  return viewAs(dtype, target.buffer, 0, present);
 }
 
 export function plainEncoder(dtype: Dtype, values: Values): ValueEncoder {
@@ -139,7 +160,7 @@ export function dictionaryEncoder(
   const stored = storedValues(dtype, viewAs(dtype, distinct.buffer, 0, first.length));
   return {
     encoding: Encoding.RLE_DICTIONARY,
-    dictionary: { count: first.length, bytes: bytesOf(stored) },
+    dictionary: stored,
     bytesMax: (start, end) => 1 + hybridBytesMax(end - start, width),
     write(start, end, out, outAt) {
       out[outAt] = width;
