@@ -51,7 +51,7 @@ export async function runGroup(plan: GroupPlan, tree: string | undefined, tools:
   };
 }
 
-/** Cases with all columns against the peers, which have them too; others against the first of those. */
+/** Cases with all columns against the peers, which have them too; others against those cases. */
 function ratiosOf(commands: readonly CommandReport[], cases: readonly BenchCase[]): readonly Ratio[] {
   const ran = commands.filter(({ runs }) => runs.length > 0);
   const ours = ran.filter(({ role }) => role === 'colweave');
@@ -60,7 +60,7 @@ function ratiosOf(commands: readonly CommandReport[], cases: readonly BenchCase[
   const parts = ours.filter((command) => !whole.includes(command));
   return [
     ...whole.flatMap((of) => peers.map((to) => ratioOf(of, to))),
-    ...parts.flatMap((of) => whole.slice(0, 1).map((to) => ratioOf(of, to))),
+    ...parts.flatMap((of) => whole.map((to) => ratioOf(of, to))),
   ];
 }
 
