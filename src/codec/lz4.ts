@@ -8,7 +8,14 @@ const LENGTH_MORE = 15;
 
 /** The `size` bytes of one block; every read and write is checked, since a block may be damaged. */
 export function decompressLz4Block(source: Uint8Array, size: number): Uint8Array {
-  const target = Buffer.allocUnsafe(size);
+  const target = new Uint8Array(size);
+  decompressLz4Into(source, target);
+  return target;
+}
+
+/** Fills `target` with one block; any other number of bytes is source/damaged. */
+export function decompressLz4Into(source: Uint8Array, target: Uint8Array): void {
+  const size = target.length;
   const sourceEnd = source.length;
   let from = 0;
   let at = 0;
@@ -57,7 +64,6 @@ export function decompressLz4Block(source: Uint8Array, size: number): Uint8Array
     }
   }
   if (at !== size) throw new ColweaveError('source/damaged', `an LZ4 block holds ${at} bytes, expected ${size}`);
-  return target;
 }
 
 function damaged(what: string): ColweaveError {

@@ -2,15 +2,25 @@
 // A basket is a TKey (big-endian: bytes u32, version u16, object bytes u32, date u32, key bytes u16, ...), at whose end
 // stand the number of entries (i32 at key bytes - 9), where the payload ends (i32 at - 5, counting the key) and a flag.
 // After the payload, branches with lists or strings have a count and the offset of each entry, counting the key.
-import { type Dtype, dtypeBytes, type Values, viewAs } from '../../core/dtype.ts';
+import { type Dtype, dtypeBytes, type Values } from '../../core/dtype.ts';
 import { ColweaveError } from '../../core/errors.ts';
-import { unpackObject } from './blocks.ts';
+import { checkObject, unpackObject, unpackObjectInto } from './blocks.ts';
 import type { BasketData } from './layout.ts';
 
 const KEY_BYTES_MIN = 33;
+/** Baskets are tens of kilobytes, seldom a megabyte; room for a longer one is not kept. */
+const SCRATCH_BYTES_MAX = 2 * 1024 * 1024;
 
-/** The payload of a basket as it is in the file, and where its entries start. Errors: source/damaged. */
-export function decodeBasket(raw: Uint8Array, entries: number): BasketData {
+/** What the key says, checked against the tree. The payload is followed by entry offsets where there is room for them. */
+export interface BasketHead {
+  readonly keyBytes: number;
+  readonly objectBytes: number;
+  readonly payloadBytes: number;
+  readonly hasEntryOffsets: boolean;
+}
+
+/** Errors: source/damaged. */
+export function readBasketHead(raw: Uint8Array, entries: number): BasketHead {
   const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
   if (raw.length < KEY_BYTES_MIN || view.getUint32(0) !== raw.length) throw damaged('no basket is where one should be');
   const objectBytes = view.getUint32(6);
@@ -20,11 +30,44 @@ export function decodeBasket(raw: Uint8Array, entries: number): BasketData {
   if (held !== entries) throw damaged(`it holds ${held} entries, the tree says ${entries}`);
   const payloadBytes = view.getInt32(keyBytes - 5) - keyBytes;
   if (payloadBytes < 0 || payloadBytes > objectBytes) throw damaged('its payload has an impossible size');
+  const hasEntryOffsets = objectBytes >= payloadBytes + 4 + 4 * entries;
+  return { keyBytes, objectBytes, payloadBytes, hasEntryOffsets };
+}
+
+/** The payload of a basket as it is in the file, and where its entries start. Errors: source/damaged. */
+export function decodeBasket(raw: Uint8Array, entries: number): BasketData {
+  const { keyBytes, objectBytes, payloadBytes, hasEntryOffsets } = readBasketHead(raw, entries);
   const object = unpackObject(raw.subarray(keyBytes), objectBytes);
   const payload = object.subarray(0, payloadBytes);
-  const offsetsEnd = payloadBytes + 4 + 4 * entries;
-  if (objectBytes < offsetsEnd) return { payload, keyBytes };
-  return { payload, entryOffsets: object.subarray(payloadBytes + 4, offsetsEnd), keyBytes };
+  if (!hasEntryOffsets) return { payload, keyBytes };
+  return { payload, entryOffsets: object.subarray(payloadBytes + 4, payloadBytes + 4 + 4 * entries), keyBytes };
+}
+
+export interface Scratch {
+  readonly target: Uint8Array;
+  readonly targetView: DataView;
+}
+
+let scratch: Scratch = makeScratch(64 * 1024);
+
+function makeScratch(bytes: number): Scratch {
+  const buffer = new ArrayBuffer(bytes);
+  return { target: new Uint8Array(buffer), targetView: new DataView(buffer) };
+}
+
+/** Room for one basket's object, the same for all baskets of a thread: to be emptied before anything else runs. */
+export function scratchFor(raw: Uint8Array, head: BasketHead): Scratch {
+  const { objectBytes, keyBytes } = head;
+  if (objectBytes <= scratch.target.length) return scratch;
+  checkObject(raw.subarray(keyBytes), objectBytes);
+  const made = makeScratch(objectBytes);
+  if (objectBytes <= SCRATCH_BYTES_MAX) scratch = made;
+  return made;
+}
+
+/** The whole object, payload and what follows, at `at` of `target`. */
+export function unpackBasket(raw: Uint8Array, head: BasketHead, target: Uint8Array, at: number): void {
+  unpackObjectInto(raw.subarray(head.keyBytes), head.objectBytes, target, at);
 }
 
 /** Big-endian values of the file become those of this machine, in place. */
@@ -52,29 +95,33 @@ function makeBools(bytes: Uint8Array): void {
 
 /**
  * The counter and the basket must agree on every entry, not only on the sum: a shifted counter would give items to
- * other events. `starts` are item positions, of which `starts[first]` belongs to the basket's first entry.
+ * other events. Offsets (i32, big-endian, counting the key) stand in `view` from `at`; `starts` are item positions, of
+ * which `starts[first]` belongs to the basket's first entry. The basket's length was checked, so 32 bits are enough.
  */
-export function checkEntryOffsets(basket: BasketData, starts: Float64Array, first: number, itemBytes: number): void {
-  const { entryOffsets, keyBytes } = basket;
-  if (!entryOffsets) return;
-  const entries = entryOffsets.length >> 2;
-  const view = new DataView(entryOffsets.buffer, entryOffsets.byteOffset, entryOffsets.byteLength);
-  const shift = keyBytes - starts[first]! * itemBytes;
-  for (let i = 0; i < entries; i++) {
-    if (view.getInt32(4 * i) !== starts[first + i]! * itemBytes + shift) {
+export function checkEntryOffsets(
+  offsets: { readonly view: DataView; readonly at: number; readonly entries: number; readonly keyBytes: number },
+  starts: Int32Array,
+  first: number,
+  itemBytes: number,
+): void {
+  const { view, at, entries, keyBytes } = offsets;
+  const shift = (keyBytes - Math.imul(starts[first]!, itemBytes)) | 0;
+  for (let i = 0, from = at; i < entries; i++, from += 4) {
+    if (view.getInt32(from) !== ((Math.imul(starts[first + i]!, itemBytes) + shift) | 0)) {
       throw damaged(`entry ${i} of it starts elsewhere than its counter says`);
     }
   }
 }
 
-/** Any integer counter as numbers; what passes 2^53 is caught by the caller's sum. */
-export function countsOf(values: Values): ArrayLike<number> {
-  if (values instanceof BigInt64Array || values instanceof BigUint64Array) return Float64Array.from(values, Number);
-  return values;
+/** A counter as i32; what does not fit is negative, as no count may be. */
+export function countsOf(values: Values): Int32Array {
+  if (values instanceof Int32Array) return values;
+  if (values instanceof Uint32Array) return new Int32Array(values.buffer, values.byteOffset, values.length);
+  return Int32Array.from(values as ArrayLike<number | bigint>, (value) => {
+    const count = Number(value);
+    return count >= 0 && count <= 2 ** 31 - 1 ? count : -1;
+  });
 }
-
-export const valuesOf = (dtype: Dtype, bytes: Uint8Array): Values =>
-  viewAs(dtype, bytes.buffer, bytes.byteOffset, bytes.byteLength / dtypeBytes(dtype));
 
 export function damaged(what: string): ColweaveError {
   return new ColweaveError('source/damaged', what);

@@ -1,31 +1,56 @@
 // Owns ROOT's compression blocks: 2 letters, a method byte, two 3-byte little-endian sizes, then data; blocks repeat.
-import { decompressLz4Block } from '../../codec/lz4.ts';
+import { decompressLz4Into } from '../../codec/lz4.ts';
 import { decompressXz } from '../../codec/lzma.ts';
 import { xxh64Equals } from '../../codec/xxhash.ts';
 import { inflateRaw, inflateZlib } from '../../codec/zlib.ts';
-import { decompressZstd } from '../../codec/zstd.ts';
+import { decompressZstdInto } from '../../codec/zstd.ts';
 import { ColweaveError } from '../../core/errors.ts';
 
 const HEADER_BYTES = 9;
 const LZ4_CHECKSUM_BYTES = 8;
+/** The two letters of each algorithm. */
+const ZS = 0x5a53;
+const ZL = 0x5a4c;
+const L4 = 0x4c34;
+const XZ = 0x585a;
+const CS = 0x4353;
 
-/**
- * The `size` bytes of an object as stored in a file. `stored` as long as the object (or longer) is not compressed.
- * Blocks of one object may differ in algorithm. The result may be a view of `stored`.
- */
+/** The `size` bytes of an object as stored in a file, which may be a view of `stored`. */
 export function unpackObject(stored: Uint8Array, size: number): Uint8Array {
   if (stored.length >= size) return stored.subarray(0, size);
   checkSizes(stored, size);
-  if (blockSize(stored, 6) === size) return unpackBlock(stored, 0);
-  const object = Buffer.allocUnsafe(size);
-  let from = 0;
-  for (let at = 0; at < size; ) {
-    const bytes = unpackBlock(stored, from);
-    object.set(bytes, at);
-    at += bytes.length;
-    from += HEADER_BYTES + blockSize(stored, from + 3);
-  }
+  const object = Buffer.allocUnsafeSlow(size);
+  unpackBlocks(stored, object);
   return object;
+}
+
+/**
+ * Fills `target` from `at` with the `size` bytes of an object. `stored` as long as the object (or longer) is not
+ * compressed. Blocks of one object may differ in algorithm.
+ */
+export function unpackObjectInto(stored: Uint8Array, size: number, target: Uint8Array, at: number): void {
+  if (stored.length >= size) {
+    target.set(stored.subarray(0, size), at);
+    return;
+  }
+  checkSizes(stored, size);
+  unpackBlocks(stored, target.subarray(at, at + size));
+}
+
+/** All of an object whose sizes were checked. */
+function unpackBlocks(stored: Uint8Array, target: Uint8Array): void {
+  const size = target.length;
+  for (let at = 0, block = 0; at < size; ) {
+    const bytes = blockSize(stored, block + 6);
+    unpackBlock(stored, block, bytes === size ? target : target.subarray(at, at + bytes));
+    at += bytes;
+    block += HEADER_BYTES + blockSize(stored, block + 3);
+  }
+}
+
+/** Before anything of an object's size is allocated: a size that the blocks do not have is source/damaged. */
+export function checkObject(stored: Uint8Array, size: number): void {
+  if (stored.length < size) checkSizes(stored, size);
 }
 
 /** Walks the headers before anything is allocated: a damaged size must not cost memory. */
@@ -48,33 +73,39 @@ function blockSize(stored: Uint8Array, at: number): number {
   return stored[at]! | (stored[at + 1]! << 8) | (stored[at + 2]! << 16);
 }
 
-function unpackBlock(stored: Uint8Array, from: number): Uint8Array {
-  const size = blockSize(stored, from + 6);
+/** Fills `target`, which is as long as the block says. */
+function unpackBlock(stored: Uint8Array, from: number, target: Uint8Array): void {
   const start = from + HEADER_BYTES;
   const data = stored.subarray(start, start + blockSize(stored, from + 3));
-  const letters = String.fromCharCode(stored[from]!, stored[from + 1]!);
-  switch (letters) {
-    case 'ZS':
-      return decompressZstd(data, size);
-    case 'ZL':
-      return inflateZlib(data, size);
-    case 'L4':
-      return unpackLz4(data, size);
-    case 'XZ':
-      return decompressXz(data, size);
-    case 'CS':
-      return inflateRaw(data, size);
-    default:
+  switch ((stored[from]! << 8) | stored[from + 1]!) {
+    case ZS:
+      decompressZstdInto(data, target);
+      return;
+    case L4:
+      unpackLz4(data, target);
+      return;
+    case ZL:
+      target.set(inflateZlib(data, target.length));
+      return;
+    case XZ:
+      target.set(decompressXz(data, target.length));
+      return;
+    case CS:
+      target.set(inflateRaw(data, target.length));
+      return;
+    default: {
+      const letters = String.fromCharCode(stored[from]!, stored[from + 1]!);
       throw damaged(`a block starts with ${JSON.stringify(letters)}, none of ZS, ZL, L4, XZ, CS`);
+    }
   }
 }
 
 /** An xxh64 of the compressed data, big-endian, then a bare LZ4 block. */
-function unpackLz4(data: Uint8Array, size: number): Uint8Array {
+function unpackLz4(data: Uint8Array, target: Uint8Array): void {
   if (data.length < LZ4_CHECKSUM_BYTES) throw damaged('an LZ4 block is too short');
   const block = data.subarray(LZ4_CHECKSUM_BYTES);
   if (!xxh64Equals(block, data)) throw damaged('an LZ4 block does not match its checksum');
-  return decompressLz4Block(block, size);
+  decompressLz4Into(block, target);
 }
 
 function damaged(what: string): ColweaveError {

@@ -4,7 +4,16 @@ import { invariant } from '../../core/check.ts';
 import { type Column, flatColumn, type ListColumn } from '../../core/column.ts';
 import { allocate, bytesOf, dtypeBytes, type Values } from '../../core/dtype.ts';
 import { ColweaveError } from '../../core/errors.ts';
-import { checkEntryOffsets, countsOf, damaged, decodeBasket, swapValues } from './baskets.ts';
+import {
+  checkEntryOffsets,
+  countsOf,
+  damaged,
+  decodeBasket,
+  readBasketHead,
+  scratchFor,
+  swapValues,
+  unpackBasket,
+} from './baskets.ts';
 import { type BasketData, type BranchLayout, type RootLayout, valuesPerItem } from './layout.ts';
 import { decodeStrings, joinStrings, type StringPart } from './strings.ts';
 
@@ -38,11 +47,14 @@ interface Task {
   readonly rowEnd: number;
   readonly itemBytes: number;
   /** Item position of row `startsRow + i`; absent: one item a row. */
-  readonly starts?: Float64Array;
+  readonly starts?: Int32Array;
   readonly startsRow: number;
   /** Number branches: the values, filled basket by basket. */
   readonly values: Values;
   readonly target: Uint8Array;
+  readonly targetView: DataView;
+  /** No value has been placed at this byte of `target` or after it. */
+  filledEnd: number;
   readonly strings: StringPart[];
 }
 
@@ -58,7 +70,7 @@ interface Span {
 
 interface Counted extends Span {
   /** Position of the first item of row rowStart + i, and the end of the last. */
-  readonly starts: Float64Array;
+  readonly starts: Int32Array;
   /** Of the rows asked for, from 0: the one object that all lists of this counter share. */
   readonly offsets: Int32Array;
 }
@@ -118,24 +130,33 @@ function shareOffsets(counted: readonly Counted[]): Counted[] {
 }
 
 function count(task: Task, rows: Readonly<Span>): Counted {
+  const { rowStart, rowEnd } = task;
   const counts = countsOf(task.values);
-  const starts = new Float64Array(counts.length + 1);
+  const starts = new Int32Array(counts.length + 1);
+  const sum = sumCounts(counts, starts);
+  if (sum < 0) {
+    throw inBranch(task.branch, damaged(`entry ${rowStart - sum - 1} counts ${task.values[-sum - 1]} items`));
+  }
+  if (sum > ITEMS_MAX) {
+    throw inBranch(task.branch, damaged(`it counts ${sum} items in ${counts.length} entries`));
+  }
+  const first = rows.rowStart - rowStart;
+  const offsets = starts.slice(first, first + rows.rowEnd - rows.rowStart + 1);
+  const base = offsets[0]!;
+  if (base !== 0) for (let i = 0; i < offsets.length; i++) offsets[i]! -= base;
+  return { rowStart, rowEnd, starts, offsets };
+}
+
+/** Fills `starts`, from its second place on, and returns the sum; -1 - i where entry i has a negative count. */
+function sumCounts(counts: Int32Array, starts: Int32Array): number {
   let sum = 0;
   for (let i = 0; i < counts.length; i++) {
     const items = counts[i]!;
-    if (items < 0) throw inBranch(task.branch, damaged(`entry ${task.rowStart + i} counts ${items} items`));
+    if (items < 0) return -1 - i;
     sum += items;
     starts[i + 1] = sum;
   }
-  const first = rows.rowStart - task.rowStart;
-  const length = rows.rowEnd - rows.rowStart;
-  const base = starts[first]!;
-  if (starts[first + length]! - base > ITEMS_MAX) {
-    throw inBranch(task.branch, damaged(`it counts ${starts[first + length]! - base} items in ${length} entries`));
-  }
-  const offsets = new Int32Array(length + 1);
-  for (let i = 0; i <= length; i++) offsets[i] = starts[first + i]! - base;
-  return { rowStart: task.rowStart, rowEnd: task.rowEnd, starts, offsets };
+  return sum;
 }
 
 function makeTask(branch: BranchLayout, rows: Readonly<Span>, counted: Counted | '' | undefined): Task {
@@ -152,6 +173,8 @@ function makeTask(branch: BranchLayout, rows: Readonly<Span>, counted: Counted |
     startsRow: counted ? counted.rowStart : 0,
     values,
     target: bytesOf(values),
+    targetView: new DataView(values.buffer, values.byteOffset, values.byteLength),
+    filledEnd: 0,
     strings: [],
   };
 }
@@ -186,15 +209,19 @@ function* basketsOf(layout: RootLayout, branch: BranchLayout, rows: Readonly<Spa
   for (let basket = low; basket < branch.basketEnd && rowStart[basket]! < rows.rowEnd; basket++) yield basket;
 }
 
-/** All tasks' baskets in file order, batch by batch; those at hand first. */
+/**
+ * All tasks' baskets in file order, batch by batch. Those at hand come last, since what follows the payload of a basket
+ * from the file may be put, for a moment, where they belong.
+ */
 async function runTasks(reader: TreeReader, tasks: readonly Task[], rowEnd: number, signal?: AbortSignal) {
   const { layout, kept, store } = reader;
-  const { seek, bytes, rowStart: rowStarts, rowEnd: rowEnds } = layout.baskets;
+  const { seek, bytes } = layout.baskets;
   const jobs: Job[] = [];
+  const atHand: { readonly job: Job; readonly data: BasketData }[] = [];
   for (const task of tasks) {
     for (const basket of basketsOf(layout, task.branch, task)) {
       const data = kept.baskets.get(basket) ?? layout.embedded[-1 - seek[basket]!];
-      if (data) decodeJob(reader, { task, basket }, () => data, rowEnd);
+      if (data) atHand.push({ job: { task, basket }, data });
       else jobs.push({ task, basket });
     }
   }
@@ -209,56 +236,107 @@ async function runTasks(reader: TreeReader, tasks: readonly Task[], rowEnd: numb
     const batch = jobs.slice(start, end);
     const ranges = batch.map(({ basket }) => ({ offset: seek[basket]!, length: bytes[basket]! }));
     const raws = await store.read(ranges, signal);
-    batch.forEach((job, i) => {
-      const { basket } = job;
-      decodeJob(reader, job, () => decodeBasket(raws[i]!, rowEnds[basket]! - rowStarts[basket]!), rowEnd);
-    });
+    for (let i = 0; i < batch.length; i++) runJob(reader, batch[i]!, raws[i]!, rowEnd);
     start = end;
   }
+  for (const { job, data } of atHand) runJob(reader, job, data, rowEnd);
 }
 
-function decodeJob(reader: TreeReader, job: Job, decode: () => BasketData, rowEnd: number): void {
+/** `source`: a basket as stored, or one at hand. */
+function runJob(reader: TreeReader, job: Job, source: Uint8Array | BasketData, rowEnd: number): void {
   try {
-    finish(reader, job, decode(), rowEnd);
+    finish(reader, job, source, rowEnd);
   } catch (cause) {
     throw inBasket(reader, job, cause);
   }
 }
 
 /** Puts the part of a basket that is wanted into its column, and keeps the basket if the next rows are in it too. */
-function finish(reader: TreeReader, { task, basket }: Job, data: BasketData, rowEnd: number): void {
+function finish(reader: TreeReader, { task, basket }: Job, source: Uint8Array | BasketData, rowEnd: number): void {
   const { layout, kept } = reader;
   const first = layout.baskets.rowStart[basket]!;
   const end = layout.baskets.rowEnd[basket]!;
   const from = Math.max(first, task.rowStart);
   const to = Math.min(end, task.rowEnd);
+  const onward = end > rowEnd && layout.baskets.seek[basket]! >= 0;
+  if (source instanceof Uint8Array && task.branch.kind === 'number' && !onward) {
+    placeStored(task, source, { first, end, from, to });
+    return;
+  }
+  const data = source instanceof Uint8Array ? decodeBasket(source, end - first) : source;
   if (task.branch.kind === 'string') {
     const part = decodeStrings(data, end - first, from - first, to - first);
     task.strings.push({ rowStart: from, ...part });
   } else {
-    placeValues(task, data, { first, end, from, to });
+    placeDecoded(task, data, { first, end, from, to });
   }
-  if (end > rowEnd && layout.baskets.seek[basket]! >= 0) keep(kept, basket, data);
+  if (onward) keep(kept, basket, data);
   else forget(kept, basket);
 }
 
-function placeValues(
-  task: Task,
-  data: BasketData,
-  rows: { readonly first: number; readonly end: number; readonly from: number; readonly to: number },
-): void {
-  const { starts, startsRow, itemBytes, target } = task;
-  const byteAt = starts ? (row: number) => starts[row - startsRow]! * itemBytes : (row: number) => row * itemBytes;
-  const base = byteAt(rows.first);
-  const expected = byteAt(rows.end) - base;
-  if (data.payload.length !== expected) {
-    throw damaged(`it has ${data.payload.length} bytes of values, expected ${expected}`);
+/** Rows of a basket: it holds first .. end, from .. to are wanted. */
+interface BasketRows {
+  readonly first: number;
+  readonly end: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** First byte of a row's values, counted from row `startsRow`, or from row 0 where there is one item a row. */
+function byteOfRow(task: Task, row: number): number {
+  const { starts, startsRow, itemBytes } = task;
+  return (starts ? starts[row - startsRow]! : row) * itemBytes;
+}
+
+function checkPayload(task: Task, payloadBytes: number, rows: BasketRows): void {
+  const expected = byteOfRow(task, rows.end) - byteOfRow(task, rows.first);
+  if (payloadBytes !== expected) throw damaged(`it has ${payloadBytes} bytes of values, expected ${expected}`);
+}
+
+/**
+ * Decompresses a basket where its values belong, if all of it is wanted and what follows the values (entry offsets)
+ * has room behind them that is still to be filled; else into the scratch.
+ */
+function placeStored(task: Task, raw: Uint8Array, rows: BasketRows): void {
+  const { target, itemBytes, starts } = task;
+  const entries = rows.end - rows.first;
+  const head = readBasketHead(raw, entries);
+  checkPayload(task, head.payloadBytes, rows);
+  const from = byteOfRow(task, rows.from);
+  const bytes = byteOfRow(task, rows.to) - from;
+  const at = from - byteOfRow(task, task.rowStart);
+  const inPlace = bytes === head.payloadBytes && at + head.objectBytes <= target.length && at + bytes >= task.filledEnd;
+  const work = inPlace ? task : scratchFor(raw, head);
+  const start = inPlace ? at : 0;
+  unpackBasket(raw, head, work.target, start);
+  if (starts && head.hasEntryOffsets) {
+    const offsets = { view: work.targetView, at: start + head.payloadBytes + 4, entries, keyBytes: head.keyBytes };
+    checkEntryOffsets(offsets, starts, rows.first - task.startsRow, itemBytes);
   }
-  if (starts) checkEntryOffsets(data, starts, rows.first - startsRow, itemBytes);
-  const source = data.payload.subarray(byteAt(rows.from) - base, byteAt(rows.to) - base);
-  const at = byteAt(rows.from) - byteAt(task.rowStart);
-  target.set(source, at);
-  swapValues(target.subarray(at, at + source.length), task.branch.dtype);
+  if (!inPlace) {
+    const skipped = from - byteOfRow(task, rows.first);
+    target.set(work.target.subarray(skipped, skipped + bytes), at);
+  }
+  task.filledEnd = Math.max(task.filledEnd, at + bytes);
+  swapValues(target.subarray(at, at + bytes), task.branch.dtype);
+}
+
+function placeDecoded(task: Task, data: BasketData, rows: BasketRows): void {
+  const { target, itemBytes, starts } = task;
+  const { payload, entryOffsets, keyBytes } = data;
+  checkPayload(task, payload.length, rows);
+  if (starts && entryOffsets) {
+    const view = new DataView(entryOffsets.buffer, entryOffsets.byteOffset, entryOffsets.byteLength);
+    const offsets = { view, at: 0, entries: entryOffsets.length >> 2, keyBytes };
+    checkEntryOffsets(offsets, starts, rows.first - task.startsRow, itemBytes);
+  }
+  const from = byteOfRow(task, rows.from);
+  const skipped = from - byteOfRow(task, rows.first);
+  const bytes = byteOfRow(task, rows.to) - from;
+  const at = from - byteOfRow(task, task.rowStart);
+  target.set(payload.subarray(skipped, skipped + bytes), at);
+  task.filledEnd = Math.max(task.filledEnd, at + bytes);
+  swapValues(target.subarray(at, at + bytes), task.branch.dtype);
 }
 
 /** Oldest first out: reads go forward. */
