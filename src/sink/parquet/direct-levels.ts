@@ -2,10 +2,14 @@
 // https://parquet.apache.org/docs/file-format/nestedencoding/
 import { packBits, writeVarint } from './hybrid.ts';
 import { LENGTH_BYTES, PAGE_ENTRIES, type Page, type Paging } from './paging.ts';
+import { scratchBytes } from './scratch.ts';
 
 /** Four definition levels of 2, of two bits each. */
 const PRESENT_ITEMS = 0b10101010;
-const LENGTH_AND_HEADER_BYTES_MAX = 9;
+/** And one byte more: the level that a constant run repeats. */
+const LENGTH_AND_HEADER_BYTES_MAX = 10;
+
+const levelScratch = scratchBytes();
 
 /** Every PAGE_ENTRIES rows a page. `valid` is there for nullable columns only; none of it = nothing is null. */
 export function flatPaging(rows: number, nullable: boolean, valid?: Uint8Array): Paging {
@@ -27,16 +31,21 @@ function countOnes(bytes: Uint8Array, start: number, end: number): number {
   return ones;
 }
 
-function flatLevels(
-  { start, end, present }: { readonly start: number; readonly end: number; readonly present: number },
-  valid?: Uint8Array,
-): Uint8Array {
+function flatLevels({ start, end, present }: FlatRange, valid?: Uint8Array): Uint8Array {
   const entries = end - start;
-  if (valid === undefined || present === 0 || present === entries)
-    return constantLevels(present === 0 ? 0 : 1, entries);
-  const levels = packedLevels(entries, 1);
-  packBits(valid, { start, end }, 1, levels.bytes, levels.bitsAt);
-  return levels.bytes;
+  const out = levelScratch.bytes(levelBytesMax(entries, 1));
+  if (valid === undefined || present === 0 || present === entries) {
+    return out.slice(0, writeConstant(present === 0 ? 0 : 1, entries, out, 0));
+  }
+  const run = beginPacked(entries, 1, out, 0);
+  return out.slice(0, packBits(valid, { start, end }, 1, out, run.bitsAt));
+}
+
+interface FlatRange {
+  readonly start: number;
+  readonly end: number;
+  /** How many of the rows are not null. */
+  readonly present: number;
 }
 
 /** A page ends at the first row that starts when it is full. A null row has no items. */
@@ -47,11 +56,12 @@ export function listPaging(offsets: Int32Array, rows: number, nullable: boolean,
     const { end, empty, first } = pageOfRows(offsets, start, rows);
     const entries = offsets[end]! - offsets[start]! + empty;
     const range = { start, end, entries };
-    const repetition = first === entries ? constantLevels(0, entries) : repetitionOf(offsets, range);
-    const definition = definitionOf(offsets, range, { empty, nullable }, valid);
-    const levels = new Uint8Array(repetition.length + definition.length);
-    levels.set(repetition);
-    levels.set(definition, repetition.length);
+    const out = levelScratch.bytes(levelBytesMax(entries, 1) + levelBytesMax(entries, 2));
+    const middle =
+      first === entries
+        ? writeConstant(0, entries, out, 0)
+        : writeRepetition(offsets, range, beginPacked(entries, 1, out, 0));
+    const levels = out.slice(0, writeDefinition(offsets, range, { empty, nullable, valid }, out, middle));
     pages.push({ entries, valueStart: offsets[start]!, valueEnd: offsets[end]!, levels });
     entriesBefore += entries;
     start = end;
@@ -87,9 +97,8 @@ function pageOfRows(
 }
 
 /** All ones, but for the first entry of each row. */
-function repetitionOf(offsets: Int32Array, { start, end, entries }: Range): Uint8Array {
-  const { bytes, bitsAt } = packedLevels(entries, 1);
-  bytes.fill(0xff, bitsAt);
+function writeRepetition(offsets: Int32Array, { start, end }: Range, { bytes, bitsAt, bitsEnd }: Packed): number {
+  bytes.fill(0xff, bitsAt, bitsEnd);
   let entry = bitsAt * 8;
   let from = offsets[start]!;
   for (let row = start; row < end; row++) {
@@ -98,28 +107,36 @@ function repetitionOf(offsets: Int32Array, { start, end, entries }: Range): Uint
     entry += to === from ? 1 : to - from;
     from = to;
   }
-  clearTail(bytes, entry);
-  return bytes;
+  return clearTail(bytes, entry, bitsEnd);
 }
 
-function definitionOf(
+interface Absent {
+  /** Rows of the page that are null or have no items. */
+  readonly empty: number;
+  readonly nullable: boolean;
+  readonly valid: Uint8Array | undefined;
+}
+
+function writeDefinition(
   offsets: Int32Array,
   range: Range,
-  { empty, nullable }: { readonly empty: number; readonly nullable: boolean },
-  valid?: Uint8Array,
-): Uint8Array {
-  if (empty === 0) return constantLevels(nullable ? 2 : 1, range.entries);
-  if (!nullable && empty === range.entries) return constantLevels(0, range.entries);
-  const levels = packedLevels(range.entries, nullable ? 2 : 1);
-  if (!nullable) clearEmpty(offsets, range, levels);
-  else if (valid === undefined) lowerEmpty(offsets, range, levels);
-  else lowerEmptyAndNull(offsets, range, levels, valid);
-  return levels.bytes;
+  { empty, nullable, valid }: Absent,
+  out: Uint8Array,
+  outAt: number,
+): number {
+  const { entries } = range;
+  if (empty === 0) return writeConstant(nullable ? 2 : 1, entries, out, outAt);
+  if (!nullable) {
+    if (empty === entries) return writeConstant(0, entries, out, outAt);
+    return clearEmpty(offsets, range, beginPacked(entries, 1, out, outAt));
+  }
+  const run = beginPacked(entries, 2, out, outAt);
+  return valid === undefined ? lowerEmpty(offsets, range, run) : lowerEmptyAndNull(offsets, range, run, valid);
 }
 
 /** Level 1 for items, 0 for an empty list. */
-function clearEmpty(offsets: Int32Array, { start, end }: Range, { bytes, bitsAt }: Packed): void {
-  bytes.fill(0xff, bitsAt);
+function clearEmpty(offsets: Int32Array, { start, end }: Range, { bytes, bitsAt, bitsEnd }: Packed): number {
+  bytes.fill(0xff, bitsAt, bitsEnd);
   let entry = bitsAt * 8;
   let from = offsets[start]!;
   for (let row = start; row < end; row++) {
@@ -130,12 +147,12 @@ function clearEmpty(offsets: Int32Array, { start, end }: Range, { bytes, bitsAt 
     } else entry += to - from;
     from = to;
   }
-  clearTail(bytes, entry);
+  return clearTail(bytes, entry, bitsEnd);
 }
 
 /** Level 2 for items, 1 for an empty list. */
-function lowerEmpty(offsets: Int32Array, { start, end }: Range, { bytes, bitsAt }: Packed): void {
-  bytes.fill(PRESENT_ITEMS, bitsAt);
+function lowerEmpty(offsets: Int32Array, { start, end }: Range, { bytes, bitsAt, bitsEnd }: Packed): number {
+  bytes.fill(PRESENT_ITEMS, bitsAt, bitsEnd);
   let entry = bitsAt * 4;
   let from = offsets[start]!;
   for (let row = start; row < end; row++) {
@@ -146,17 +163,17 @@ function lowerEmpty(offsets: Int32Array, { start, end }: Range, { bytes, bitsAt 
     } else entry += to - from;
     from = to;
   }
-  clearTail(bytes, 2 * entry);
+  return clearTail(bytes, 2 * entry, bitsEnd);
 }
 
 /** Level 2 for items, 1 for an empty list, 0 for a null one. */
 function lowerEmptyAndNull(
   offsets: Int32Array,
   { start, end }: Range,
-  { bytes, bitsAt }: Packed,
+  { bytes, bitsAt, bitsEnd }: Packed,
   valid: Uint8Array,
-): void {
-  bytes.fill(PRESENT_ITEMS, bitsAt);
+): number {
+  bytes.fill(PRESENT_ITEMS, bitsAt, bitsEnd);
   let entry = bitsAt * 4;
   let from = offsets[start]!;
   for (let row = start; row < end; row++) {
@@ -167,43 +184,45 @@ function lowerEmptyAndNull(
     } else entry += to - from;
     from = to;
   }
-  clearTail(bytes, 2 * entry);
+  return clearTail(bytes, 2 * entry, bitsEnd);
 }
 
-/** Zeros after the last level, which ends at this bit. */
-function clearTail(bytes: Uint8Array, bitsEnd: number): void {
-  const at = bitsEnd >> 3;
-  if (at === bytes.length) return;
-  bytes[at]! &= (1 << (bitsEnd & 7)) - 1;
-  bytes.fill(0, at + 1);
+/** Zeros from this bit to the run's end, which is returned. */
+function clearTail(bytes: Uint8Array, bit: number, bitsEnd: number): number {
+  const at = bit >> 3;
+  if (at === bitsEnd) return bitsEnd;
+  bytes[at]! &= (1 << (bit & 7)) - 1;
+  bytes.fill(0, at + 1, bitsEnd);
+  return bitsEnd;
 }
 
+function levelBytesMax(entries: number, width: 1 | 2): number {
+  return LENGTH_AND_HEADER_BYTES_MAX + ((entries + 7) >> 3) * width;
+}
+
+/** Bytes of the one bit-packed run of a page, that start and end here. */
 interface Packed {
   readonly bytes: Uint8Array;
-  /** Where the levels start, after their length and the header of their only run. */
   readonly bitsAt: number;
+  readonly bitsEnd: number;
 }
 
-/** Room for one bit-packed run of all levels of a page. */
-function packedLevels(entries: number, width: 1 | 2): Packed {
+/** Writes what comes before the bits: their length, and the header of their run. */
+function beginPacked(entries: number, width: 1 | 2, out: Uint8Array, outAt: number): Packed {
   const groups = (entries + 7) >> 3;
-  const head = new Uint8Array(LENGTH_AND_HEADER_BYTES_MAX);
-  const bitsAt = writeVarint(groups * 2 + 1, head, LENGTH_BYTES);
-  const bytes = new Uint8Array(bitsAt + groups * width);
-  bytes.set(head.subarray(0, bitsAt));
-  putLength(bytes);
-  return { bytes, bitsAt };
+  const bitsAt = writeVarint(groups * 2 + 1, out, outAt + LENGTH_BYTES);
+  const bitsEnd = bitsAt + groups * width;
+  putLength(out, outAt, bitsEnd);
+  return { bytes: out, bitsAt, bitsEnd };
 }
 
-function constantLevels(level: number, entries: number): Uint8Array {
-  const bytes = new Uint8Array(LENGTH_AND_HEADER_BYTES_MAX + 1);
-  const at = writeVarint(entries * 2, bytes, LENGTH_BYTES);
-  bytes[at] = level;
-  const levels = bytes.slice(0, at + 1);
-  putLength(levels);
-  return levels;
+function writeConstant(level: number, entries: number, out: Uint8Array, outAt: number): number {
+  const at = writeVarint(entries * 2, out, outAt + LENGTH_BYTES);
+  out[at] = level;
+  putLength(out, outAt, at + 1);
+  return at + 1;
 }
 
-function putLength(levels: Uint8Array): void {
-  new DataView(levels.buffer).setUint32(0, levels.length - LENGTH_BYTES, true);
+function putLength(out: Uint8Array, at: number, end: number): void {
+  new DataView(out.buffer, out.byteOffset).setUint32(at, end - at - LENGTH_BYTES, true);
 }
