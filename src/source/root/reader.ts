@@ -17,8 +17,10 @@ import {
 import { type BasketData, type BranchLayout, type RootLayout, valuesPerItem } from './layout.ts';
 import { decodeStrings, joinStrings, type StringPart } from './strings.ts';
 
-/** Compressed bytes held at once; enough to make reads long, little beside the columns. */
-const BATCH_BYTES_MAX = 16 * 1024 * 1024;
+/** Compressed bytes read at once: enough to make reads long, little beside the columns. */
+const BATCH_BYTES_MAX = 3 * 1024 * 1024;
+/** Room for a batch and the gaps in it. */
+const ROOM_BYTES = 4 * 1024 * 1024;
 /** Decompressed baskets kept because the next read begins inside them. */
 const KEPT_BYTES_MAX = 32 * 1024 * 1024;
 /** Columns up to this size are allocated without a look at what the tree says. */
@@ -209,6 +211,15 @@ function* basketsOf(layout: RootLayout, branch: BranchLayout, rows: Readonly<Spa
   for (let basket = low; basket < branch.basketEnd && rowStart[basket]! < rows.rowEnd; basket++) yield basket;
 }
 
+/** One a thread, save where several reads run at once. */
+let spareRoom: Uint8Array | undefined;
+
+function takeRoom(): Uint8Array {
+  const room = spareRoom ?? new Uint8Array(ROOM_BYTES);
+  spareRoom = undefined;
+  return room;
+}
+
 /**
  * All tasks' baskets in file order, batch by batch. Those at hand come last, since what follows the payload of a basket
  * from the file may be put, for a moment, where they belong.
@@ -226,18 +237,23 @@ async function runTasks(reader: TreeReader, tasks: readonly Task[], rowEnd: numb
     }
   }
   jobs.sort((left, right) => seek[left.basket]! - seek[right.basket]!);
-  for (let start = 0; start < jobs.length; ) {
-    signal?.throwIfAborted();
-    let end = start;
-    let total = 0;
-    while (end < jobs.length && (end === start || total + bytes[jobs[end]!.basket]! <= BATCH_BYTES_MAX)) {
-      total += bytes[jobs[end++]!.basket]!;
+  const room = takeRoom();
+  try {
+    for (let start = 0; start < jobs.length; ) {
+      signal?.throwIfAborted();
+      let end = start;
+      let total = 0;
+      while (end < jobs.length && (end === start || total + bytes[jobs[end]!.basket]! <= BATCH_BYTES_MAX)) {
+        total += bytes[jobs[end++]!.basket]!;
+      }
+      const batch = jobs.slice(start, end);
+      const ranges = batch.map(({ basket }) => ({ offset: seek[basket]!, length: bytes[basket]! }));
+      const raws = await (store.readInto?.(ranges, room, signal) ?? store.read(ranges, signal));
+      for (let i = 0; i < batch.length; i++) runJob(reader, batch[i]!, raws[i]!, rowEnd);
+      start = end;
     }
-    const batch = jobs.slice(start, end);
-    const ranges = batch.map(({ basket }) => ({ offset: seek[basket]!, length: bytes[basket]! }));
-    const raws = await store.read(ranges, signal);
-    for (let i = 0; i < batch.length; i++) runJob(reader, batch[i]!, raws[i]!, rowEnd);
-    start = end;
+  } finally {
+    spareRoom = room;
   }
   for (const { job, data } of atHand) runJob(reader, job, data, rowEnd);
 }
@@ -270,7 +286,7 @@ function finish(reader: TreeReader, { task, basket }: Job, source: Uint8Array | 
   } else {
     placeDecoded(task, data, { first, end, from, to });
   }
-  if (onward) keep(kept, basket, data);
+  if (onward) keep(kept, basket, data, source);
   else forget(kept, basket);
 }
 
@@ -340,9 +356,9 @@ function placeDecoded(task: Task, data: BasketData, rows: BasketRows): void {
 }
 
 /** Oldest first out: reads go forward. */
-function keep(kept: Kept, basket: number, data: BasketData): void {
+function keep(kept: Kept, basket: number, data: BasketData, source: Uint8Array | BasketData): void {
   if (kept.baskets.has(basket)) return;
-  const own = compact(data);
+  const own = source instanceof Uint8Array ? owned(data, source) : data;
   kept.baskets.set(basket, own);
   kept.bytes += own.payload.length;
   for (const oldest of kept.baskets.keys()) {
@@ -358,10 +374,10 @@ function forget(kept: Kept, basket: number): void {
   kept.bytes -= data.payload.length;
 }
 
-/** A basket stored uncompressed is a view of all that was read with it, which must not be kept. */
-function compact(data: BasketData): BasketData {
+/** A basket stored uncompressed is a view of what was read, where the next batch will be put. */
+function owned(data: BasketData, raw: Uint8Array): BasketData {
   const { payload, entryOffsets, keyBytes } = data;
-  if (payload.buffer.byteLength <= 2 * payload.length) return data;
+  if (payload.buffer !== raw.buffer) return data;
   const copies = { payload: Uint8Array.from(payload), keyBytes };
   return entryOffsets ? { ...copies, entryOffsets: Uint8Array.from(entryOffsets) } : copies;
 }
