@@ -87,13 +87,17 @@ function pageOfRows(
   let from = offsets[start]!;
   for (; row < rows && entries < PAGE_ENTRIES; row++) {
     const to = offsets[row + 1]!;
-    if (to === from) {
-      empty++;
-      entries++;
-    } else entries += to - from;
+    const none = noneOf(to - from);
+    empty += none;
+    entries += to - from + none;
     from = to;
   }
   return { end: row, empty, first: row - start };
+}
+
+/** 1 for an empty list, else 0: without a branch, since which rows are empty is anyone's guess. */
+function noneOf(items: number): number {
+  return (items - 1) >>> 31;
 }
 
 /** All ones, but for the first entry of each row. */
@@ -104,7 +108,7 @@ function writeRepetition(offsets: Int32Array, { start, end }: Range, { bytes, bi
   for (let row = start; row < end; row++) {
     const to = offsets[row + 1]!;
     bytes[entry >> 3]! &= ~(1 << (entry & 7));
-    entry += to === from ? 1 : to - from;
+    entry += to - from + noneOf(to - from);
     from = to;
   }
   return clearTail(bytes, entry, bitsEnd);
@@ -141,10 +145,9 @@ function clearEmpty(offsets: Int32Array, { start, end }: Range, { bytes, bitsAt,
   let from = offsets[start]!;
   for (let row = start; row < end; row++) {
     const to = offsets[row + 1]!;
-    if (to === from) {
-      bytes[entry >> 3]! &= ~(1 << (entry & 7));
-      entry++;
-    } else entry += to - from;
+    const none = noneOf(to - from);
+    bytes[entry >> 3]! &= ~(none << (entry & 7));
+    entry += to - from + none;
     from = to;
   }
   return clearTail(bytes, entry, bitsEnd);
@@ -157,10 +160,9 @@ function lowerEmpty(offsets: Int32Array, { start, end }: Range, { bytes, bitsAt,
   let from = offsets[start]!;
   for (let row = start; row < end; row++) {
     const to = offsets[row + 1]!;
-    if (to === from) {
-      bytes[entry >> 2]! ^= 3 << (2 * (entry & 3));
-      entry++;
-    } else entry += to - from;
+    const none = noneOf(to - from);
+    bytes[entry >> 2]! ^= (3 * none) << (2 * (entry & 3));
+    entry += to - from + none;
     from = to;
   }
   return clearTail(bytes, 2 * entry, bitsEnd);
@@ -178,10 +180,9 @@ function lowerEmptyAndNull(
   let from = offsets[start]!;
   for (let row = start; row < end; row++) {
     const to = offsets[row + 1]!;
-    if (to === from) {
-      bytes[entry >> 2]! ^= (valid[row] === 0 ? 2 : 3) << (2 * (entry & 3));
-      entry++;
-    } else entry += to - from;
+    const none = noneOf(to - from);
+    bytes[entry >> 2]! ^= ((2 + valid[row]!) * none) << (2 * (entry & 3));
+    entry += to - from + none;
     from = to;
   }
   return clearTail(bytes, 2 * entry, bitsEnd);
