@@ -18,13 +18,18 @@ export function snappyBytesMax(bytes: number): number {
   return 32 + bytes + Math.floor(bytes / 6);
 }
 
+/** Used again for every block of a thread; the table is cleared for each. */
+let scratch = new Uint8Array(0);
+const table = new Uint16Array(1 << HASH_BITS);
+
 export function compressSnappy(source: Uint8Array): Uint8Array {
-  const out = new Uint8Array(snappyBytesMax(source.length));
+  const room = snappyBytesMax(source.length);
+  if (scratch.length < room) scratch = new Uint8Array(room);
+  const out = scratch;
   let at = 0;
   let length = source.length;
   for (; length > 0x7f; length = Math.floor(length / 128)) out[at++] = (length & 0x7f) | 0x80;
   out[at++] = length;
-  const table = new Uint16Array(1 << HASH_BITS);
   for (let start = 0; start < source.length; start += BLOCK_BYTES) {
     table.fill(0);
     at = compressBlock(source, start, Math.min(source.length, start + BLOCK_BYTES), out, at, table);
