@@ -1,10 +1,12 @@
 // Owns the file that is written beside its target and renamed at the end: nothing half-written is ever under the final name.
-import { link, lstat, open, realpath, rename, stat, unlink } from 'node:fs/promises';
+import { type FileHandle, link, lstat, open, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { ColweaveError, type ErrorCode } from '../core/errors.ts';
 
 /** Small writes are gathered up to this size. */
 const BUFFER_BYTES = 1 << 20;
+/** Every so many bytes the system is asked to put them on the disk, so that the last flush is short. */
+const SYNC_BYTES = 16 << 20;
 
 const FULL_DISK = new Set(['ENOSPC', 'EDQUOT']);
 /** File systems without hard links: exclusive creation falls back to look, then rename. */
@@ -28,7 +30,7 @@ export interface PartFile {
   readonly position: number;
   /** The temporary file's path. */
   readonly path: string;
-  /** The bytes may be changed after the promise is fulfilled, not before. */
+  /** Takes the bytes, which must not change any more: they are written while the caller goes on, one write behind. */
   write(bytes: Uint8Array): Promise<void>;
   /** Flushes to disk and closes; the file is still under its part name. */
   finish(): Promise<void>;
@@ -46,22 +48,17 @@ export async function openPartFile(target: string, options: { readonly force: bo
   const final = await finalPath(target, force);
   const path = join(dirname(final), `.${basename(final)}.${process.pid}-${serial++}.part`);
   const handle = await guard(target, () => open(path, 'wx'));
-  const buffer = new Uint8Array(BUFFER_BYTES);
+  let buffer = new Uint8Array(BUFFER_BYTES);
   let buffered = 0;
   let position = 0;
   let state: 'open' | 'closed' | 'gone' = 'open';
-
-  const writeAll = (bytes: Uint8Array) =>
-    guard(target, async () => {
-      for (let at = 0; at < bytes.length; ) {
-        const { bytesWritten } = await handle.write(bytes, at, bytes.length - at);
-        at += bytesWritten;
-      }
-    });
+  const behind = writeBehind(handle, target);
   const flush = async () => {
-    const count = buffered;
+    if (buffered === 0) return;
+    const full = buffer.subarray(0, buffered);
+    buffer = new Uint8Array(BUFFER_BYTES);
     buffered = 0;
-    if (count > 0) await writeAll(buffer.subarray(0, count));
+    await behind.write(full);
   };
 
   return {
@@ -71,7 +68,7 @@ export async function openPartFile(target: string, options: { readonly force: bo
     },
     async write(bytes) {
       if (buffered + bytes.length > BUFFER_BYTES) await flush();
-      if (bytes.length >= BUFFER_BYTES) await writeAll(bytes);
+      if (bytes.length >= BUFFER_BYTES) await behind.write(bytes);
       else {
         buffer.set(bytes, buffered);
         buffered += bytes.length;
@@ -80,6 +77,7 @@ export async function openPartFile(target: string, options: { readonly force: bo
     },
     async finish() {
       await flush();
+      await behind.settle();
       await guard(target, () => handle.sync());
       await guard(target, () => handle.close());
       state = 'closed';
@@ -91,10 +89,40 @@ export async function openPartFile(target: string, options: { readonly force: bo
     },
     async abort() {
       if (state === 'gone') return;
+      await behind.settle().catch(() => undefined);
       if (state === 'open') await handle.close().catch(() => undefined);
       state = 'gone';
       await unlink(path).catch(() => undefined);
     },
+  };
+}
+
+interface WriteBehind {
+  /** Starts writing once the write before is done. Errors: those of an earlier write come here, or from settle. */
+  write(bytes: Uint8Array): Promise<void>;
+  settle(): Promise<void>;
+}
+
+function writeBehind(handle: FileHandle, target: string): WriteBehind {
+  let pending: Promise<void> = Promise.resolve();
+  let unsynced = 0;
+  const run = async (bytes: Uint8Array) => {
+    for (let at = 0; at < bytes.length; ) {
+      const { bytesWritten } = await handle.write(bytes, at, bytes.length - at);
+      at += bytesWritten;
+    }
+    unsynced += bytes.length;
+    if (unsynced < SYNC_BYTES) return;
+    unsynced = 0;
+    await handle.datasync();
+  };
+  return {
+    write: async (bytes) => {
+      await pending;
+      pending = guard(target, () => run(bytes));
+      pending.catch(() => undefined); // it is thrown by the next call
+    },
+    settle: () => pending,
   };
 }
 
