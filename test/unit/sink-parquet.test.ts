@@ -269,6 +269,24 @@ describe('the parquet sink', () => {
     }
   });
 
+  it('keeps small, negative and far integers apart in one dictionary, and results that own their bytes', async () => {
+    const drawn = [0, -1, 2047, 2048, -2048, -2049, 2 ** 31 - 1, -(2 ** 31), 4096, 1 << 20];
+    const values = Int32Array.from({ length: 30_000 }, (_, i) => drawn[((i * 7919) >> 3) % drawn.length]!);
+    const table = only({ kind: 'flat', dtype: 'i32', length: values.length, values });
+    await expectRoundTrip(table, ZSTD);
+    const [first] = await parquet.encode(table.schema.fields, table.columns, ZSTD);
+    const before = Buffer.from(first!.bytes);
+    expect(first!.encodings).toContain(Encoding.RLE_DICTIONARY);
+    expect(first!.bytes.byteLength).toBe(first!.bytes.buffer.byteLength);
+    // What the next column is made in must not be what the last one is.
+    await parquet.encode(
+      table.schema.fields,
+      [{ ...table.columns[0]!, values: values.map((v) => v ^ 5) } as Column],
+      ZSTD,
+    );
+    expect(before.equals(first!.bytes)).toBe(true);
+  });
+
   it('gives integers bounds in their own order, and floats none', async () => {
     const bounds = async (column: Column, nullable = false) => {
       const table = only(column, nullable);

@@ -19,7 +19,7 @@ const NEAR_BELOW = NEAR / 2;
 
 const indexScratch = scratchBytes();
 
-/** `indices` are good until the next dictionary is built. */
+/** Good until the next dictionary is built. */
 export interface Dictionary {
   /** Where each distinct value appears first. */
   readonly first: Int32Array;
@@ -54,13 +54,13 @@ function ofWords(words: Uint32Array, wordsPerValue: 1 | 2): Dictionary | undefin
   const count = words.length / wordsPerValue;
   const index = wordsPerValue === 1 ? indexWords : indexPairs;
   const indices = indexScratch.bytes(count).subarray(0, count);
-  const table = emptyTable(wordsPerValue);
+  const table = emptied(chunkTable);
   // Most columns of many values show it at once, most others in a few values from all over the chunk.
   const head = Math.min(count, HEAD_VALUES);
   if (!index(words, { start: 0, end: head }, table, indices)) return undefined;
   if (head === count) return { first: table.first.subarray(0, table.distinct), indices };
   const spread = spreadValues(words, wordsPerValue);
-  if (!index(spread, { start: 0, end: SPREAD_VALUES }, emptyTable(wordsPerValue), indices.subarray(head))) {
+  if (!index(spread, { start: 0, end: SPREAD_VALUES }, emptied(spreadTable), indices.subarray(head))) {
     return undefined;
   }
   if (!index(words, { start: head, end: count }, table, indices)) return undefined;
@@ -88,14 +88,25 @@ interface Table {
   distinct: number;
 }
 
-function emptyTable(wordsPerValue: 1 | 2): Table {
+function makeTable(): Table {
   return {
     slots: new Int16Array(SLOTS),
-    near: new Int16Array(wordsPerValue === 1 ? NEAR : 0),
-    known: new Uint32Array(DISTINCT_MAX * wordsPerValue),
+    near: new Int16Array(NEAR),
+    known: new Uint32Array(DISTINCT_MAX * 2),
     first: new Int32Array(DISTINCT_MAX),
     distinct: 0,
   };
+}
+
+/** Used again for every column of a thread. */
+const chunkTable = makeTable();
+const spreadTable = makeTable();
+
+function emptied(table: Table): Table {
+  table.slots.fill(0);
+  table.near.fill(0);
+  table.distinct = 0;
+  return table;
 }
 
 /** False when there are too many distinct values. */

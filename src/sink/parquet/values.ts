@@ -1,16 +1,6 @@
 // Owns how leaf values become page bytes, one function an encoding.
 import type { Utf8Column } from '../../core/column.ts';
-import {
-  allocate,
-  type Bits,
-  bitsOf,
-  bytesOf,
-  type Dtype,
-  dtypeBytes,
-  type Values,
-  viewAs,
-  wordsOf,
-} from '../../core/dtype.ts';
+import { allocate, bitsOf, bytesOf, type Dtype, dtypeBytes, type Values, viewAs, wordsOf } from '../../core/dtype.ts';
 import { Encoding } from '../../core/parquet-format.ts';
 import { splitWords } from './byte-split.ts';
 import { deltaBytesMax, writeDelta } from './delta.ts';
@@ -53,26 +43,39 @@ export function compactValues(dtype: Dtype, values: Values, valid: Uint8Array): 
   let present = 0;
   for (let i = 0; i < values.length; i++) present += valid[i]!;
   if (present === values.length) return values;
-  const out = allocate(dtype, present);
-  if (dtypeBytes(dtype) === 8) compactPairs(wordsOf(values), valid, wordsOf(out));
-  else compactNarrow(bitsOf(values) as NarrowBits, valid, bitsOf(out) as NarrowBits);
-  return out;
+  const out = allocate(dtype, present + 1);
+  const bits = bitsOf(values);
+  if (bits instanceof BigUint64Array) compactPairs(wordsOf(values), valid, wordsOf(out));
+  else if (bits instanceof Uint32Array) compactWords(bits, valid, wordsOf(out));
+  else compactSmall(bits, valid, bitsOf(out) as typeof bits);
+  return out.subarray(0, present);
 }
 
-type NarrowBits = Exclude<Bits, BigUint64Array>;
+// A null is written where the next value will be: which rows are null cannot be predicted. So there is one place more.
 
-function compactNarrow(source: NarrowBits, valid: Uint8Array, out: NarrowBits): void {
+function compactSmall(source: Uint8Array | Uint16Array, valid: Uint8Array, out: Uint8Array | Uint16Array): void {
   let at = 0;
-  for (let i = 0; i < source.length; i++) if (valid[i] !== 0) out[at++] = source[i]!;
+  for (let i = 0; i < source.length; i++) {
+    out[at] = source[i]!;
+    at += valid[i]!;
+  }
+}
+
+function compactWords(source: Uint32Array, valid: Uint8Array, out: Uint32Array): void {
+  let at = 0;
+  for (let i = 0; i < source.length; i++) {
+    out[at] = source[i]!;
+    at += valid[i]!;
+  }
 }
 
 /** Values of two words each: as BigInt each would be an allocation. */
 function compactPairs(source: Uint32Array, valid: Uint8Array, out: Uint32Array): void {
   let at = 0;
   for (let i = 0; 2 * i < source.length; i++) {
-    if (valid[i] === 0) continue;
-    out[at++] = source[2 * i]!;
-    out[at++] = source[2 * i + 1]!;
+    out[at] = source[2 * i]!;
+    out[at + 1] = source[2 * i + 1]!;
+    at += 2 * valid[i]!;
   }
 }
 
