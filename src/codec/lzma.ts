@@ -1,78 +1,160 @@
-// Owns xz streams (ROOT's LZMA): the optional native package, loaded when the first such block is met.
-import { createRequire } from 'node:module';
+// Owns xz streams (ROOT's LZMA): headers, index and checks; format: https://tukaani.org/xz/xz-file-format.txt.
+// All in JavaScript: as fast as @napi-rs/lzma, which keeps what it read and made until the event loop turns (0.6 GB here).
+import { createHash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
 import { ColweaveError } from '../core/errors.ts';
+import { decodeLzma2 } from './lzma2.ts';
 
-const PACKAGE = '@napi-rs/lzma';
+const HEADER_BYTES = 12;
 const FOOTER_BYTES = 12;
+const LZMA2 = 0x21;
+/** Bytes of each known check: none, CRC-32 (ROOT), CRC-64 (Python's choice), SHA-256. */
+const CHECK_BYTES: Readonly<Record<number, number>> = { 0: 0, 1: 4, 4: 8, 10: 32 };
 
-interface Lzma {
-  readonly xz: { decompressSync(source: Uint8Array): Uint8Array };
+interface Block {
+  /** With header and check, without padding. */
+  readonly storedBytes: number;
+  readonly bytes: number;
 }
 
-let loaded: Lzma | undefined;
-
-/**
- * The `size` bytes of one whole .xz stream. The synchronous call keeps up to twice the memory of the asynchronous one
- * (312 against 166 MB for blocks of ROOT's size), but asynchronous blocks would make every reader above asynchronous.
- */
+/** The `size` bytes of one whole .xz stream. */
 export function decompressXz(source: Uint8Array, size: number): Uint8Array {
-  const { xz } = load();
-  const claimed = indexedBytes(source);
-  if (claimed !== size) throw damaged(`its index says ${claimed} bytes, expected ${size}`);
-  let bytes: Uint8Array;
-  try {
-    bytes = xz.decompressSync(source);
-  } catch (cause) {
-    throw damaged(`it does not decompress`, cause);
-  }
-  if (bytes.length !== size) throw damaged(`it holds ${bytes.length} bytes, expected ${size}`);
-  return bytes;
+  const blocks = readBlocks(source, size);
+  const target = new Uint8Array(size);
+  decodeBlocks(source, blocks, target);
+  return target;
 }
 
-function load(): Lzma {
-  if (loaded) return loaded;
-  try {
-    loaded = createRequire(import.meta.url)(PACKAGE) as Lzma;
-    return loaded;
-  } catch (cause) {
-    throw new ColweaveError('source/not-readable', `LZMA data need the optional package ${PACKAGE}, which is absent`, {
-      cause,
-      hint: `install it (npm install ${PACKAGE}), or compress the file with another algorithm (hadd -f505)`,
-    });
-  }
+/** Fills `target` with one whole .xz stream; any other number of bytes is source/damaged. */
+export function decompressXzInto(source: Uint8Array, target: Uint8Array): void {
+  decodeBlocks(source, readBlocks(source, target.length), target);
 }
 
-/**
- * Sum of the uncompressed sizes in the stream's index, read before anything is decompressed: the package has no limit
- * of its own, and 16 MiB of xz can hold gigabytes. Format: https://tukaani.org/xz/xz-file-format.txt sections 2.1.2, 4.
- */
-function indexedBytes(source: Uint8Array): number {
-  const view = new DataView(source.buffer, source.byteOffset, source.byteLength);
+/** The stream's own index, which must say `size`: read before anything is unpacked. */
+function readBlocks(source: Uint8Array, size: number): readonly Block[] {
+  const view = viewOf(source);
   const footer = source.length - FOOTER_BYTES;
-  if (footer < FOOTER_BYTES || source[footer + 10] !== 0x59 || source[footer + 11] !== 0x5a) {
-    throw damaged('it does not end in a stream footer');
+  if (footer < HEADER_BYTES || view.getUint16(footer + 10) !== 0x595a) throw damaged('it does not end in a footer');
+  if (view.getUint32(0) !== 0xfd377a58 || view.getUint16(4) !== 0x5a00) throw damaged('it has no header');
+  if (view.getUint16(6) !== view.getUint16(footer + 8)) throw damaged('header and footer differ');
+  checkCrc32(source, { start: 6, end: 8, at: 8 });
+  checkCrc32(source, { start: footer + 4, end: footer + 10, at: footer });
+  const start = footer - (view.getUint32(footer + 4, true) + 1) * 4;
+  if (start < HEADER_BYTES || source[start] !== 0) throw damaged('it has no index');
+  const end = footer - 4;
+  checkCrc32(source, { start, end, at: end });
+  const cursor = { source, at: start + 1, end };
+  const blocks: Block[] = [];
+  let [total, stored] = [0, HEADER_BYTES];
+  for (let records = readVarint(cursor); records > 0; records--) {
+    const block = { storedBytes: readVarint(cursor), bytes: readVarint(cursor) };
+    blocks.push(block);
+    total += block.bytes;
+    stored += padded(block.storedBytes);
   }
-  const indexBytes = (view.getUint32(footer + 4, true) + 1) * 4;
-  let at = footer - indexBytes;
-  if (at < FOOTER_BYTES || source[at] !== 0) throw damaged('it has no index');
-  at++;
-  const varint = (): number => {
-    let value = 0;
-    for (let scale = 1; at < footer && scale < 2 ** 49; scale *= 128) {
-      const byte = source[at++]!;
-      value += (byte & 127) * scale;
-      if (byte < 128) return value;
-    }
-    throw damaged('its index is cut');
-  };
-  let total = 0;
-  for (let records = varint(); records > 0; records--) {
-    varint();
-    total += varint();
-  }
-  return total;
+  if (total !== size) throw damaged(`its index says ${total} bytes, expected ${size}`);
+  if (stored !== start) throw damaged('its index is not where its blocks end');
+  return blocks;
 }
 
-function damaged(what: string, cause?: unknown): ColweaveError {
-  return new ColweaveError('source/damaged', `an xz stream is damaged: ${what}`, { cause });
+function decodeBlocks(source: Uint8Array, blocks: readonly Block[], target: Uint8Array): void {
+  const check = source[7]!;
+  const checkBytes = CHECK_BYTES[check];
+  if (checkBytes === undefined || source[6] !== 0) throw damaged(`its check is of the unknown kind ${check}`);
+  let from = HEADER_BYTES;
+  let at = 0;
+  for (const { storedBytes, bytes } of blocks) {
+    const out = target.subarray(at, at + bytes);
+    const dataEnd = decodeLzma2(source, skipBlockHeader(source, from), out);
+    if (dataEnd + checkBytes !== from + storedBytes) throw damaged('a block is not as long as the index says');
+    const stored = source.subarray(padded(dataEnd - from) + from, padded(dataEnd - from) + from + checkBytes);
+    if (Buffer.compare(stored, checkOf(check, out)) !== 0) throw damaged('its data do not match their check');
+    from += padded(storedBytes);
+    at += bytes;
+  }
+}
+
+/** Returns where the data begin. Only LZMA2 by itself is known: ROOT and Python make nothing else. */
+function skipBlockHeader(source: Uint8Array, from: number): number {
+  const end = from + (source[from]! + 1) * 4;
+  if (source[from] === 0 || end > source.length) throw damaged('a block has no header');
+  checkCrc32(source, { start: from, end: end - 4, at: end - 4 });
+  const flags = source[from + 1]!;
+  const cursor = { source, at: from + 2, end: end - 4 };
+  if (flags & 0x40) readVarint(cursor); // the sizes are in the index too
+  if (flags & 0x80) readVarint(cursor);
+  const filter = readVarint(cursor);
+  if ((flags & 0x3f) !== 0 || filter !== LZMA2) throw damaged('it uses filters other than LZMA2');
+  return end;
+}
+
+function checkOf(check: number, data: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(CHECK_BYTES[check]!);
+  const view = viewOf(bytes);
+  if (check === 1) view.setUint32(0, crc32(data), true);
+  if (check === 4) writeCrc64(data, view);
+  return check === 10 ? createHash('sha256').update(data).digest() : bytes;
+}
+
+/** Two words a byte value, low first; made when the first stream with this check is met. */
+let crc64Table: Int32Array | undefined;
+
+function makeCrc64Table(): Int32Array {
+  const table = new Int32Array(512);
+  for (let byte = 0; byte < 256; byte++) {
+    let [low, high] = [byte, 0];
+    for (let bit = 0; bit < 8; bit++) {
+      const odd = low & 1;
+      low = (low >>> 1) | (high << 31);
+      high >>>= 1;
+      if (odd) {
+        low ^= 0xd7870f42;
+        high ^= 0xc96c5795;
+      }
+    }
+    table[2 * byte] = low;
+    table[2 * byte + 1] = high;
+  }
+  return table;
+}
+
+function writeCrc64(data: Uint8Array, out: DataView): void {
+  crc64Table ??= makeCrc64Table();
+  const table = crc64Table;
+  let low = -1;
+  let high = -1;
+  for (let i = 0; i < data.length; i++) {
+    const index = ((low ^ data[i]!) & 255) << 1;
+    low = ((low >>> 8) | (high << 24)) ^ table[index]!;
+    high = (high >>> 8) ^ table[index + 1]!;
+  }
+  out.setInt32(0, ~low, true);
+  out.setInt32(4, ~high, true);
+}
+
+/** Bytes start .. end have the CRC-32 that is stored at `at`. */
+function checkCrc32(
+  source: Uint8Array,
+  { start, end, at }: { readonly start: number; readonly end: number; readonly at: number },
+): void {
+  if (crc32(source.subarray(start, end)) !== viewOf(source).getUint32(at, true)) {
+    throw damaged('a header or its index does not match its checksum');
+  }
+}
+
+function readVarint(cursor: { readonly source: Uint8Array; at: number; readonly end: number }): number {
+  let value = 0;
+  for (let scale = 1; cursor.at < cursor.end && scale < 2 ** 49; scale *= 128) {
+    const byte = cursor.source[cursor.at++]!;
+    value += (byte & 127) * scale;
+    if (byte < 128) return value;
+  }
+  throw damaged('its index is cut');
+}
+
+const padded = (bytes: number) => Math.ceil(bytes / 4) * 4;
+const viewOf = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+function damaged(what: string): ColweaveError {
+  return new ColweaveError('source/damaged', `an xz stream is damaged: ${what}`);
 }

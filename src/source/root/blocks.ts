@@ -1,6 +1,6 @@
 // Owns ROOT's compression blocks: 2 letters, a method byte, two 3-byte little-endian sizes, then data; blocks repeat.
 import { decompressLz4Into } from '../../codec/lz4.ts';
-import { decompressXz } from '../../codec/lzma.ts';
+import { decompressXzInto } from '../../codec/lzma.ts';
 import { xxh64Equals } from '../../codec/xxhash.ts';
 import { inflateRaw, inflateZlib } from '../../codec/zlib.ts';
 import { decompressZstdInto } from '../../codec/zstd.ts';
@@ -88,7 +88,7 @@ function unpackBlock(stored: Uint8Array, from: number, target: Uint8Array): void
       target.set(inflateZlib(data, target.length));
       return;
     case XZ:
-      target.set(decompressXz(data, target.length));
+      decompressXzInto(data, target);
       return;
     case CS:
       target.set(inflateRaw(data, target.length));
