@@ -37,6 +37,8 @@ interface Response {
 
 /** Marks our workers, so that the one entry file knows its role. */
 const ROLE = 'colweave-worker';
+/** Jobs work on typed arrays outside the heap: a small young generation costs no time and saves 20 MB a thread. */
+const LIMITS = { maxYoungGenerationSizeMb: 4 };
 const jobs = new Map<string, Job>();
 let entry: URL | undefined;
 
@@ -101,7 +103,7 @@ export function startPool(size: number): Pool {
   const waiting: { readonly request: Request; readonly pending: Pending }[] = [];
   const seats = Array.from(
     { length: size },
-    (): Seat => seatOf(new Worker(url, { workerData: ROLE, stderr: false }), () => drain()),
+    (): Seat => seatOf(new Worker(url, { workerData: ROLE, stderr: false, resourceLimits: LIMITS }), () => drain()),
   );
   const post = ({ worker, pending }: Seat, request: Request, promise: Pending) => {
     pending.set(request.id, promise);
