@@ -1,6 +1,7 @@
 // Owns zstd: frames to a known number of bytes and back, synchronously (node:zlib's asynchronous calls are slower).
 import { constants, createZstdCompress, createZstdDecompress, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { ColweaveError } from '../core/errors.ts';
+import { type Context, contextOf } from './handle.ts';
 
 /** Room beyond the expected size, so that one pass sees the end of the frame and a second buffer is never needed. */
 const OUTPUT_SLACK_BYTES = 64;
@@ -99,32 +100,7 @@ function boundBytes(size: number): number {
   return size + (size >> 7) + 1024;
 }
 
-/**
- * One zstd context a thread, used again for every frame: making one costs more than a small basket takes to decompress,
- * a quarter of a join's CPU in all. node:zlib has no public call for it, so its stream's own handle is used where it is
- * what it has been since zstd came (checked by a round trip); elsewhere the public calls serve.
- */
-interface Context {
-  /** Bytes of room left in the target, and of the source left unread. Throws what zlib says of bad data. */
-  run(flush: number, source: Uint8Array, target: Uint8Array): readonly [room: number, unread: number];
-}
-interface StreamInside {
-  readonly _handle?: {
-    writeSync(
-      flush: number,
-      source: Uint8Array,
-      from: number,
-      length: number,
-      target: Uint8Array,
-      at: number,
-      room: number,
-    ): void;
-    onerror?: (message: string, code: number) => void;
-  };
-  readonly _writeState?: Uint32Array;
-}
-
-/** By compression level, and for decompression; null where the handle is not what we know. */
+/** One a thread by compression level, and for decompression; null where the handle is not what we know. */
 const contexts = new Map<number | 'decompress', Context | null>();
 
 function decompressor(): Context | undefined {
@@ -161,7 +137,7 @@ function contextFor(
 ): Context | undefined {
   let context = contexts.get(key);
   if (context === undefined) {
-    context = contextOf(make() as StreamInside);
+    context = contextOf(make());
     try {
       if (context !== null && !works(context)) context = null;
     } catch {
@@ -170,22 +146,4 @@ function contextFor(
     contexts.set(key, context);
   }
   return context ?? undefined;
-}
-
-function contextOf(stream: StreamInside): Context | null {
-  const { _handle: handle, _writeState: state } = stream;
-  if (typeof handle?.writeSync !== 'function' || state === undefined) return null;
-  let failure: string | undefined;
-  handle.onerror = (message) => {
-    failure = message;
-  };
-  return {
-    run(flush, source, target) {
-      failure = undefined;
-      handle.writeSync(flush, source, 0, source.length, target, 0, target.length);
-      if (failure !== undefined) throw new Error(failure);
-      void stream; // the stream owns the handle: it lives as long as the context
-      return [state[0]!, state[1]!];
-    },
-  };
 }

@@ -1,7 +1,7 @@
 // zstd and the three wrappings of deflate: round trips, and exact sizes whatever the data say.
 import { deflateRawSync, deflateSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { compressGzip, decompressGzip, inflateRaw, inflateZlib } from '../../src/codec/zlib.ts';
+import { compressGzip, decompressGzip, inflateRaw, inflateZlib, inflateZlibInto } from '../../src/codec/zlib.ts';
 import { compressZstd, decompressZstd } from '../../src/codec/zstd.ts';
 import { ColweaveError } from '../../src/core/errors.ts';
 
@@ -9,9 +9,16 @@ const data = Uint8Array.from({ length: 100_000 }, (_, i) => (i * i) >> 7);
 const codecs = [
   { name: 'zstd', packed: compressZstd(data, 1), unpack: decompressZstd },
   { name: 'zlib', packed: deflateSync(data), unpack: inflateZlib },
+  { name: 'zlib, context used again', packed: deflateSync(data), unpack: intoNew },
   { name: 'raw deflate', packed: deflateRawSync(data), unpack: inflateRaw },
   { name: 'gzip', packed: compressGzip(data, 6), unpack: decompressGzip },
 ];
+
+function intoNew(source: Uint8Array, size: number): Uint8Array {
+  const target = new Uint8Array(size);
+  inflateZlibInto(source, target);
+  return target;
+}
 
 function codeOf(work: () => unknown): string {
   try {
@@ -36,6 +43,16 @@ describe.each(codecs)('$name', ({ packed, unpack }) => {
     expect(codeOf(() => unpack(new Uint8Array(30).fill(7), data.length))).toBe('source/damaged');
     expect(codeOf(() => unpack(new Uint8Array(0), data.length))).toBe('source/damaged');
   });
+});
+
+it('inflates right after damaged data, whose checksum it compares', () => {
+  const packed = deflateSync(data);
+  const flipped = Buffer.from(packed);
+  flipped[flipped.length - 1]! ^= 1;
+  expect(codeOf(() => intoNew(flipped, data.length))).toBe('source/damaged');
+  expect(Buffer.from(intoNew(packed, data.length)).equals(data)).toBe(true);
+  expect(codeOf(() => intoNew(packed, data.length - 1))).toBe('source/damaged');
+  expect(Buffer.from(intoNew(packed, data.length)).equals(data)).toBe(true);
 });
 
 it('packs nothing into something that unpacks to nothing', () => {

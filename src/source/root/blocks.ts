@@ -2,7 +2,7 @@
 import { decompressLz4Into } from '../../codec/lz4.ts';
 import { decompressXzInto } from '../../codec/lzma.ts';
 import { xxh64Equals } from '../../codec/xxhash.ts';
-import { inflateRaw, inflateZlib } from '../../codec/zlib.ts';
+import { inflateRaw, inflateZlibInto } from '../../codec/zlib.ts';
 import { decompressZstdInto } from '../../codec/zstd.ts';
 import { ColweaveError } from '../../core/errors.ts';
 
@@ -85,7 +85,7 @@ function unpackBlock(stored: Uint8Array, from: number, target: Uint8Array): void
       unpackLz4(data, target);
       return;
     case ZL:
-      target.set(inflateZlib(data, target.length));
+      inflateZlibInto(data, target);
       return;
     case XZ:
       decompressXzInto(data, target);
