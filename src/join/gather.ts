@@ -9,14 +9,16 @@ export interface GatherScope {
   /** One byte a row, 0 = absent; undefined = every row is there. */
   readonly valid: Uint8Array | undefined;
   readonly lists: Map<Int32Array, ItemRows>;
+  /** Results go where other threads see them. */
+  readonly shared: boolean;
 }
 interface ItemRows {
   readonly offsets: Int32Array;
   readonly items: GatherScope;
 }
 
-export function gatherScope(rows: Int32Array): GatherScope {
-  return { rows, valid: presence(rows), lists: new Map() };
+export function gatherScope(rows: Int32Array, shared = false): GatherScope {
+  return { rows, valid: presence(rows), lists: new Map(), shared };
 }
 
 function presence(rows: Int32Array): Uint8Array | undefined {
@@ -39,13 +41,13 @@ export function gatherColumn(column: Column, scope: GatherScope): Column {
   const valid = gatherValid(column, scope);
   switch (column.kind) {
     case 'flat': {
-      const values = allocate(column.dtype, rows.length);
+      const values = allocate(column.dtype, rows.length, scope.shared);
       gatherBits(bitsOf(column.values), rows, bitsOf(values));
       return { kind: 'flat', dtype: column.dtype, length: rows.length, values, valid };
     }
     case 'utf8': {
       const { offsets, items } = itemRows(column.offsets, scope);
-      const bytes = new Uint8Array(items.rows.length);
+      const bytes = allocate('u8', items.rows.length, scope.shared) as Uint8Array;
       gather1(column.bytes, items.rows, bytes);
       return { kind: 'utf8', length: rows.length, offsets, bytes, valid };
     }
@@ -61,7 +63,7 @@ function gatherList(column: ListColumn, scope: GatherScope, valid: Uint8Array | 
 
 function gatherValid({ valid }: Column, scope: GatherScope): Uint8Array | undefined {
   if (valid === undefined) return scope.valid;
-  const out = new Uint8Array(scope.rows.length);
+  const out = allocate('u8', scope.rows.length, scope.shared) as Uint8Array;
   for (let i = 0; i < out.length; i++) out[i] = scope.rows[i]! < 0 ? 0 : valid[scope.rows[i]!]!;
   return out;
 }
@@ -69,14 +71,14 @@ function gatherValid({ valid }: Column, scope: GatherScope): Uint8Array | undefi
 function itemRows(offsets: Int32Array, scope: GatherScope): ItemRows {
   let known = scope.lists.get(offsets);
   if (known === undefined) {
-    known = countItems(offsets, scope.rows);
+    known = countItems(offsets, scope);
     scope.lists.set(offsets, known);
   }
   return known;
 }
 
-function countItems(offsets: Int32Array, rows: Int32Array): ItemRows {
-  const out = new Int32Array(rows.length + 1);
+function countItems(offsets: Int32Array, { rows, shared }: GatherScope): ItemRows {
+  const out = allocate('i32', rows.length + 1, shared) as Int32Array;
   let total = 0;
   for (let i = 0; i < rows.length; i++) {
     const row = rows[i]!;
@@ -90,7 +92,7 @@ function countItems(offsets: Int32Array, rows: Int32Array): ItemRows {
     const end = offsets[row + 1]!;
     for (let from = offsets[row]!; from < end; from++) items[to++] = from;
   }
-  return { offsets: out, items: { rows: items, valid: undefined, lists: new Map() } };
+  return { offsets: out, items: { rows: items, valid: undefined, lists: new Map(), shared } };
 }
 
 function gatherBits(source: Bits, rows: Int32Array, target: Bits): void {

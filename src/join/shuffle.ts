@@ -1,6 +1,7 @@
 // Owns the shuffle: one sequential pass over a source scatters its rows into the blocks where they belong.
 import { invariant } from '../core/check.ts';
 import { type Column, type FlatColumn, flatColumn, nullColumn, sliceColumn } from '../core/column.ts';
+import { allocate } from '../core/dtype.ts';
 import { planPacking, unpackColumns } from '../core/pack.ts';
 import { addSeals, keyStates, NO_SEAL, type Seal, sealColumn, sealKeys, sealScope } from '../core/seal.ts';
 import { appendScratch, readScratch, type Scratch } from '../scratch/scratch.ts';
@@ -17,14 +18,12 @@ export interface ScatterTask {
 }
 
 /**
- * The rows of one scatter task that belong to one block: packed columns, the first one being the row in the block.
- * Bytes offset .. offset + length of `buffer`, or of scratch where there is none.
+ * The rows of one scatter task that belong to one block. The first column is each row's place in the block.
+ * In memory: rows start .. end of columns that all segments of the task share; in scratch: packed columns.
  */
-export interface Segment {
-  readonly buffer: SharedArrayBuffer | undefined;
-  readonly offset: number;
-  readonly length: number;
-}
+export type Segment =
+  | { readonly kind: 'memory'; readonly columns: readonly Column[]; readonly start: number; readonly end: number }
+  | { readonly kind: 'scratch'; readonly offset: number; readonly length: number };
 
 /** Seals over the rows of a source that one output part uses, taken as they were read, before any move. */
 export interface PartSeals {
@@ -116,29 +115,32 @@ function packSegments(
   scratch: Scratch | undefined,
 ): Scattered['segments'] {
   const { order, bounds } = sortByBlock(plan.blocks, targets);
-  const scope = gatherScope(order);
-  const sorted = columns.map((column) => gatherColumn(column, scope));
-  const packings = plan.blocks.flatMap((block, index) => {
-    const from = bounds[index]!;
-    const end = bounds[index + 1]!;
-    if (from === end) return [];
-    const dest = Int32Array.from(order.subarray(from, end), (row) => targets[row]! - block.start);
-    const packing = planPacking(end - from, [flatColumn('i32', dest), ...sliceAll(sorted, from, end)]);
-    return [{ block: index, packing }];
+  const scope = gatherScope(order, scratch === undefined);
+  const dest = allocate('i32', order.length, scratch === undefined) as Int32Array;
+  plan.blocks.forEach((block, index) => {
+    for (let i = bounds[index]!; i < bounds[index + 1]!; i++) dest[i] = targets[order[i]!]! - block.start;
   });
-  const size = packings.reduce((sum, { packing }) => sum + packing.bytes, 0);
-  const buffer = scratch === undefined ? new SharedArrayBuffer(size) : undefined;
-  const bytes = new Uint8Array(buffer ?? new ArrayBuffer(size));
+  const sorted = [flatColumn('i32', dest), ...columns.map((column) => gatherColumn(column, scope))];
+  const spans = [...plan.blocks.keys()]
+    .map((block) => ({ block, start: bounds[block]!, end: bounds[block + 1]! }))
+    .filter(({ start, end }) => start < end);
+  if (scratch === undefined) {
+    return spans.map(({ block, ...span }) => ({ block, segment: { kind: 'memory', columns: sorted, ...span } }));
+  }
+  const packings = spans.map(({ start, end }) => planPacking(end - start, sliceAll(sorted, start, end)));
+  const bytes = new Uint8Array(packings.reduce((sum, packing) => sum + packing.bytes, 0));
   let at = 0;
-  const segments = packings.map(({ block, packing }) => {
-    const segment = { buffer, offset: at, length: packing.bytes };
+  const lengths = packings.map((packing) => {
     packing.writeTo(bytes.subarray(at, at + packing.bytes));
     at += packing.bytes;
+    return packing.bytes;
+  });
+  let offset = appendScratch(scratch, bytes);
+  return spans.map(({ block }, i) => {
+    const segment: Segment = { kind: 'scratch', offset, length: lengths[i]! };
+    offset += segment.length;
     return { block, segment };
   });
-  if (scratch === undefined) return segments;
-  const base = appendScratch(scratch, bytes);
-  return segments.map(({ block, segment }) => ({ block, segment: { ...segment, offset: base + segment.offset } }));
 }
 
 /** Counting sort: rows of block b are order[bounds[b] .. bounds[b + 1]), in source order. */
@@ -190,10 +192,10 @@ function blockIndex(starts: Int32Array, row: number): number {
   return low;
 }
 
-function segmentBytes({ buffer, offset, length }: Segment, scratch: Scratch | undefined): Uint8Array {
-  if (buffer !== undefined) return new Uint8Array(buffer, offset, length);
+function segmentColumns(segment: Segment, scratch: Scratch | undefined): readonly Column[] {
+  if (segment.kind === 'memory') return sliceAll(segment.columns, segment.start, segment.end);
   invariant(scratch !== undefined, 'a segment is in memory or in scratch');
-  return readScratch(scratch, offset, length);
+  return unpackColumns(readScratch(scratch, segment.offset, segment.length));
 }
 
 /** All rows of one block that a shuffled source has, each in its place. */
@@ -212,7 +214,7 @@ export function placeSegments(
   { segments, scratch }: { readonly segments: readonly Segment[]; readonly scratch: Scratch | undefined },
 ): Placed {
   const names = shuffledNames(plan, source);
-  const parts = segments.map((segment) => unpackColumns(segmentBytes(segment, scratch)));
+  const parts = segments.map((segment) => segmentColumns(segment, scratch));
   const dests = parts.map(([dest]) => (dest as FlatColumn).values as Int32Array);
   const rows = block.end - block.start;
   const placed = (scope: PlaceScope): Placed => ({

@@ -12,6 +12,7 @@ import { invertMap } from '../../src/join/shuffle.ts';
 import { inlineExecutor } from '../../src/join/work.ts';
 import { readKeys } from '../../src/keys/read.ts';
 import { keySpecFor } from '../../src/keys/spec.ts';
+import { closeScratch, openScratch, scratchFolder } from '../../src/scratch/scratch.ts';
 import type { SinkFormat } from '../../src/sink/types.ts';
 import type { Dataset } from '../../src/source/dataset.ts';
 import { memoryDataset } from './memory.ts';
@@ -143,12 +144,15 @@ export async function runWith<E>(
 ): Promise<RunResult<E>> {
   const { signal } = new AbortController();
   const sink = { compression: 'zstd' } as const;
-  return runPlan(plan, inlineExecutor(plan, datasets, format, sink, { signal }), format, {
+  // every other case passes its shuffled rows through scratch
+  const scratch = plan.rowsOut % 2 === 1 ? openScratch(scratchFolder()) : undefined;
+  const executor = inlineExecutor(plan, datasets, format, sink, { signal, scratch });
+  return runPlan(plan, executor, format, {
     targets: [target],
     sink,
     force: true,
     receipt: { tool: 'test', spec: {}, policies: {}, sourceKeySeals: datasets.map(() => NO_SEAL), lumisIn: [] },
     emit: () => {},
     signal,
-  });
+  }).finally(() => scratch !== undefined && closeScratch(scratch));
 }
