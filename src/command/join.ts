@@ -12,6 +12,7 @@ import { type RunResult, runPlan } from '../join/run.ts';
 import { type Executor, inlineExecutor, poolExecutor } from '../join/work.ts';
 import { readKeys } from '../keys/read.ts';
 import { keySpecFor } from '../keys/spec.ts';
+import { type Pool, startPool } from '../pool/pool.ts';
 import { closeScratch, openScratch, scratchFolder } from '../scratch/scratch.ts';
 import { openSink } from '../sink/registry.ts';
 import type { Sink, SinkFormat } from '../sink/types.ts';
@@ -19,6 +20,7 @@ import { closeDataset, type Dataset, datasetBytes, openDataset } from '../source
 import { expandInputs } from '../source/inputs.ts';
 import { type Budget, budgetFor } from './budget.ts';
 import { abandonPlace, isDirectory, type OutputPlace, preparePlace, writeSidecars } from './output.ts';
+import { threadsHere } from './resources.ts';
 import { agreeOnSample } from './sample.ts';
 import type { CommandContext, JoinOptions, JoinReport, PlanSummary, RunJoin } from './types.ts';
 import { TOOL } from './version.ts';
@@ -27,12 +29,14 @@ import { TOOL } from './version.ts';
 export const runJoin: RunJoin = async (options, context) => {
   refuseNonsense(options);
   const datasets: Dataset[] = [];
+  let early: Pool | undefined;
   try {
     for (const source of sourcesOf(options)) {
       context.emit({ type: 'progress', stage: 'open', done: datasets.length, total: options.friends.length + 1 });
       datasets.push(await openDataset(expandInputs(source.files), source, context.signal));
     }
     const sample = agreeOnSample(options.sample, datasets);
+    early = startEarly(options, datasets);
     const key = keySpecFor(options.on, datasets[0]!.descriptor.schema, whereOf(datasets[0]!));
     const schema = settleOutSchema(schemaSources(options, datasets), schemaOptions(options, key));
     const sources = await readAllKeys(datasets, key, context);
@@ -40,11 +44,27 @@ export const runJoin: RunJoin = async (options, context) => {
     const budget = budgetFor(plan, datasets, options);
     const summary = summarize(plan, datasets, options, budget);
     if (options.dryRun) return { plan: summary, outputs: [], sealsEqual: 0 };
-    return await carryOut(plan, datasets, sample === undefined ? options : { ...options, sample }, summary, context);
+    return await carryOut(
+      plan,
+      datasets,
+      { ...options, ...(sample === undefined ? {} : { sample }) },
+      { summary, early, ...context },
+    );
   } finally {
+    await early?.close();
     await Promise.all(datasets.map(closeDataset));
   }
 };
+
+/** Inputs from which threads are worth starting before the plan is known: they load while keys are read and matched. */
+const EARLY_BYTES = 64 * 2 ** 20;
+
+function startEarly(options: JoinOptions, datasets: readonly Dataset[]): Pool | undefined {
+  const files = datasets.flatMap(({ descriptor }) => descriptor.files);
+  const bytes = files.reduce((sum, { descriptor }) => sum + descriptor.identity.size, 0);
+  const threads = options.jobs ?? threadsHere();
+  return options.dryRun || bytes < EARLY_BYTES || threads < 2 ? undefined : startPool(threads);
+}
 
 function refuseNonsense(options: JoinOptions): void {
   if (options.how === 'right' && options.friends.length !== 1) {
@@ -133,8 +153,12 @@ async function carryOut(
   plan: JoinPlan,
   datasets: readonly Dataset[],
   options: JoinOptions,
-  summary: PlanSummary,
-  { emit, signal }: CommandContext,
+  {
+    summary,
+    early,
+    emit,
+    signal,
+  }: CommandContext & { readonly summary: PlanSummary; readonly early: Pool | undefined },
 ): Promise<JoinReport> {
   const output = options.output;
   invariant(output !== undefined, 'an output was asked for');
@@ -146,6 +170,7 @@ async function carryOut(
       options,
       summary,
       place,
+      early,
       emit,
       signal,
     });
@@ -166,6 +191,7 @@ interface RunHere {
   readonly options: JoinOptions;
   readonly summary: PlanSummary;
   readonly place: OutputPlace;
+  readonly early: Pool | undefined;
   readonly emit: CommandContext['emit'];
   readonly signal: AbortSignal;
 }
@@ -175,24 +201,22 @@ async function runHere<Encoded>(
   plan: JoinPlan,
   datasets: readonly Dataset[],
   format: SinkFormat<Encoded>,
-  { options, summary, place, emit, signal }: RunHere,
+  { options, summary, place, early, emit, signal }: RunHere,
 ): Promise<RunResult<Encoded>> {
   const sink = { compression: options.compression };
   const { threads } = summary;
   const scratch = summary.scratchBytes > 0 ? openScratch(scratchFolder()) : undefined;
   try {
-    const executor: Executor<Encoded> =
-      threads > 1
-        ? await poolExecutor(plan, format.name, sink, { threads, scratch })
-        : inlineExecutor(plan, datasets, format, sink, { signal, scratch });
-    const run = {
-      targets: place.targets,
-      sink,
-      force: options.force,
-      receipt: receiptContext(plan, options),
-      emit,
-      signal,
-    };
+    if (early?.size !== threads) await early?.close();
+    const pool = threads > 1 && early?.size !== threads ? startPool(threads) : early;
+    const starting =
+      threads > 1 && pool !== undefined
+        ? poolExecutor<Encoded>(plan, format.name, sink, { pool, scratch })
+        : Promise.resolve(inlineExecutor(plan, datasets, format, sink, { signal, scratch }));
+    starting.catch(() => {}); // awaited below, when this thread has done its own part
+    const receipt = receiptContext(plan, options);
+    const run = { targets: place.targets, sink, force: options.force, receipt, emit, signal };
+    const executor: Executor<Encoded> = await starting;
     return await runPlan(plan, executor, format, run).finally(() => executor.close());
   } finally {
     if (scratch !== undefined) closeScratch(scratch);

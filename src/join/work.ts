@@ -1,6 +1,6 @@
 // Owns the two tasks of a join, scatter and block, and where they run: in this thread, or on a pool of workers.
 import { invariant } from '../core/check.ts';
-import { type Pool, registerJob, startPool } from '../pool/pool.ts';
+import { type Pool, registerJob } from '../pool/pool.ts';
 import type { Scratch } from '../scratch/scratch.ts';
 import { openSink } from '../sink/registry.ts';
 import type { SinkFormat, SinkOptions } from '../sink/types.ts';
@@ -45,14 +45,13 @@ interface BlockInput {
   readonly segments: SegmentsOf['bySource'];
 }
 
-/** `threads` workers, each with the same plan and its own open files. */
+/** On the threads of a pool, each with the same plan and its own open files; the pool closes with the executor. */
 export async function poolExecutor<Encoded>(
   plan: JoinPlan,
   format: string,
   options: SinkOptions,
-  { scratch, threads }: { readonly scratch?: Scratch | undefined; readonly threads: number },
+  { pool, scratch }: { readonly pool: Pool; readonly scratch?: Scratch | undefined },
 ): Promise<Executor<Encoded>> {
-  const pool: Pool = startPool(threads);
   try {
     await pool.everywhere('join/set-up', { plan, format, options, scratch } satisfies SetUp);
   } catch (error) {
@@ -60,7 +59,7 @@ export async function poolExecutor<Encoded>(
     throw error;
   }
   return {
-    width: threads,
+    width: pool.size,
     scatter: async (task) => (await pool.run('join/scatter', task)) as Scattered,
     block: async (index, segments) =>
       (await pool.run('join/block', { index, segments } satisfies BlockInput)) as BlockResult<Encoded>,
