@@ -1,5 +1,5 @@
 // Owns what is checked while a row group is made: list lengths against counters, and no null in nano layout.
-import type { Column, FlatColumn } from '../core/column.ts';
+import type { Column, FlatColumn, ListColumn } from '../core/column.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { type KeyTable, keyText } from '../core/key-spec.ts';
 import type { Field } from '../core/schema.ts';
@@ -17,6 +17,29 @@ export function refuseNulls(fields: readonly Field[], columns: readonly Column[]
       details: [`the first one: ${keyText(keys, row)}`],
     });
   });
+}
+
+/**
+ * Lists are written with REQUIRED elements (join and coffea alike read those right), so a null inside a list is refused.
+ * Gives the column without the validity of items, which says nothing then. Errors: source/unreadable-column.
+ */
+export function requireItems(name: string, column: Column, keys: KeyTable): Column {
+  return column.kind === 'list' ? requiredList(name, column, (row) => keyText(keys, row)) : column;
+}
+
+function requiredList(name: string, column: ListColumn, eventOf: (row: number) => string): ListColumn {
+  const rowOf = (item: number) => column.offsets.findIndex((end) => end > item) - 1;
+  const bad = column.items.valid?.indexOf(0) ?? -1;
+  if (bad >= 0) {
+    throw new ColweaveError('source/unreadable-column', `list column "${name}" holds a null inside a list`, {
+      details: [`the first one: ${eventOf(rowOf(bad))}`],
+    });
+  }
+  const items =
+    column.items.kind === 'list' ? requiredList(name, column.items, (row) => eventOf(rowOf(row))) : column.items;
+  return items.valid === undefined && items === column.items
+    ? column
+    : { ...column, items: { ...items, valid: undefined } };
 }
 
 export interface LengthInputs {

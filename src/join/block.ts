@@ -6,7 +6,7 @@ import type { KeyTable } from '../core/key-spec.ts';
 import { type KeyStates, keyStates, type Seal, sealColumn, sealKeys, sealOrder, sealScope } from '../core/seal.ts';
 import type { SinkFormat, SinkOptions } from '../sink/types.ts';
 import { type Dataset, readRows } from '../source/dataset.ts';
-import { checkLengths, refuseNulls } from './block-checks.ts';
+import { checkLengths, refuseNulls, requireItems } from './block-checks.ts';
 import { batchView, outputKeys, type SegmentsOf, type SourceView, viewOf } from './block-view.ts';
 import { gatherColumn } from './gather.ts';
 import type { Block, JoinPlan, OutColumn } from './plan.ts';
@@ -228,7 +228,7 @@ async function placeBatch<Encoded>(work: BlockWork<Encoded>, { s, view, batch, c
   const out = batch.map((i) => {
     const { from } = plan.columns[i]!;
     const column = before.get(from)!;
-    const gathered = moved(column, view);
+    const gathered = requireItems(plan.columns[i]!.field.name, moved(column, view), keys);
     after.set(from, gathered);
     const source = view.source && sealColumn(column, view.source);
     const reuse = view.source === view.output && gathered === column;
