@@ -30,7 +30,7 @@ export interface PlanOptions {
 }
 
 /** Row groups aim at this many raw bytes: what a reader holds, and what a worker does at a time. */
-const ROW_GROUP_BYTES = 32 * 2 ** 20;
+const ROW_GROUP_BYTES = 48 * 2 ** 20;
 const ROW_GROUP_ROWS_MIN = 1 << 10;
 const ROW_GROUP_ROWS_MAX = 1 << 17;
 /** A source is read in place when its spans under the row groups hold at most this many rows a row used. */
