@@ -1,7 +1,7 @@
 // Owns the columns: values as typed arrays, lists as offsets and items, validity as one byte a row.
 import { invariant } from './check.ts';
 import { allocate, bytesOf, type Dtype, type Values } from './dtype.ts';
-import type { ColumnType, Field, Schema } from './schema.ts';
+import type { ColumnType } from './schema.ts';
 
 export type Column = FlatColumn | Utf8Column | ListColumn;
 
@@ -33,14 +33,6 @@ export interface ListColumn {
   readonly offsets: Int32Array;
   readonly items: Column;
   readonly valid?: Uint8Array | undefined;
-}
-
-/** Rows start .. start + length of one source; columns in the order of schema.fields. */
-export interface Chunk {
-  readonly schema: Schema;
-  readonly start: number;
-  readonly length: number;
-  readonly columns: readonly Column[];
 }
 
 export function flatColumn(dtype: Dtype, values: Values, valid?: Uint8Array): FlatColumn {
@@ -177,14 +169,4 @@ export function columnBytes(column: Column): number {
   if (column.kind === 'flat') return column.values.byteLength + valid;
   if (column.kind === 'utf8') return column.offsets.byteLength + column.bytes.byteLength + valid;
   return column.offsets.byteLength + columnBytes(column.items) + valid;
-}
-
-export function columnTypeMatches(field: Field, column: Column): boolean {
-  return typeMatches(field.type, column);
-}
-
-function typeMatches(type: ColumnType, column: Column): boolean {
-  if (type.kind === 'flat') return column.kind === 'flat' && column.dtype === type.dtype;
-  if (type.kind === 'utf8') return column.kind === 'utf8';
-  return column.kind === 'list' && typeMatches(type.item, column.items);
 }

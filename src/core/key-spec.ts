@@ -40,11 +40,3 @@ export function keyText(table: KeyTable, row: number): string {
   const values = keyValues(table, row);
   return table.spec.columns.map((column, i) => `${column.name} ${values[i]}`).join(', ');
 }
-
-export function sameKey(left: KeyTable, leftRow: number, right: KeyTable, rightRow: number): boolean {
-  const { stride } = left;
-  for (let i = 0; i < stride; i++) {
-    if (left.words[leftRow * stride + i] !== right.words[rightRow * stride + i]) return false;
-  }
-  return true;
-}

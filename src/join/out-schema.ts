@@ -45,7 +45,9 @@ export function settleOutSchema(sources: readonly SchemaSource[], options: Schem
   refuseClashes([...keys, ...payload, ...flags], sources);
   const chosen = selectColumns(payload, options);
   const columns = [...keys, ...(options.layout === 'nano' ? nanoColumns(chosen, options) : chosen), ...flags];
-  return { columns, checks: lengthChecks(columns, sources), dropped };
+  const checks = lengthChecks(columns, sources);
+  const proved = (name: string, s: number) => checks.some((check) => check.source === s && check.counter === name);
+  return { columns, checks, dropped: dropped.map((names, s) => names.filter((name) => proved(name, s))) };
 }
 
 function keyColumns({ key, layout }: SchemaOptions, primary: Schema): OutColumn[] {
@@ -189,25 +191,22 @@ function nanoColumns(columns: readonly OutColumn[], { dropUnreadable }: SchemaOp
     .map((column) => ({ ...column, field: { ...column.field, nullable: false } }));
 }
 
-/** Lists X_* agree with nX: with their own source's where they have another counter, and with the primary's. */
+/** Lists X_* agree with nX, and lists counted by nX too: with their own source's where they have another counter, and with the primary's. */
 function lengthChecks(columns: readonly OutColumn[], sources: readonly SchemaSource[]): LengthCheck[] {
   const checks = new Map<string, LengthCheck>();
   for (const column of columns) {
     if (column.kind !== 'payload' || column.field.type.kind !== 'list' || column.field.type.size !== undefined)
       continue;
-    const counter = `n${collectionOf(column)}`;
     const own = fieldNamed(sources[column.source]!.dataset.schema, column.from)?.counter;
-    for (const counterSource of new Set([column.source, 0])) {
-      const field = fieldNamed(sources[counterSource]!.dataset.schema, counter);
-      if (field?.type.kind !== 'flat' || field.type.dtype.startsWith('f')) continue;
-      if (counterSource === column.source && own === counter) continue;
-      const group = own ?? column.from;
-      checks.set(`${column.source} ${group} ${counterSource}`, {
-        source: column.source,
-        list: column.from,
-        counterSource,
-        counter,
-      });
+    const named = `n${collectionOf(column)}`;
+    for (const counter of new Set(own === undefined ? [named] : [named, own])) {
+      for (const counterSource of new Set([column.source, 0])) {
+        if (counterSource === column.source && own === counter) continue;
+        const field = fieldNamed(sources[counterSource]!.dataset.schema, counter);
+        if (field?.type.kind !== 'flat' || field.type.dtype.startsWith('f')) continue;
+        const key = `${column.source} ${own ?? column.from} ${counterSource} ${counter}`;
+        checks.set(key, { source: column.source, list: column.from, counterSource, counter });
+      }
     }
   }
   return [...checks.values()];

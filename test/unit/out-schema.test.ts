@@ -57,6 +57,14 @@ describe('the output schema', () => {
     expect(schema.checks).toEqual([{ source: 1, list: 'Jet_pt', counterSource: 0, counter: 'nJet' }]);
   });
 
+  it('calls a counter proved only where a list counted by it is checked', () => {
+    expect(settle([primary, up], { columns: ['HLT_*'] }).dropped).toEqual([[], []]);
+    const bare: Field[] = [jets[0]!, { name: 'corrected', type: list(flat('f32')), nullable: false, counter: 'nJet' }];
+    const schema = settle([primary, source('up', 'up', bare)]);
+    expect(schema.dropped).toEqual([[], ['nJet']]);
+    expect(schema.checks).toEqual([{ source: 1, list: 'corrected', counterSource: 0, counter: 'nJet' }]);
+  });
+
   it('refuses two columns of one name', () => {
     expect(() => settle([primary, source(undefined, 'f1', jets)])).toThrow(/both have a column "Jet_pt"/);
   });
