@@ -1,4 +1,5 @@
 // Owns the columns: values as typed arrays, lists as offsets and items, validity as one byte a row.
+import type { Take } from './arena.ts';
 import { invariant } from './check.ts';
 import { allocate, bytesOf, type Dtype, type Values } from './dtype.ts';
 import type { ColumnType } from './schema.ts';
@@ -88,23 +89,23 @@ function rebased(offsets: Int32Array, start: number, end: number): Int32Array {
 }
 
 /** The rows of all parts, one after the other; parts are of one type. One part is returned as it is. */
-export function concatColumns(type: ColumnType, parts: readonly Column[]): Column {
+export function concatColumns(type: ColumnType, parts: readonly Column[], take: Take = allocate): Column {
   if (parts.length === 0) return emptyColumn(type);
   if (parts.length === 1) return parts[0]!;
   const length = parts.reduce((sum, part) => sum + part.length, 0);
   const valid = concatValid(parts, length);
   switch (type.kind) {
     case 'flat':
-      return { kind: 'flat', dtype: type.dtype, length, values: concatValues(type.dtype, parts, length), valid };
+      return { kind: 'flat', dtype: type.dtype, length, values: concatValues(type.dtype, parts, length, take), valid };
     case 'utf8':
-      return { kind: 'utf8', length, offsets: concatOffsets(parts, length), bytes: concatBytes(parts), valid };
+      return { kind: 'utf8', length, offsets: concatOffsets(parts, length, take), bytes: concatBytes(parts), valid };
     case 'list': {
       const items = parts.map((part) => (part as ListColumn).items);
       return {
         kind: 'list',
         length,
-        offsets: concatOffsets(parts, length),
-        items: concatColumns(type.item, items),
+        offsets: concatOffsets(parts, length, take),
+        items: concatColumns(type.item, items, take),
         valid,
       };
     }
@@ -123,8 +124,8 @@ function concatValid(parts: readonly Column[], length: number): Uint8Array | und
   return out;
 }
 
-function concatValues(dtype: Dtype, parts: readonly Column[], length: number): Values {
-  const out = allocate(dtype, length);
+function concatValues(dtype: Dtype, parts: readonly Column[], length: number, take: Take): Values {
+  const out = take(dtype, length);
   const target = bytesOf(out);
   let at = 0;
   for (const part of parts) {
@@ -136,8 +137,9 @@ function concatValues(dtype: Dtype, parts: readonly Column[], length: number): V
   return out;
 }
 
-function concatOffsets(parts: readonly Column[], length: number): Int32Array {
-  const out = new Int32Array(length + 1);
+function concatOffsets(parts: readonly Column[], length: number, take: Take): Int32Array {
+  const out = take('i32', length + 1) as Int32Array;
+  out[0] = 0;
   let at = 0;
   let base = 0;
   for (const part of parts) {

@@ -40,10 +40,14 @@ export function dtypeBytes(dtype: Dtype): 1 | 2 | 4 | 8 {
   return CONSTRUCTORS[dtype].BYTES_PER_ELEMENT as 1 | 2 | 4 | 8;
 }
 
-/** A zeroed array of `length` values; `shared` puts it where worker threads see it. */
-export function allocate(dtype: Dtype, length: number, shared = false): Values {
-  const bytes = length * CONSTRUCTORS[dtype].BYTES_PER_ELEMENT;
-  return viewAs(dtype, shared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes), 0, length);
+/** A zeroed array of `length` values. */
+export function allocate(dtype: Dtype, length: number): Values {
+  return viewAs(dtype, new ArrayBuffer(length * dtypeBytes(dtype)), 0, length);
+}
+
+/** The same where worker threads see it. */
+export function allocateShared(dtype: Dtype, length: number): Values {
+  return viewAs(dtype, new SharedArrayBuffer(length * dtypeBytes(dtype)), 0, length);
 }
 
 /** A view of `length` values of `dtype` in `buffer` from `byteOffset` (a multiple of the value size). */

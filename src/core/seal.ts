@@ -1,8 +1,9 @@
 // Owns seal/1: a sum over rows that binds the values of a column to the keys of their events, whatever their order.
 // The formula is published in man 7 colweave-receipt; fixtures/receipt_check.py is written from that page alone.
+import type { Take } from './arena.ts';
 import { invariant } from './check.ts';
 import type { Column, FlatColumn, ListColumn, Utf8Column } from './column.ts';
-import { type Values, wordsOf } from './dtype.ts';
+import { allocate, type Values, wordsOf } from './dtype.ts';
 import type { KeyTable } from './key-spec.ts';
 
 const MIX_1 = 0x7feb352d;
@@ -144,6 +145,8 @@ export interface SealScope {
   readonly rows?: Uint8Array | undefined;
   readonly depth: number;
   readonly lists: Map<Int32Array, ListScope>;
+  /** Makes the states of items. */
+  readonly take: Take;
 }
 interface ListScope {
   readonly lengths: Seal;
@@ -151,8 +154,8 @@ interface ListScope {
   readonly valid: Uint8Array | undefined;
 }
 
-export function sealScope(states: KeyStates, rows?: Uint8Array): SealScope {
-  return { states, rows, depth: 0, lists: new Map() };
+export function sealScope(states: KeyStates, rows?: Uint8Array, take: Take = allocate): SealScope {
+  return { states, rows, depth: 0, lists: new Map(), take };
 }
 
 /** The seal of a column whose row i belongs to state i of the scope. */
@@ -350,7 +353,8 @@ function listScope(column: ListColumn, scope: SealScope): ListScope {
   const lengths = addSeals(sumLengths(offsets, scope.states, rows, scope.depth), sealNullItems(scope, column.valid));
   const states = itemStates(scope, offsets, length);
   const itemRows = rows === undefined ? undefined : spread(rows, offsets, length);
-  return { lengths, valid: column.valid, items: { states, rows: itemRows, depth: scope.depth + 1, lists: new Map() } };
+  const items = { states, rows: itemRows, depth: scope.depth + 1, lists: new Map(), take: scope.take };
+  return { lengths, valid: column.valid, items };
 }
 
 /** The list terms: (length, depth) under salted states. */
@@ -392,8 +396,8 @@ function salted(states: KeyStates, saltA: number, saltB: number): KeyStates {
 function itemStates(scope: SealScope, offsets: Int32Array, length: number): KeyStates {
   const { a, b } = scope.states;
   const total = offsets[length]!;
-  const outA = new Int32Array(total);
-  const outB = new Int32Array(total);
+  const outA = scope.take('i32', total) as Int32Array;
+  const outB = scope.take('i32', total) as Int32Array;
   const nested = scope.depth > 0;
   let item = 0;
   for (let i = 0; i < length; i++) {

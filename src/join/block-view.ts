@@ -1,4 +1,5 @@
 // Owns how the rows of a source lie under one row group: in place, in a span, or scattered into segments.
+import type { Take } from '../core/arena.ts';
 import { invariant } from '../core/check.ts';
 import type { KeyTable } from '../core/key-spec.ts';
 import { type KeyStates, keyStates, type SealScope, sealScope } from '../core/seal.ts';
@@ -135,14 +136,14 @@ export function spanOf(rows: Int32Array): { readonly lo: number; readonly hi: nu
   return hi === 0 ? { lo: 0, hi: 0, straight: false } : { lo, hi, straight };
 }
 
-/** The same view for one batch of columns: what collections share is kept no longer than the batch. */
-export function batchView(view: SourceView): SourceView {
-  const output = { ...view.output, lists: new Map() };
+/** The same view for one batch of columns: what collections share is kept no longer than the batch, as all arrays made. */
+export function batchView(view: SourceView, take: Take): SourceView {
+  const output = { ...view.output, lists: new Map(), take };
   return {
     ...view,
     output,
-    source: view.source === view.output ? output : view.source && { ...view.source, lists: new Map() },
-    gather: view.gather && { ...view.gather, lists: new Map() },
-    ...(view.placed === undefined ? {} : { placed: view.placed.fresh() }),
+    source: view.source === view.output ? output : view.source && { ...view.source, lists: new Map(), take },
+    gather: view.gather && { ...view.gather, lists: new Map(), take, work: take },
+    ...(view.placed === undefined ? {} : { placed: view.placed.fresh(take) }),
   };
 }

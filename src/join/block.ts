@@ -1,4 +1,5 @@
 // Owns making one row group: read or take the rows of each source, gather, seal both sides, encode.
+import type { Arena } from '../core/arena.ts';
 import { invariant } from '../core/check.ts';
 import { type Column, flatColumn } from '../core/column.ts';
 import { allocate, type Values } from '../core/dtype.ts';
@@ -20,6 +21,8 @@ export interface BlockContext<Encoded> {
   readonly datasets: readonly Dataset[];
   readonly format: SinkFormat<Encoded>;
   readonly options: SinkOptions;
+  /** Of this thread: what a batch makes is in it until the next batch begins. */
+  readonly arena: Arena;
 }
 
 /** The seals of one output column over one block. */
@@ -182,7 +185,9 @@ async function placePayload<Encoded>(
   const wanted = plan.columns.flatMap((column, i) => (column.kind === 'payload' && column.source === s ? [i] : []));
   for (const batch of batches(wanted, plan)) {
     work.signal.throwIfAborted();
-    await placeBatch(work, { s, view: batchView(view), batch, counters });
+    const { arena } = work.context;
+    arena.reset();
+    await placeBatch(work, { s, view: batchView(view, arena.take), batch, counters });
   }
 }
 
@@ -261,7 +266,7 @@ async function takeColumns<Encoded>(
   const { placed } = view;
   const columns = placed
     ? names.map((name) => placed.column(name))
-    : await readRows(context.datasets[s]!, names, view.lo, view.hi, signal);
+    : await readRows(context.datasets[s]!, names, view.lo, view.hi, signal, context.arena.take);
   return new Map(names.map((name, i) => [name, columns[i]!]));
 }
 

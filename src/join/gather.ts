@@ -1,4 +1,5 @@
 // Owns moving values by a row map: bits only, one loop a value size, the work of a collection's offsets done once.
+import type { Take } from '../core/arena.ts';
 import type { Column, ListColumn } from '../core/column.ts';
 import { allocate, type Bits, bitsOf } from '../core/dtype.ts';
 
@@ -9,16 +10,18 @@ export interface GatherScope {
   /** One byte a row, 0 = absent; undefined = every row is there. */
   readonly valid: Uint8Array | undefined;
   readonly lists: Map<Int32Array, ItemRows>;
-  /** Results go where other threads see them. */
-  readonly shared: boolean;
+  /** Makes the arrays of results. */
+  readonly take: Take;
+  /** Makes what is needed only while gathering. */
+  readonly work: Take;
 }
 interface ItemRows {
   readonly offsets: Int32Array;
   readonly items: GatherScope;
 }
 
-export function gatherScope(rows: Int32Array, shared = false): GatherScope {
-  return { rows, valid: presence(rows), lists: new Map(), shared };
+export function gatherScope(rows: Int32Array, take: Take = allocate, work = take): GatherScope {
+  return { rows, valid: presence(rows), lists: new Map(), take, work };
 }
 
 function presence(rows: Int32Array): Uint8Array | undefined {
@@ -41,13 +44,13 @@ export function gatherColumn(column: Column, scope: GatherScope): Column {
   const valid = gatherValid(column, scope);
   switch (column.kind) {
     case 'flat': {
-      const values = allocate(column.dtype, rows.length, scope.shared);
+      const values = scope.take(column.dtype, rows.length);
       gatherBits(bitsOf(column.values), rows, bitsOf(values));
       return { kind: 'flat', dtype: column.dtype, length: rows.length, values, valid };
     }
     case 'utf8': {
       const { offsets, items } = itemRows(column.offsets, scope);
-      const bytes = allocate('u8', items.rows.length, scope.shared) as Uint8Array;
+      const bytes = scope.take('u8', items.rows.length) as Uint8Array;
       gather1(column.bytes, items.rows, bytes);
       return { kind: 'utf8', length: rows.length, offsets, bytes, valid };
     }
@@ -63,7 +66,7 @@ function gatherList(column: ListColumn, scope: GatherScope, valid: Uint8Array | 
 
 function gatherValid({ valid }: Column, scope: GatherScope): Uint8Array | undefined {
   if (valid === undefined) return scope.valid;
-  const out = allocate('u8', scope.rows.length, scope.shared) as Uint8Array;
+  const out = scope.take('u8', scope.rows.length) as Uint8Array;
   for (let i = 0; i < out.length; i++) out[i] = scope.rows[i]! < 0 ? 0 : valid[scope.rows[i]!]!;
   return out;
 }
@@ -77,22 +80,23 @@ function itemRows(offsets: Int32Array, scope: GatherScope): ItemRows {
   return known;
 }
 
-function countItems(offsets: Int32Array, { rows, shared }: GatherScope): ItemRows {
-  const out = allocate('i32', rows.length + 1, shared) as Int32Array;
+function countItems(offsets: Int32Array, { rows, take, work }: GatherScope): ItemRows {
+  const out = take('i32', rows.length + 1) as Int32Array;
+  out[0] = 0;
   let total = 0;
   for (let i = 0; i < rows.length; i++) {
     const row = rows[i]!;
     if (row >= 0) total += offsets[row + 1]! - offsets[row]!;
     out[i + 1] = total;
   }
-  const items = new Int32Array(total);
+  const items = work('i32', total) as Int32Array;
   for (let i = 0, to = 0; i < rows.length; i++) {
     const row = rows[i]!;
     if (row < 0) continue;
     const end = offsets[row + 1]!;
     for (let from = offsets[row]!; from < end; from++) items[to++] = from;
   }
-  return { offsets: out, items: { rows: items, valid: undefined, lists: new Map(), shared } };
+  return { offsets: out, items: { rows: items, valid: undefined, lists: new Map(), take, work } };
 }
 
 function gatherBits(source: Bits, rows: Int32Array, target: Bits): void {
@@ -102,16 +106,16 @@ function gatherBits(source: Bits, rows: Int32Array, target: Bits): void {
   else gather1(source, rows, target as Uint8Array);
 }
 
-// One stand-alone loop a value size: each sees one array type for ever, which is what makes it fast.
+// One stand-alone loop a value size: each sees one array type for ever, which is what makes it fast. Absent rows are zeros.
 function gather1(source: Uint8Array, rows: Int32Array, target: Uint8Array): void {
-  for (let i = 0; i < rows.length; i++) if (rows[i]! >= 0) target[i] = source[rows[i]!]!;
+  for (let i = 0; i < rows.length; i++) target[i] = rows[i]! < 0 ? 0 : source[rows[i]!]!;
 }
 function gather2(source: Uint16Array, rows: Int32Array, target: Uint16Array): void {
-  for (let i = 0; i < rows.length; i++) if (rows[i]! >= 0) target[i] = source[rows[i]!]!;
+  for (let i = 0; i < rows.length; i++) target[i] = rows[i]! < 0 ? 0 : source[rows[i]!]!;
 }
 function gather4(source: Uint32Array, rows: Int32Array, target: Uint32Array): void {
-  for (let i = 0; i < rows.length; i++) if (rows[i]! >= 0) target[i] = source[rows[i]!]!;
+  for (let i = 0; i < rows.length; i++) target[i] = rows[i]! < 0 ? 0 : source[rows[i]!]!;
 }
 function gather8(source: BigUint64Array, rows: Int32Array, target: BigUint64Array): void {
-  for (let i = 0; i < rows.length; i++) if (rows[i]! >= 0) target[i] = source[rows[i]!]!;
+  for (let i = 0; i < rows.length; i++) target[i] = rows[i]! < 0 ? 0n : source[rows[i]!]!;
 }

@@ -1,7 +1,8 @@
 // Owns putting scattered rows into their places: the mirror of gather, from many parts into one column, in one move.
+import type { Take } from '../core/arena.ts';
 import { invariant } from '../core/check.ts';
 import type { Column, ListColumn, Utf8Column } from '../core/column.ts';
-import { allocate, type Bits, bitsOf } from '../core/dtype.ts';
+import { allocate, type Bits, bitsOf, bytesOf } from '../core/dtype.ts';
 
 /** Rows of one part and the row of the result that each one becomes. */
 export interface PlaceScope {
@@ -10,18 +11,20 @@ export interface PlaceScope {
   /** One byte a row of the result, 0 = no part has it; undefined = every row is there. */
   readonly valid: Uint8Array | undefined;
   readonly lists: Map<Int32Array, PlacedItems>;
+  /** Makes the arrays of results. */
+  readonly take: Take;
 }
 interface PlacedItems {
   readonly offsets: Int32Array;
   readonly items: PlaceScope;
 }
 
-export function placeScope(rows: number, dests: readonly Int32Array[]): PlaceScope {
+export function placeScope(rows: number, dests: readonly Int32Array[], take: Take = allocate): PlaceScope {
   const placed = dests.reduce((sum, dest) => sum + dest.length, 0);
-  if (placed === rows) return { rows, dests, valid: undefined, lists: new Map() };
+  if (placed === rows) return { rows, dests, valid: undefined, lists: new Map(), take };
   const valid = new Uint8Array(rows);
   for (const dest of dests) for (let i = 0; i < dest.length; i++) valid[dest[i]!] = 1;
-  return { rows, dests, valid, lists: new Map() };
+  return { rows, dests, valid, lists: new Map(), take };
 }
 
 /** Row dests[p][i] of the result is row i of part p; rows that no part has are null. All parts are of one type. */
@@ -30,8 +33,9 @@ export function placeColumn(parts: readonly Column[], scope: PlaceScope): Column
   invariant(lead !== undefined, 'a part to place');
   const valid = placeValid(parts, scope);
   if (lead.kind === 'flat') {
-    const values = allocate(lead.dtype, scope.rows);
+    const values = scope.take(lead.dtype, scope.rows);
     const target = bitsOf(values);
+    if (scope.valid !== undefined) bytesOf(values).fill(0);
     parts.forEach((part, p) => {
       invariant(part.kind === 'flat' && part.dtype === lead.dtype, 'parts of one type');
       placeBits(bitsOf(part.values), scope.dests[p]!, target);
@@ -40,7 +44,7 @@ export function placeColumn(parts: readonly Column[], scope: PlaceScope): Column
   }
   const { offsets, items } = placedItems(parts as (ListColumn | Utf8Column)[], scope);
   if (lead.kind === 'utf8') {
-    const bytes = new Uint8Array(items.rows);
+    const bytes = scope.take('u8', items.rows) as Uint8Array;
     parts.forEach((part, p) => {
       place1((part as Utf8Column).bytes, items.dests[p]!, bytes);
     });
@@ -68,13 +72,16 @@ function placedItems(parts: readonly (ListColumn | Utf8Column)[], scope: PlaceSc
   const lead = parts[0]!.offsets;
   const known = scope.lists.get(lead);
   if (known !== undefined) return known;
-  const offsets = new Int32Array(scope.rows + 1);
+  const offsets = (scope.take('i32', scope.rows + 1) as Int32Array).fill(0);
   parts.forEach((part, p) => {
     countItems(part.offsets, scope.dests[p]!, offsets);
   });
   for (let row = 0; row < scope.rows; row++) offsets[row + 1] = offsets[row + 1]! + offsets[row]!;
-  const dests = parts.map((part, p) => itemDests(part.offsets, scope.dests[p]!, offsets));
-  const placed = { offsets, items: { rows: offsets[scope.rows]!, dests, valid: undefined, lists: new Map() } };
+  const dests = parts.map((part, p) => itemDests(part.offsets, scope.dests[p]!, offsets, scope.take));
+  const placed = {
+    offsets,
+    items: { rows: offsets[scope.rows]!, dests, valid: undefined, lists: new Map(), take: scope.take },
+  };
   scope.lists.set(lead, placed);
   return placed;
 }
@@ -83,8 +90,8 @@ function countItems(source: Int32Array, dest: Int32Array, lengths: Int32Array): 
   for (let i = 0; i < dest.length; i++) lengths[dest[i]! + 1] = source[i + 1]! - source[i]!;
 }
 
-function itemDests(source: Int32Array, dest: Int32Array, offsets: Int32Array): Int32Array {
-  const out = new Int32Array(source[dest.length]!);
+function itemDests(source: Int32Array, dest: Int32Array, offsets: Int32Array, take: Take): Int32Array {
+  const out = take('i32', source[dest.length]!) as Int32Array;
   for (let i = 0; i < dest.length; i++) {
     const end = source[i + 1]!;
     let to = offsets[dest[i]!]!;

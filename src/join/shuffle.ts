@@ -1,7 +1,8 @@
 // Owns the shuffle: one sequential pass over a source scatters its rows into the blocks where they belong.
+import type { Arena, Take } from '../core/arena.ts';
 import { invariant } from '../core/check.ts';
 import { type Column, type FlatColumn, flatColumn, nullColumn, sliceColumn } from '../core/column.ts';
-import { allocate } from '../core/dtype.ts';
+import { allocateShared } from '../core/dtype.ts';
 import { planPacking, unpackColumns } from '../core/pack.ts';
 import { addSeals, keyStates, NO_SEAL, type Seal, sealColumn, sealKeys, sealScope } from '../core/seal.ts';
 import { appendScratch, readScratch, type Scratch } from '../scratch/scratch.ts';
@@ -52,26 +53,34 @@ export function invertMap(map: Int32Array, rows: number): Int32Array {
   return targets;
 }
 
+export interface ScatterPlace {
+  readonly scratch: Scratch | undefined;
+  /** Of this thread, nothing in it being in use. */
+  readonly arena: Arena;
+  readonly signal?: AbortSignal;
+}
+
 /** Reads the rows of a task, seals them as read, and puts them where their blocks find them: shared memory, or scratch. */
 export async function scatterRows(
   plan: JoinPlan,
   dataset: Dataset,
   task: ScatterTask,
-  scratch: Scratch | undefined,
-  signal?: AbortSignal,
+  { scratch, arena, signal }: ScatterPlace,
 ): Promise<Scattered> {
   const { source, start, end } = task;
   const { targets } = plan.sources[source]!;
   invariant(targets !== undefined, 'a shuffled source has targets');
   const names = shuffledNames(plan, source);
-  const columns = await readRows(dataset, names, start, end, signal);
+  arena.reset();
+  const { take } = arena;
+  const columns = await readRows(dataset, names, start, end, signal, take);
   const chunk: ChunkRows = { names, columns, targets: targets.subarray(start, end), first: start };
   const seals = new Map<number, PartSeals>();
   plan.parts.forEach((_, part) => {
-    const seal = sealPart(plan, source, part, chunk);
+    const seal = sealPart(plan, source, part, chunk, take);
     if (seal !== undefined) seals.set(part, seal);
   });
-  return { segments: packSegments(plan, chunk, scratch), seals };
+  return { segments: packSegments(plan, chunk, scratch, take), seals };
 }
 
 /** Rows of a source as read, and where each one goes. */
@@ -83,7 +92,7 @@ interface ChunkRows {
   readonly first: number;
 }
 
-function sealPart(plan: JoinPlan, source: number, part: number, chunk: ChunkRows): PartSeals | undefined {
+function sealPart(plan: JoinPlan, source: number, part: number, chunk: ChunkRows, take: Take): PartSeals | undefined {
   const { start, end } = plan.parts[part]!;
   const { targets, names, columns } = chunk;
   const used = new Uint8Array(targets.length);
@@ -96,7 +105,7 @@ function sealPart(plan: JoinPlan, source: number, part: number, chunk: ChunkRows
   if (count === 0) return undefined;
   const states = keyStates(plan.sources[source]!.keys, chunk.first, targets.length);
   const rows = count === used.length ? undefined : used;
-  const scope = sealScope(states, rows);
+  const scope = sealScope(states, rows, take);
   const seals = new Map(names.map((name, c) => [name, sealColumn(columns[c]!, scope)] as const));
   return { keys: sealKeys(states, rows), columns: seals };
 }
@@ -113,10 +122,11 @@ function packSegments(
   plan: JoinPlan,
   { targets, columns }: ChunkRows,
   scratch: Scratch | undefined,
+  take: Take,
 ): Scattered['segments'] {
   const { order, bounds } = sortByBlock(plan.blocks, targets);
-  const scope = gatherScope(order, scratch === undefined);
-  const dest = allocate('i32', order.length, scratch === undefined) as Int32Array;
+  const scope = gatherScope(order, scratch === undefined ? allocateShared : take, take);
+  const dest = scope.take('i32', order.length) as Int32Array;
   plan.blocks.forEach((block, index) => {
     for (let i = bounds[index]!; i < bounds[index + 1]!; i++) dest[i] = targets[order[i]!]! - block.start;
   });
@@ -204,7 +214,7 @@ export interface Placed {
   readonly valid: Uint8Array | undefined;
   column(name: string): Column;
   /** The same for one batch of columns: what collections share is kept no longer than the batch. */
-  fresh(): Placed;
+  fresh(take: Take): Placed;
 }
 
 export function placeSegments(
@@ -227,7 +237,7 @@ export function placeSegments(
         scope,
       );
     },
-    fresh: () => placed({ ...scope, lists: new Map() }),
+    fresh: (take) => placed({ ...scope, lists: new Map(), take }),
   });
   return placed(placeScope(rows, dests));
 }

@@ -1,5 +1,7 @@
 // Owns the two tasks of a join, scatter and block, and where they run: in this thread, or on a pool of workers.
+import { type Arena, makeArena } from '../core/arena.ts';
 import { invariant } from '../core/check.ts';
+import { allocate } from '../core/dtype.ts';
 import { type Pool, registerJob } from '../pool/pool.ts';
 import type { Scratch } from '../scratch/scratch.ts';
 import { openSink } from '../sink/registry.ts';
@@ -8,7 +10,7 @@ import { type Dataset, reopenDataset } from '../source/dataset.ts';
 import { type BlockContext, type BlockResult, makeBlock } from './block.ts';
 import type { SegmentsOf } from './block-view.ts';
 import type { JoinPlan } from './plan.ts';
-import { type Scattered, type ScatterTask, scatterRows } from './shuffle.ts';
+import { type Scattered, type ScatterPlace, type ScatterTask, scatterRows } from './shuffle.ts';
 
 /** Runs tasks; up to `width` at a time are worth asking for. */
 export interface Executor<Encoded> {
@@ -18,17 +20,28 @@ export interface Executor<Encoded> {
   close(): Promise<void>;
 }
 
+interface InlinePlace {
+  readonly scratch?: Scratch | undefined;
+  readonly signal: AbortSignal;
+  readonly arena?: Arena;
+}
+
+/** A sink that keeps columns after encoding them gets fresh arrays. */
+function blockArena<Encoded>(format: SinkFormat<Encoded>, arena: Arena): Arena {
+  return format.keepsColumns ? { take: allocate, reset: () => {} } : arena;
+}
+
 export function inlineExecutor<Encoded>(
   plan: JoinPlan,
   datasets: readonly Dataset[],
   format: SinkFormat<Encoded>,
   options: SinkOptions,
-  { scratch, signal }: { readonly scratch?: Scratch | undefined; readonly signal: AbortSignal },
+  { scratch, signal, arena = makeArena() }: InlinePlace,
 ): Executor<Encoded> {
-  const context: BlockContext<Encoded> = { plan, datasets, format, options };
+  const context: BlockContext<Encoded> = { plan, datasets, format, options, arena: blockArena(format, arena) };
   return {
     width: 1,
-    scatter: (task) => scatterRows(plan, datasets[task.source]!, task, scratch, signal),
+    scatter: (task) => scatterRows(plan, datasets[task.source]!, task, { scratch, arena, signal }),
     block: (index, segments) => makeBlock(context, plan.blocks[index]!, { bySource: segments, scratch }, signal),
     close: async () => {},
   };
@@ -68,28 +81,29 @@ export async function poolExecutor<Encoded>(
 }
 
 /** What a worker holds between tasks. */
-let held: (BlockContext<unknown> & { readonly scratch: Scratch | undefined }) | undefined;
+let held: { readonly context: BlockContext<unknown>; readonly scatter: ScatterPlace } | undefined;
 const never = new AbortController().signal;
 
 /** Called once in a worker, before it serves. */
 export function registerJoinJobs(): void {
   registerJob('join/set-up', async ({ plan, format, options, scratch }: SetUp) => {
     const datasets = await Promise.all(plan.sources.map((source) => reopenDataset(source.dataset)));
-    held = { plan, datasets, format: await openSink(format), options, scratch };
+    const arena = makeArena();
+    const sink = await openSink(format);
+    const context = { plan, datasets, format: sink, options, arena: blockArena(sink, arena) };
+    held = { context, scatter: { scratch, arena } };
     return { output: undefined };
   });
   registerJob('join/scatter', async (task: ScatterTask) => {
     invariant(held !== undefined, 'the worker was set up');
-    return { output: await scatterRows(held.plan, held.datasets[task.source]!, task, held.scratch, never) };
+    const { plan, datasets } = held.context;
+    return { output: await scatterRows(plan, datasets[task.source]!, task, held.scatter) };
   });
   registerJob('join/block', async ({ index, segments }: BlockInput) => {
     invariant(held !== undefined, 'the worker was set up');
-    const output = await makeBlock(
-      held,
-      held.plan.blocks[index]!,
-      { bySource: segments, scratch: held.scratch },
-      never,
-    );
+    const { context, scatter } = held;
+    const own = { bySource: segments, scratch: scatter.scratch };
+    const output = await makeBlock(context, context.plan.blocks[index]!, own, never);
     return { output, transfer: buffersOf(output.encoded) };
   });
 }

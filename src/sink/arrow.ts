@@ -22,6 +22,7 @@ const COPY_BYTES = 1 << 20;
 
 export const arrow: SinkFormat<EncodedArrow> = {
   name: 'arrow',
+  keepsColumns: true,
   check: checkSchema,
   encode: async (fields, columns: readonly Column[]) => {
     invariant(fields.length === columns.length, 'a column for each field');

@@ -17,6 +17,7 @@ const EMPTY_GROUP = { rows: 0, sha256: createHash('sha256').digest('hex') };
 
 export const parquet: SinkFormat<EncodedChunk> = {
   name: 'parquet',
+  keepsColumns: false,
   check: checkSchema,
   encode: async (fields, columns, options) => encode(fields, columns, options),
   async open(target, schema, options) {

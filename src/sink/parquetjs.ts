@@ -15,6 +15,7 @@ const PAGE_ROWS = 8192;
 
 export const parquetjs: SinkFormat<Column> = {
   name: 'parquetjs',
+  keepsColumns: true,
   check: checkSchema,
   encode: async (fields, columns, options) => {
     checkOptions(options);

@@ -28,6 +28,8 @@ export interface Sink<Encoded> {
 
 export interface SinkFormat<Encoded> {
   readonly name: string;
+  /** What `encode` gives may hold arrays of the columns: they must live on. Without it, they may be used again. */
+  readonly keepsColumns: boolean;
   /** Throws sink/cannot-write-type for a schema that this format cannot hold. */
   check(schema: Schema): void;
   /** Pure: the same columns and options give the same bytes. `Encoded` can be posted between threads. */

@@ -1,4 +1,5 @@
 // Owns one source of a join: several files as one run of rows under one schema.
+import type { Take } from '../core/arena.ts';
 import { invariant } from '../core/check.ts';
 import { type Column, concatColumns, nullColumn } from '../core/column.ts';
 import { ColweaveError } from '../core/errors.ts';
@@ -211,13 +212,17 @@ function settleType(
   return field;
 }
 
-/** Rows rowStart .. rowEnd of the named columns, over file boundaries, as the settled types; absent columns are null there. */
+/**
+ * Rows rowStart .. rowEnd of the named columns, over file boundaries, as the settled types; absent columns are null there.
+ * With `take`, columns last as its arena says.
+ */
 export async function readRows(
   dataset: Dataset,
   names: readonly string[],
   rowStart: number,
   rowEnd: number,
   signal?: AbortSignal,
+  take?: Take,
 ): Promise<readonly Column[]> {
   const { descriptor } = dataset;
   const fields = names.map((name) => requireField(descriptor, name));
@@ -227,19 +232,24 @@ export async function readRows(
     const end = Math.min(rowEnd, firstRow + file.rows);
     if (start >= end) continue;
     signal?.throwIfAborted();
-    parts.push(await readPart(dataset, i, fields, start - firstRow, end - firstRow, signal));
+    parts.push(await readPart(dataset, i, fields, { start: start - firstRow, end: end - firstRow, signal, take }));
   }
   if (parts.length === 1) return parts[0]!;
-  return concatAll(fields, parts);
+  return concatAll(fields, parts, take);
 }
 
 /** One list of offsets stays one: columns of a collection still share them after the parts are put together. */
-function concatAll(fields: readonly Field[], parts: readonly (readonly Column[])[]): readonly Column[] {
+function concatAll(
+  fields: readonly Field[],
+  parts: readonly (readonly Column[])[],
+  take: Take | undefined,
+): readonly Column[] {
   const shared = new Map<Int32Array, Int32Array>();
   return fields.map((field, c) => {
     const column = concatColumns(
       field.type,
       parts.map((part) => part[c]!),
+      take,
     );
     const firstPart = parts[0]?.[c];
     if (column.kind !== 'list' || firstPart?.kind !== 'list' || firstPart === column) return column;
@@ -256,13 +266,18 @@ function sameOffsets(left: Int32Array, right: Int32Array): boolean {
   return true;
 }
 
+interface PartRead {
+  readonly start: number;
+  readonly end: number;
+  readonly signal: AbortSignal | undefined;
+  readonly take: Take | undefined;
+}
+
 async function readPart(
   dataset: Dataset,
   index: number,
   fields: readonly Field[],
-  start: number,
-  end: number,
-  signal: AbortSignal | undefined,
+  { start, end, signal, take }: PartRead,
 ): Promise<readonly Column[]> {
   const file = dataset.files[index]!;
   const has = new Set(file.descriptor.schema.fields.map((field) => field.name));
@@ -272,6 +287,7 @@ async function readPart(
     start,
     end,
     signal,
+    take,
   );
   const read = new Map(present.map((field, i) => [field.name, columns[i]!]));
   return fields.map((field) => {

@@ -1,4 +1,5 @@
 // Owns the seam to inputs: one file of columns, and how a worker thread opens it again without reading its metadata.
+import type { Take } from '../core/arena.ts';
 import type { Column } from '../core/column.ts';
 import type { FileIdentity } from '../core/receipt.ts';
 import type { Schema } from '../core/schema.ts';
@@ -34,9 +35,16 @@ export interface SourceFile {
   rawBytesOf(names: readonly string[]): number;
   /**
    * Rows rowStart .. rowEnd (exclusive) of the named columns, in the order of `names`. Lists with the same counter share
-   * one `offsets` object. Errors: source/no-column, source/truncated, source/damaged, source/unreadable-column.
+   * one `offsets` object. Arrays may come from `take`, then they last as its arena says.
+   * Errors: source/no-column, source/truncated, source/damaged, source/unreadable-column.
    */
-  read(names: readonly string[], rowStart: number, rowEnd: number, signal?: AbortSignal): Promise<readonly Column[]>;
+  read(
+    names: readonly string[],
+    rowStart: number,
+    rowEnd: number,
+    signal?: AbortSignal,
+    take?: Take,
+  ): Promise<readonly Column[]>;
   close(): Promise<void>;
 }
 

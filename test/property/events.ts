@@ -1,5 +1,6 @@
 // Generated events as sources in memory, and the plan that joins them: shared by the properties.
 import fc from 'fast-check';
+import { makeArena } from '../../src/core/arena.ts';
 import type { Column } from '../../src/core/column.ts';
 import { type Field, flat, list } from '../../src/core/schema.ts';
 import { NO_SEAL } from '../../src/core/seal.ts';
@@ -146,7 +147,7 @@ export async function runWith<E>(
   const sink = { compression: 'zstd' } as const;
   // every other case passes its shuffled rows through scratch
   const scratch = plan.rowsOut % 2 === 1 ? openScratch(scratchFolder()) : undefined;
-  const executor = inlineExecutor(plan, datasets, format, sink, { signal, scratch });
+  const executor = inlineExecutor(plan, datasets, format, sink, { signal, scratch, arena: makeArena(true) });
   return runPlan(plan, executor, format, {
     targets: [target],
     sink,

@@ -68,8 +68,9 @@ export interface Written {
 export function memorySink(onFinish: (written: Written) => void): SinkFormat<Column> {
   return {
     name: 'memory',
+    keepsColumns: false,
     check: () => {},
-    encode: async (_fields, columns) => columns,
+    encode: async (_fields, columns) => columns.map(copied),
     open: async (path, schema) => {
       const parts: Column[][] = schema.fields.map(() => []);
       const groups: number[] = [];
@@ -90,4 +91,12 @@ export function memorySink(onFinish: (written: Written) => void): SinkFormat<Col
       };
     },
   };
+}
+
+/** The join may use a column's arrays again. */
+function copied(column: Column): Column {
+  const valid = column.valid?.slice();
+  if (column.kind === 'flat') return { ...column, values: column.values.slice(), valid };
+  if (column.kind === 'utf8') return { ...column, offsets: column.offsets.slice(), bytes: column.bytes.slice(), valid };
+  return { ...column, offsets: column.offsets.slice(), items: copied(column.items), valid };
 }

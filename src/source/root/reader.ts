@@ -1,5 +1,6 @@
 // Owns reading rows of branches: which baskets, in file order, decoded straight into the columns' arrays.
 import type { ByteStore } from '../../bytes/types.ts';
+import type { Take } from '../../core/arena.ts';
 import { invariant } from '../../core/check.ts';
 import { type Column, flatColumn, type ListColumn } from '../../core/column.ts';
 import { allocate, bytesOf, dtypeBytes, type Values } from '../../core/dtype.ts';
@@ -65,6 +66,12 @@ interface Job {
   readonly basket: number;
 }
 
+/** `take` makes the arrays of the columns, which last as its arena says. */
+export interface ReadHow {
+  readonly take?: Take | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 interface Span {
   rowStart: number;
   rowEnd: number;
@@ -82,15 +89,16 @@ export async function readRows(
   reader: TreeReader,
   branches: readonly BranchLayout[],
   rows: Readonly<Span>,
-  signal?: AbortSignal,
+  how: ReadHow = {},
 ): Promise<Column[]> {
   const { rowStart, rowEnd } = rows;
   invariant(
     rowStart >= 0 && rowStart <= rowEnd && rowEnd <= reader.rows,
     `rows ${rowStart} to ${rowEnd} are in the tree`,
   );
-  const counters = await readCounters(reader, branches, rows, signal);
-  const tasks = branches.map((branch) => makeTask(branch, rows, branch.counter && counters.get(branch.counter)));
+  const { take = allocate, signal } = how;
+  const counters = await readCounters(reader, branches, rows, { take, signal });
+  const tasks = branches.map((branch) => makeTask(branch, rows, branch.counter && counters.get(branch.counter), take));
   await runTasks(reader, tasks, rowEnd, signal);
   return tasks.map((task) => columnOf(task, task.branch.counter ? counters.get(task.branch.counter) : undefined));
 }
@@ -100,7 +108,7 @@ async function readCounters(
   reader: TreeReader,
   branches: readonly BranchLayout[],
   rows: Readonly<Span>,
-  signal?: AbortSignal,
+  { take, signal }: { readonly take: Take; readonly signal: AbortSignal | undefined },
 ): Promise<Map<string, Counted>> {
   const spans = new Map<string, Span>();
   for (const branch of branches) {
@@ -112,9 +120,9 @@ async function readCounters(
     }
     spans.set(branch.counter, span);
   }
-  const tasks = [...spans].map(([name, span]) => makeTask(reader.branches.get(name)!, span, undefined));
+  const tasks = [...spans].map(([name, span]) => makeTask(reader.branches.get(name)!, span, undefined, take));
   await runTasks(reader, tasks, rows.rowEnd, signal);
-  const counted = tasks.map((task) => count(task, rows));
+  const counted = tasks.map((task) => count(task, rows, take));
   return new Map(shareOffsets(counted).map((entry, i) => [tasks[i]!.branch.name, entry]));
 }
 
@@ -131,10 +139,10 @@ function shareOffsets(counted: readonly Counted[]): Counted[] {
   });
 }
 
-function count(task: Task, rows: Readonly<Span>): Counted {
+function count(task: Task, rows: Readonly<Span>, take: Take): Counted {
   const { rowStart, rowEnd } = task;
   const counts = countsOf(task.values);
-  const starts = new Int32Array(counts.length + 1);
+  const starts = take('i32', counts.length + 1) as Int32Array;
   const sum = sumCounts(counts, starts);
   if (sum < 0) {
     throw inBranch(task.branch, damaged(`entry ${rowStart - sum - 1} counts ${task.values[-sum - 1]} items`));
@@ -143,15 +151,16 @@ function count(task: Task, rows: Readonly<Span>): Counted {
     throw inBranch(task.branch, damaged(`it counts ${sum} items in ${counts.length} entries`));
   }
   const first = rows.rowStart - rowStart;
-  const offsets = starts.slice(first, first + rows.rowEnd - rows.rowStart + 1);
-  const base = offsets[0]!;
-  if (base !== 0) for (let i = 0; i < offsets.length; i++) offsets[i]! -= base;
+  const base = starts[first]!;
+  const offsets = take('i32', rows.rowEnd - rows.rowStart + 1) as Int32Array;
+  for (let i = 0; i < offsets.length; i++) offsets[i] = starts[first + i]! - base;
   return { rowStart, rowEnd, starts, offsets };
 }
 
-/** Fills `starts`, from its second place on, and returns the sum; -1 - i where entry i has a negative count. */
+/** Fills `starts` with sums, from 0 on, and returns the last the sum; -1 - i where entry i has a negative count. */
 function sumCounts(counts: Int32Array, starts: Int32Array): number {
   let sum = 0;
+  starts[0] = 0;
   for (let i = 0; i < counts.length; i++) {
     const items = counts[i]!;
     if (items < 0) return -1 - i;
@@ -161,11 +170,11 @@ function sumCounts(counts: Int32Array, starts: Int32Array): number {
   return sum;
 }
 
-function makeTask(branch: BranchLayout, rows: Readonly<Span>, counted: Counted | '' | undefined): Task {
+function makeTask(branch: BranchLayout, rows: Readonly<Span>, counted: Counted | '' | undefined, take: Take): Task {
   const { rowStart, rowEnd } = rows;
   const perItem = valuesPerItem(branch);
   const items = counted ? counted.offsets[rowEnd - rowStart]! : rowEnd - rowStart;
-  const values = allocateValues(branch, branch.kind === 'string' ? 0 : items * perItem);
+  const values = allocateValues(branch, branch.kind === 'string' ? 0 : items * perItem, take);
   return {
     branch,
     rowStart,
@@ -182,13 +191,13 @@ function makeTask(branch: BranchLayout, rows: Readonly<Span>, counted: Counted |
 }
 
 /** A damaged counter may ask for any size: what the tree says of the branch is the limit, checked for large ones. */
-function allocateValues(branch: BranchLayout, length: number): Values {
+function allocateValues(branch: BranchLayout, length: number, take: Take): Values {
   const bytes = length * dtypeBytes(branch.dtype);
   if (bytes > UNCHECKED_BYTES_MAX && branch.rawBytes > 0 && bytes > branch.rawBytes) {
     throw inBranch(branch, damaged(`its rows have ${bytes} bytes of values, the tree says ${branch.rawBytes}`));
   }
   try {
-    return allocate(branch.dtype, length);
+    return take(branch.dtype, length);
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause;
     throw new ColweaveError('memory/not-enough', `${length} values of "${branch.name}" do not fit into memory`, {
