@@ -93,8 +93,6 @@ function coalesce(ranges: readonly ByteRange[]): Group[] {
 /** Fills `bytes`. */
 function readExactly(path: string, descriptor: number, offset: number, bytes: Uint8Array): void {
   const { length } = bytes;
-  const { size } = fstatSync(descriptor);
-  if (offset + length > size) throw truncated(path, offset + length, size);
   let done = 0;
   while (done < length) {
     let count: number;
@@ -106,7 +104,7 @@ function readExactly(path: string, descriptor: number, offset: number, bytes: Ui
         cause,
       });
     }
-    if (count === 0) throw truncated(path, offset + length, offset + done);
+    if (count === 0) throw truncated(path, offset + length, fstatSync(descriptor).size);
     done += count;
   }
 }

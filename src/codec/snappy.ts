@@ -18,14 +18,16 @@ export function snappyBytesMax(bytes: number): number {
   return 32 + bytes + Math.floor(bytes / 6);
 }
 
-/** Used again for every block of a thread; the table is cleared for each. */
-let scratch = new Uint8Array(0);
+/** Used again for every block of a thread, and cleared for each. */
 const table = new Uint16Array(1 << HASH_BITS);
 
 export function compressSnappy(source: Uint8Array): Uint8Array {
-  const room = snappyBytesMax(source.length);
-  if (scratch.length < room) scratch = new Uint8Array(room);
-  const out = scratch;
+  const target = new Uint8Array(snappyBytesMax(source.length));
+  return target.slice(0, compressSnappyInto(source, target));
+}
+
+/** The same into `out`, which has room for snappyBytesMax; gives the length of the block. */
+export function compressSnappyInto(source: Uint8Array, out: Uint8Array): number {
   let at = 0;
   let length = source.length;
   for (; length > 0x7f; length = Math.floor(length / 128)) out[at++] = (length & 0x7f) | 0x80;
@@ -34,7 +36,7 @@ export function compressSnappy(source: Uint8Array): Uint8Array {
     table.fill(0);
     at = compressBlock(source, start, Math.min(source.length, start + BLOCK_BYTES), out, at, table);
   }
-  return out.slice(0, at);
+  return at;
 }
 
 /** Greedy matching through a hash of four bytes; the step grows where nothing matches, as in the reference. */

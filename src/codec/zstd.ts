@@ -74,29 +74,34 @@ function decompressPublic(source: Uint8Array, size: number): Uint8Array {
   return bytes;
 }
 
-let scratch = new Uint8Array(0);
-
 /** One frame. The same source and level give the same bytes on one Node version. */
 export function compressZstd(source: Uint8Array, level: number): Uint8Array {
+  const target = new Uint8Array(zstdBytesMax(source.length));
+  return target.slice(0, compressZstdInto(source, level, target));
+}
+
+/** The same into `target`, which has room for zstdBytesMax; gives the length of the frame. */
+export function compressZstdInto(source: Uint8Array, level: number, target: Uint8Array): number {
   const context = compressor(level);
-  if (context === undefined) return compressPublic(source, level);
-  const room = boundBytes(source.length);
-  if (scratch.length < room) scratch = new Uint8Array(room + (room >> 2));
-  const [left, unread] = context.run(constants.ZSTD_e_end, source, scratch);
-  if (unread === 0 && left > 0) return scratch.slice(0, scratch.length - left);
-  contexts.delete(level);
-  return compressPublic(source, level);
+  if (context !== undefined) {
+    const [left, unread] = context.run(constants.ZSTD_e_end, source, target);
+    if (unread === 0 && left > 0) return target.length - left;
+    contexts.delete(level); // it stands inside a frame
+  }
+  const frame = compressPublic(source, level);
+  target.set(frame);
+  return frame.length;
 }
 
 function compressPublic(source: Uint8Array, level: number): Uint8Array {
   return zstdCompressSync(source, {
-    chunkSize: boundBytes(source.length),
+    chunkSize: zstdBytesMax(source.length),
     params: { [constants.ZSTD_c_compressionLevel]: level },
   });
 }
 
-/** At least ZSTD_COMPRESSBOUND, so that one output buffer is enough. */
-function boundBytes(size: number): number {
+/** The most bytes that compressing `size` bytes gives, and more: at least ZSTD_COMPRESSBOUND, so that one pass is enough. */
+export function zstdBytesMax(size: number): number {
   return size + (size >> 7) + 1024;
 }
 
@@ -121,7 +126,7 @@ function compressor(level: number): Context | undefined {
     level,
     () => createZstdCompress({ params }),
     (context) => {
-      const [sample, frame] = [Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8), new Uint8Array(boundBytes(8))];
+      const [sample, frame] = [Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8), new Uint8Array(zstdBytesMax(8))];
       const [room, unread] = context.run(constants.ZSTD_e_end, sample, frame);
       return (
         unread === 0 && Buffer.compare(frame.subarray(0, frame.length - room), compressPublic(sample, level)) === 0

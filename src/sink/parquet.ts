@@ -39,7 +39,7 @@ function checkSchema(schema: Schema): void {
 
 function encode(fields: readonly Field[], columns: readonly Column[], options: SinkOptions): readonly EncodedChunk[] {
   invariant(fields.length === columns.length, 'a column for each field');
-  const scope = { compress: compressorOf(options), paging: new Map() };
+  const scope = { compressor: compressorOf(options), paging: new Map() };
   return fields.map((field, index) => encodeColumn(field, columns[index]!, scope));
 }
 

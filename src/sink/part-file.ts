@@ -49,6 +49,7 @@ export async function openPartFile(target: string, options: { readonly force: bo
   const path = join(dirname(final), `.${basename(final)}.${process.pid}-${serial++}.part`);
   const handle = await guard(target, () => open(path, 'wx'));
   let buffer = new Uint8Array(BUFFER_BYTES);
+  let spare = new Uint8Array(BUFFER_BYTES);
   let buffered = 0;
   let position = 0;
   let state: 'open' | 'closed' | 'gone' = 'open';
@@ -56,9 +57,10 @@ export async function openPartFile(target: string, options: { readonly force: bo
   const flush = async () => {
     if (buffered === 0) return;
     const full = buffer.subarray(0, buffered);
-    buffer = new Uint8Array(BUFFER_BYTES);
-    buffered = 0;
     await behind.write(full);
+    // the write before is done, and with it the use of the other buffer
+    [buffer, spare] = [spare, buffer];
+    buffered = 0;
   };
 
   return {

@@ -3,7 +3,7 @@ import type { Dtype, Values } from '../../core/dtype.ts';
 import { bitsOf, isFloat } from '../../core/dtype.ts';
 import { buildDictionary, type Dictionary } from './dictionary.ts';
 import { bitWidth } from './hybrid.ts';
-import type { Compress } from './page.ts';
+import type { Compressor } from './page.ts';
 import {
   deltaEncoder,
   dictionaryEncoder,
@@ -22,10 +22,10 @@ const SAMPLE_BOOLS = 32_768;
 /** A dictionary must save this part of the plain bytes. */
 const DICTIONARY_GAIN = 0.75;
 
-export function chooseEncoder(dtype: Dtype, values: Values, compress: Compress): ValueEncoder {
+export function chooseEncoder(dtype: Dtype, values: Values, compressor: Compressor): ValueEncoder {
   if (dtype === 'bool') {
     const bools = values as Uint8Array;
-    return smallest([packedBoolEncoder(bools), runBoolEncoder(bools)], Math.min(values.length, SAMPLE_BOOLS), compress);
+    return smallest([packedBoolEncoder(bools), runBoolEncoder(bools)], Math.min(values.length, SAMPLE_BOOLS), compressor);
   }
   if (values.length === 0) return plainEncoder(dtype, values);
   const dictionary = buildDictionary(bitsOf(values));
@@ -34,7 +34,7 @@ export function chooseEncoder(dtype: Dtype, values: Values, compress: Compress):
   }
   if (isFloat(dtype)) return splitEncoder(values as Float32Array | Float64Array);
   const candidates = [plainEncoder(dtype, values), deltaEncoder(dtype, values)];
-  return smallest(candidates, Math.min(values.length, SAMPLE_VALUES), compress);
+  return smallest(candidates, Math.min(values.length, SAMPLE_VALUES), compressor);
 }
 
 /** 1, 2, 4 or 8 bits: an index never straddles two bytes, so that the entropy coder behind sees whole symbols. */
@@ -49,12 +49,17 @@ function dictionaryPays({ first, indices }: Dictionary, valueBytes: number): boo
 }
 
 /** The first of those that are smallest on the sample. */
-function smallest(candidates: readonly ValueEncoder[], sampleCount: number, compress: Compress): ValueEncoder {
+function smallest(
+  candidates: readonly ValueEncoder[],
+  sampleCount: number,
+  compressor: Compressor,
+): ValueEncoder {
   let best = candidates[0]!;
   let bestBytes = Number.POSITIVE_INFINITY;
   for (const candidate of candidates) {
     const sample = new Uint8Array(candidate.bytesMax(0, sampleCount));
-    const bytes = compress(sample.subarray(0, candidate.write(0, sampleCount, sample, 0))).length;
+    const written = sample.subarray(0, candidate.write(0, sampleCount, sample, 0));
+    const bytes = compressor.into(written, new Uint8Array(compressor.bytesMax(written.length)));
     if (bytes >= bestBytes) continue;
     best = candidate;
     bestBytes = bytes;

@@ -6,7 +6,7 @@ import { Encoding } from '../../core/parquet-format.ts';
 import type { Field } from '../../core/schema.ts';
 import { chooseEncoder } from './choose.ts';
 import { type PagingCache, pagingOf } from './levels.ts';
-import { type Compress, dataPage, dictionaryPage, type PageBytes } from './page.ts';
+import { type Compressor, dataPage, dictionaryPage, type PageBytes } from './page.ts';
 import type { Paging } from './paging.ts';
 import { scratchBytes } from './scratch.ts';
 import { type Bounds, boundsOf } from './statistics.ts';
@@ -28,24 +28,23 @@ export interface EncodedChunk {
 
 /** What the columns of one call of encode share. */
 export interface EncodeScope {
-  readonly compress: Compress;
+  readonly compressor: Compressor;
   readonly paging: PagingCache;
 }
 
-/** A page before compression. */
+/** A page before compression, and all pages of a chunk after it. */
 const pageScratch = scratchBytes();
+const bodyScratch = scratchBytes();
 
 export function encodeColumn(field: Field, column: Column, scope: EncodeScope): EncodedChunk {
   checkNulls(field, column);
   const paging = pagingOf(column, field.nullable, scope.paging);
   const leaf = leafOf(column);
   const present = leaf.kind === 'flat' ? presentValues(leaf) : undefined;
-  const encoder = leaf.kind === 'flat' ? chooseEncoder(leaf.dtype, present!, scope.compress) : utf8Encoder(leaf);
-  const pages: PageBytes[] = [];
+  const encoder = leaf.kind === 'flat' ? chooseEncoder(leaf.dtype, present!, scope.compressor) : utf8Encoder(leaf);
   const { dictionary } = encoder;
-  if (dictionary) pages.push(dictionaryPage(dictionary.length, bytesOf(dictionary), scope.compress));
+  const pages = encodePages(paging, encoder, scope.compressor);
   const dictionaryPageBytes = dictionary ? pageBytes(pages[0]!) : 0;
-  pages.push(...dataPages(paging, encoder, scope.compress));
   const bounds = column.kind === 'flat' ? boundsOf(column.dtype, dictionary ?? present!) : undefined;
   return {
     bytes: joined(pages),
@@ -75,13 +74,29 @@ function presentValues(leaf: FlatColumn): Values {
   return leaf.valid === undefined ? leaf.values : compactValues(leaf.dtype, leaf.values, leaf.valid);
 }
 
-function dataPages(paging: Paging, encoder: ValueEncoder, compress: Compress): PageBytes[] {
-  return paging.pages.map(({ entries, valueStart, valueEnd, levels }) => {
-    const scratch = pageScratch.bytes(levels.length + encoder.bytesMax(valueStart, valueEnd));
+/** The dictionary's page, if any, and those of the data: their bodies are in the scratch, one after the other. */
+function encodePages(paging: Paging, encoder: ValueEncoder, compressor: Compressor): PageBytes[] {
+  const { dictionary } = encoder;
+  const sizes = paging.pages.map(
+    ({ valueStart, valueEnd, levels }) => levels.length + encoder.bytesMax(valueStart, valueEnd),
+  );
+  const bodies = bodyScratch.bytes(
+    [...sizes, dictionary?.byteLength ?? 0].reduce((sum, size) => sum + compressor.bytesMax(size), 0),
+  );
+  let at = 0;
+  const done = (page: PageBytes) => {
+    at += page.body.length;
+    return page;
+  };
+  const first = dictionary && done(dictionaryPage(dictionary.length, bytesOf(dictionary), compressor, bodies));
+  const data = paging.pages.map(({ entries, valueStart, valueEnd, levels }, i) => {
+    const scratch = pageScratch.bytes(sizes[i]!);
     scratch.set(levels);
     const end = encoder.write(valueStart, valueEnd, scratch, levels.length);
-    return dataPage({ entries, encoding: encoder.encoding }, scratch.subarray(0, end), compress);
+    const { encoding } = encoder;
+    return done(dataPage({ entries, encoding }, scratch.subarray(0, end), compressor, bodies.subarray(at)));
   });
+  return first === undefined ? data : [first, ...data];
 }
 
 function encodingsOf(encoder: ValueEncoder): Encoding[] {

@@ -1,7 +1,7 @@
 // Owns pages: a header in Thrift, then the compressed body with its checksum.
 import { crc32 } from 'node:zlib';
-import { compressSnappy } from '../../codec/snappy.ts';
-import { compressZstd } from '../../codec/zstd.ts';
+import { compressSnappyInto, snappyBytesMax } from '../../codec/snappy.ts';
+import { compressZstdInto, zstdBytesMax } from '../../codec/zstd.ts';
 import { Codec, Encoding, PageType } from '../../core/parquet-format.ts';
 import type { SinkOptions } from '../types.ts';
 import { ThriftWriter } from './thrift-writer.ts';
@@ -9,19 +9,29 @@ import { ThriftWriter } from './thrift-writer.ts';
 /** Level 1 and 3 give files of one size once bytes are split by stream; 1 is faster. */
 const ZSTD_LEVEL_DEFAULT = 1;
 
-export type Compress = (body: Uint8Array) => Uint8Array;
+export interface Compressor {
+  /** The most room that compressing so many bytes needs. */
+  bytesMax(bytes: number): number;
+  /** Writes to the start of `target`, which has the room; gives the length. */
+  into(body: Uint8Array, target: Uint8Array): number;
+}
 
-export function compressorOf(options: SinkOptions): Compress {
+export function compressorOf(options: SinkOptions): Compressor {
   switch (options.compression) {
     case 'zstd': {
       const level = options.level ?? ZSTD_LEVEL_DEFAULT;
-      return (body) => compressZstd(body, level);
+      return { bytesMax: zstdBytesMax, into: (body, target) => compressZstdInto(body, level, target) };
     }
     case 'snappy':
-      return compressSnappy;
+      return { bytesMax: snappyBytesMax, into: compressSnappyInto };
     case 'none':
-      return (body) => body.slice();
+      return { bytesMax: (bytes) => bytes, into: copyInto };
   }
+}
+
+function copyInto(body: Uint8Array, target: Uint8Array): number {
+  target.set(body);
+  return body.length;
 }
 
 export function codecOf(options: SinkOptions): Codec {
@@ -37,6 +47,7 @@ export function codecOf(options: SinkOptions): Codec {
 
 export interface PageBytes {
   readonly header: Uint8Array;
+  /** The start of the room that was given. */
   readonly body: Uint8Array;
   /** Header and body before compression. */
   readonly rawBytes: number;
@@ -45,9 +56,10 @@ export interface PageBytes {
 export function dataPage(
   { entries, encoding }: { readonly entries: number; readonly encoding: Encoding },
   body: Uint8Array,
-  compress: Compress,
+  compressor: Compressor,
+  room: Uint8Array,
 ): PageBytes {
-  return page(PageType.DATA_PAGE, body, compress, (thrift) => {
+  return page(PageType.DATA_PAGE, { body, compressor, room }, (thrift) => {
     thrift.structField(5);
     thrift.i32Field(1, entries);
     thrift.i32Field(2, encoding);
@@ -57,8 +69,13 @@ export function dataPage(
   });
 }
 
-export function dictionaryPage(count: number, body: Uint8Array, compress: Compress): PageBytes {
-  return page(PageType.DICTIONARY_PAGE, body, compress, (thrift) => {
+export function dictionaryPage(
+  count: number,
+  body: Uint8Array,
+  compressor: Compressor,
+  room: Uint8Array,
+): PageBytes {
+  return page(PageType.DICTIONARY_PAGE, { body, compressor, room }, (thrift) => {
     thrift.structField(7);
     thrift.i32Field(1, count);
     thrift.i32Field(2, Encoding.PLAIN);
@@ -68,11 +85,10 @@ export function dictionaryPage(count: number, body: Uint8Array, compress: Compre
 
 function page(
   type: PageType,
-  body: Uint8Array,
-  compress: Compress,
+  { body, compressor, room }: { body: Uint8Array; compressor: Compressor; room: Uint8Array },
   describe: (thrift: ThriftWriter) => void,
 ): PageBytes {
-  const compressed = compress(body);
+  const compressed = room.subarray(0, compressor.into(body, room));
   const thrift = new ThriftWriter();
   thrift.beginStruct();
   thrift.i32Field(1, type);
