@@ -14,6 +14,7 @@ const steps = [
   ['set-up', process.execPath, [join('bin', 'setup.mjs')]],
   ['types', 'tsc', ['--noEmit', '-p', 'tsconfig.json']],
   ['lint and format', 'biome', ['check', '--config-path=.config/lint.json', ...(fix ? ['--write'] : []), '.']],
+  ['kernels', 'node', [join('bin', 'kernels.mjs'), ...(fix ? [] : ['--check'])]],
   ['man pages', 'node', [join('bin', 'man.mjs'), ...(fix ? [] : ['--check'])]],
   ['tests', 'vitest', ['run', '--config', '.config/vitest.config.ts']],
 ];

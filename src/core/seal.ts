@@ -5,43 +5,31 @@ import { invariant } from './check.ts';
 import type { Column, FlatColumn, ListColumn, Utf8Column } from './column.ts';
 import { allocate, type Values, wordsOf } from './dtype.ts';
 import type { KeyTable } from './key-spec.ts';
+import {
+  addSeals,
+  firstWord,
+  type KeyStates,
+  laneA,
+  laneB,
+  NO_SEAL,
+  nextWord,
+  type Seal,
+  sumLengths,
+  sumWords1,
+  sumWords2,
+} from './seal-terms.ts';
+
+export { addSeals, type KeyStates, NO_SEAL, type Seal };
 
 const MIX_1 = 0x7feb352d;
 const MIX_2 = 0x846ca68b;
-const LANE_A = 0xc2b2ae35;
-const LANE_B = 0x9e3779b1;
 const ITEM_A = 0x9e3779b9;
 const ITEM_B = 0x7f4a7c15;
-const LIST_A = 0x51ed270b;
-const LIST_B = 0x2f6a3d95;
 const NULL_A = 0x2545f491;
 const NULL_B = 0x68e31da4;
 /** Terms are below 2^32: the sum of this many stays exact in a double. */
 const BLOCK = 1 << 20;
 const MASK_64 = (1n << 64n) - 1n;
-
-/** Two lanes a row: what a value's term is mixed with. */
-export interface KeyStates {
-  readonly a: Int32Array;
-  readonly b: Int32Array;
-}
-
-/** Two sums mod 2^64, and how many rows were not null. Seals of parts add up to the seal of the whole. */
-export interface Seal {
-  readonly present: number;
-  readonly a: bigint;
-  readonly b: bigint;
-}
-
-export const NO_SEAL: Seal = { present: 0, a: 0n, b: 0n };
-
-export function addSeals(left: Seal, right: Seal): Seal {
-  return {
-    present: left.present + right.present,
-    a: (left.a + right.a) & MASK_64,
-    b: (left.b + right.b) & MASK_64,
-  };
-}
 
 export function sameSeal(left: Seal, right: Seal): boolean {
   return left.a === right.a && left.b === right.b && left.present === right.present;
@@ -57,9 +45,9 @@ export function sealFromHex(text: string, present: number): Seal {
 }
 
 /** The states of rows start .. start + count. Each key column enters as two words, low and high. */
-export function keyStates(keys: KeyTable, start: number, count: number): KeyStates {
-  const a = new Int32Array(count);
-  const b = new Int32Array(count);
+export function keyStates(keys: KeyTable, start: number, count: number, take: Take = allocate): KeyStates {
+  const a = take('i32', count) as Int32Array;
+  const b = take('i32', count) as Int32Array;
   const widths = Uint8Array.from(keys.spec.columns, (column) => column.words);
   stateLoop(keys.words, start * keys.stride, widths, a, b);
   return { a, b };
@@ -209,106 +197,6 @@ function widened(values: Values, length: number): Uint32Array {
   return out;
 }
 
-function sumWords1(words: Uint32Array, states: KeyStates, rows: Uint8Array | undefined): Seal {
-  let sum = NO_SEAL;
-  const length = states.a.length;
-  for (let from = 0; from < length; from += BLOCK) {
-    const end = Math.min(length, from + BLOCK);
-    sum = addSeals(
-      sum,
-      rows === undefined
-        ? termsAll(words, states.a, states.b, from, end)
-        : termsSome(words, states.a, states.b, rows, from, end),
-    );
-  }
-  return sum;
-}
-
-function termsAll(words: Uint32Array, a: Int32Array, b: Int32Array, from: number, end: number): Seal {
-  let sumA = 0;
-  let sumB = 0;
-  for (let i = from; i < end; i++) {
-    const stateA = a[i]!;
-    const stateB = b[i]!;
-    let x = words[i]!;
-    x = Math.imul(x ^ (x >>> 16) ^ stateA, MIX_1);
-    x = Math.imul(x ^ (x >>> 15) ^ stateB, MIX_2);
-    x ^= x >>> 16;
-    const y = Math.imul(x ^ stateA, LANE_A);
-    const z = Math.imul(x ^ stateB, LANE_B);
-    sumA += (y ^ (y >>> 15)) >>> 0;
-    sumB += (z ^ (z >>> 15)) >>> 0;
-  }
-  return { present: end - from, a: BigInt(sumA), b: BigInt(sumB) };
-}
-
-function termsSome(
-  words: Uint32Array,
-  a: Int32Array,
-  b: Int32Array,
-  rows: Uint8Array,
-  from: number,
-  end: number,
-): Seal {
-  let sumA = 0;
-  let sumB = 0;
-  let present = 0;
-  for (let i = from; i < end; i++) {
-    if (rows[i] === 0) continue;
-    present++;
-    const stateA = a[i]!;
-    const stateB = b[i]!;
-    let x = words[i]!;
-    x = Math.imul(x ^ (x >>> 16) ^ stateA, MIX_1);
-    x = Math.imul(x ^ (x >>> 15) ^ stateB, MIX_2);
-    x ^= x >>> 16;
-    const y = Math.imul(x ^ stateA, LANE_A);
-    const z = Math.imul(x ^ stateB, LANE_B);
-    sumA += (y ^ (y >>> 15)) >>> 0;
-    sumB += (z ^ (z >>> 15)) >>> 0;
-  }
-  return { present, a: BigInt(sumA), b: BigInt(sumB) };
-}
-
-function sumWords2(words: Uint32Array, states: KeyStates, rows: Uint8Array | undefined): Seal {
-  const { a, b } = states;
-  let sum = NO_SEAL;
-  for (let from = 0; from < a.length; from += BLOCK) {
-    const end = Math.min(a.length, from + BLOCK);
-    let sumA = 0;
-    let sumB = 0;
-    let present = 0;
-    for (let i = from; i < end; i++) {
-      if (rows !== undefined && rows[i] === 0) continue;
-      present++;
-      let x = firstWord(words[2 * i]!, a[i]!, b[i]!);
-      x = nextWord(x, words[2 * i + 1]!, a[i]!);
-      sumA += lane(x, a[i]!, LANE_A);
-      sumB += lane(x, b[i]!, LANE_B);
-    }
-    sum = addSeals(sum, { present, a: BigInt(sumA), b: BigInt(sumB) });
-  }
-  return sum;
-}
-
-function firstWord(word: number, a: number, b: number): number {
-  let x = Math.imul(word ^ (word >>> 16) ^ a, MIX_1);
-  x = Math.imul(x ^ (x >>> 15) ^ b, MIX_2);
-  return x ^ (x >>> 16);
-}
-
-function nextWord(state: number, word: number, a: number): number {
-  let x = Math.imul(state ^ word, MIX_1);
-  x = Math.imul(x ^ (x >>> 15) ^ a, MIX_2);
-  return x ^ (x >>> 16);
-}
-
-/** The state enters once more: two values that one row's state makes alike must not be alike for another row's. */
-function lane(word: number, state: number, factor: number): number {
-  const x = Math.imul(word ^ state, factor);
-  return (x ^ (x >>> 15)) >>> 0;
-}
-
 /** A string is its length in bytes, then its bytes four a word, little-endian, padded with zeros. */
 function sealUtf8(column: Utf8Column, scope: SealScope): Seal {
   const rows = presentRows(scope, column.valid);
@@ -323,8 +211,8 @@ function sealUtf8(column: Utf8Column, scope: SealScope): Seal {
     const end = offsets[i + 1]!;
     let x = firstWord(end - offsets[i]!, a[i]!, b[i]!);
     for (let at = offsets[i]!; at < end; at += 4) x = nextWord(x, packed(bytes, at, end), a[i]!);
-    sumA += BigInt(lane(x, a[i]!, LANE_A));
-    sumB += BigInt(lane(x, b[i]!, LANE_B));
+    sumA += BigInt(laneA(x, a[i]!));
+    sumB += BigInt(laneB(x, b[i]!));
   }
   return addSeals({ present, a: sumA & MASK_64, b: sumB & MASK_64 }, sealNullItems(scope, column.valid));
 }
@@ -355,29 +243,6 @@ function listScope(column: ListColumn, scope: SealScope): ListScope {
   const itemRows = rows === undefined ? undefined : spread(rows, offsets, length);
   const items = { states, rows: itemRows, depth: scope.depth + 1, lists: new Map(), take: scope.take };
   return { lengths, valid: column.valid, items };
-}
-
-/** The list terms: (length, depth) under salted states. */
-function sumLengths(offsets: Int32Array, { a, b }: KeyStates, rows: Uint8Array | undefined, depth: number): Seal {
-  let sum = NO_SEAL;
-  for (let from = 0; from < a.length; from += BLOCK) {
-    const end = Math.min(a.length, from + BLOCK);
-    let sumA = 0;
-    let sumB = 0;
-    let present = 0;
-    for (let i = from; i < end; i++) {
-      if (rows !== undefined && rows[i] === 0) continue;
-      present++;
-      const stateA = a[i]! ^ LIST_A;
-      const stateB = b[i]! ^ LIST_B;
-      let x = firstWord(offsets[i + 1]! - offsets[i]!, stateA, stateB);
-      x = nextWord(x, depth, stateA);
-      sumA += lane(x, stateA, LANE_A);
-      sumB += lane(x, stateB, LANE_B);
-    }
-    sum = addSeals(sum, { present, a: BigInt(sumA), b: BigInt(sumB) });
-  }
-  return sum;
 }
 
 function salted(states: KeyStates, saltA: number, saltB: number): KeyStates {

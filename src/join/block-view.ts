@@ -49,8 +49,20 @@ export interface SourceView {
   readonly matched: number;
 }
 
-/** `states`: of the output rows of the block. */
-export function viewOf(plan: JoinPlan, s: number, block: Block, segments: SegmentsOf, states: KeyStates): SourceView {
+interface BlockStates {
+  /** Of the output rows of the block. */
+  readonly states: KeyStates;
+  /** Makes states that last as long as the block's. */
+  readonly take: Take;
+}
+
+export function viewOf(
+  plan: JoinPlan,
+  s: number,
+  block: Block,
+  segments: SegmentsOf,
+  { states, take }: BlockStates,
+): SourceView {
   const { map, keys, path } = plan.sources[s]!;
   const { start, end } = block;
   const rows = map?.subarray(start, end);
@@ -63,9 +75,9 @@ export function viewOf(plan: JoinPlan, s: number, block: Block, segments: Segmen
     return { lo: 0, hi: 0, gather: undefined, placed, present, source: undefined, output, matched };
   }
   if (rows === undefined && s === 0) return ownView(start, end, states);
-  if (rows === undefined) return straightView({ keys, lo: start, hi: end, states });
+  if (rows === undefined) return straightView(keys, start, end, { states, take });
   const { lo, hi, straight } = spanOf(rows);
-  if (straight) return straightView({ keys, lo, hi, states });
+  if (straight) return straightView(keys, lo, hi, { states, take });
   const local = new Int32Array(rows.length);
   const used = new Uint8Array(hi - lo);
   let matched = 0;
@@ -77,7 +89,7 @@ export function viewOf(plan: JoinPlan, s: number, block: Block, segments: Segmen
     matched++;
   }
   const gather = gatherScope(local);
-  const source = sealScope(keyStates(keys, lo, hi - lo), matched === hi - lo ? undefined : used);
+  const source = sealScope(keyStates(keys, lo, hi - lo, take), matched === hi - lo ? undefined : used);
   return { lo, hi, gather, present: gather.valid, source, output: sealScope(states, gather.valid), matched };
 }
 
@@ -95,18 +107,8 @@ function ownView(lo: number, hi: number, states: KeyStates): SourceView {
 }
 
 /** Rows in place: where the states are equal too, one seal of the one column serves both sides. */
-function straightView({
-  keys,
-  lo,
-  hi,
-  states,
-}: {
-  keys: KeyTable;
-  lo: number;
-  hi: number;
-  states: KeyStates;
-}): SourceView {
-  const own = keyStates(keys, lo, hi - lo);
+function straightView(keys: KeyTable, lo: number, hi: number, { states, take }: BlockStates): SourceView {
+  const own = keyStates(keys, lo, hi - lo, take);
   const output = sealScope(states);
   const same = sameWords(own.a, states.a) && sameWords(own.b, states.b);
   const source = same ? output : sealScope(own);

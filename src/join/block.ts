@@ -2,7 +2,7 @@
 import type { Arena } from '../core/arena.ts';
 import { invariant } from '../core/check.ts';
 import { type Column, flatColumn } from '../core/column.ts';
-import { allocate, type Values } from '../core/dtype.ts';
+import type { Values } from '../core/dtype.ts';
 import type { KeyTable } from '../core/key-spec.ts';
 import { type KeyStates, keyStates, type Seal, sealColumn, sealKeys, sealOrder, sealScope } from '../core/seal.ts';
 import type { SinkFormat, SinkOptions } from '../sink/types.ts';
@@ -53,19 +53,27 @@ export async function makeBlock<Encoded>(
   segments: SegmentsOf,
   signal: AbortSignal,
 ): Promise<BlockResult<Encoded>> {
-  const { plan } = context;
+  const { plan, arena } = context;
   const keys = outputKeys(plan, block);
-  const states = keyStates(keys, 0, keys.rows);
+  arena.clear();
+  const states = keyStates(keys, 0, keys.rows, arena.take);
+  arena.hold();
   const encoded = new Array<Encoded>(plan.columns.length);
   const seals = new Array<ColumnSeals>(plan.columns.length);
   const work: BlockWork<Encoded> = { context, block, segments, keys, states, encoded, seals, signal };
   await placeKeys(work);
   const sourceKeySeals: (Seal | undefined)[] = [];
   const matched: number[] = [];
-  const own = viewOf(plan, 0, block, segments, states);
+  const lasting = (s: number) => {
+    arena.reset();
+    const view = viewOf(plan, s, block, segments, { states, take: arena.take });
+    arena.hold();
+    return view;
+  };
+  const own = lasting(0);
   const lengths = await primaryCounters(work, own);
   for (let s = 0; s < plan.sources.length; s++) {
-    const view = s === 0 ? own : viewOf(plan, s, block, segments, states);
+    const view = s === 0 ? own : lasting(s);
     sourceKeySeals.push(view.source && sealKeys(view.source.states, view.source.rows));
     matched.push(view.matched);
     await placePayload(work, s, view, lengths);
@@ -98,7 +106,7 @@ async function placeKeys<Encoded>(work: BlockWork<Encoded>): Promise<void> {
   await place(work, 'key', (column) => {
     const spec = keys.spec.columns[column.keyIndex!]!;
     invariant(column.field.type.kind === 'flat', 'a key column is flat');
-    const values = allocate(column.field.type.dtype, keys.rows);
+    const values = work.context.arena.take(column.field.type.dtype, keys.rows);
     wordsToValues(keys, lanes[column.keyIndex!]!, spec.words, values);
     const out = flatColumn(column.field.type.dtype, values);
     const seal = sealColumn(out, scope);

@@ -71,7 +71,7 @@ export async function scatterRows(
   const { targets } = plan.sources[source]!;
   invariant(targets !== undefined, 'a shuffled source has targets');
   const names = shuffledNames(plan, source);
-  arena.reset();
+  arena.clear();
   const { take } = arena;
   const columns = await readRows(dataset, names, start, end, signal, take);
   const chunk: ChunkRows = { names, columns, targets: targets.subarray(start, end), first: start };
@@ -103,7 +103,7 @@ function sealPart(plan: JoinPlan, source: number, part: number, chunk: ChunkRows
     count++;
   }
   if (count === 0) return undefined;
-  const states = keyStates(plan.sources[source]!.keys, chunk.first, targets.length);
+  const states = keyStates(plan.sources[source]!.keys, chunk.first, targets.length, take);
   const rows = count === used.length ? undefined : used;
   const scope = sealScope(states, rows, take);
   const seals = new Map(names.map((name, c) => [name, sealColumn(columns[c]!, scope)] as const));

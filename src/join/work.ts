@@ -1,7 +1,6 @@
 // Owns the two tasks of a join, scatter and block, and where they run: in this thread, or on a pool of workers.
-import { type Arena, makeArena } from '../core/arena.ts';
+import { type Arena, FRESH, makeArena } from '../core/arena.ts';
 import { invariant } from '../core/check.ts';
-import { allocate } from '../core/dtype.ts';
 import { type Pool, registerJob } from '../pool/pool.ts';
 import type { Scratch } from '../scratch/scratch.ts';
 import { openSink } from '../sink/registry.ts';
@@ -28,7 +27,7 @@ interface InlinePlace {
 
 /** A sink that keeps columns after encoding them gets fresh arrays. */
 function blockArena<Encoded>(format: SinkFormat<Encoded>, arena: Arena): Arena {
-  return format.keepsColumns ? { take: allocate, reset: () => {} } : arena;
+  return format.keepsColumns ? FRESH : arena;
 }
 
 export function inlineExecutor<Encoded>(
@@ -43,7 +42,7 @@ export function inlineExecutor<Encoded>(
     width: 1,
     scatter: (task) => scatterRows(plan, datasets[task.source]!, task, { scratch, arena, signal }),
     block: (index, segments) => makeBlock(context, plan.blocks[index]!, { bySource: segments, scratch }, signal),
-    close: async () => {},
+    close: async () => arena.close(),
   };
 }
 

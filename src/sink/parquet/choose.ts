@@ -25,7 +25,11 @@ const DICTIONARY_GAIN = 0.75;
 export function chooseEncoder(dtype: Dtype, values: Values, compressor: Compressor): ValueEncoder {
   if (dtype === 'bool') {
     const bools = values as Uint8Array;
-    return smallest([packedBoolEncoder(bools), runBoolEncoder(bools)], Math.min(values.length, SAMPLE_BOOLS), compressor);
+    return smallest(
+      [packedBoolEncoder(bools), runBoolEncoder(bools)],
+      Math.min(values.length, SAMPLE_BOOLS),
+      compressor,
+    );
   }
   if (values.length === 0) return plainEncoder(dtype, values);
   const dictionary = buildDictionary(bitsOf(values));
@@ -49,11 +53,7 @@ function dictionaryPays({ first, indices }: Dictionary, valueBytes: number): boo
 }
 
 /** The first of those that are smallest on the sample. */
-function smallest(
-  candidates: readonly ValueEncoder[],
-  sampleCount: number,
-  compressor: Compressor,
-): ValueEncoder {
+function smallest(candidates: readonly ValueEncoder[], sampleCount: number, compressor: Compressor): ValueEncoder {
   let best = candidates[0]!;
   let bestBytes = Number.POSITIVE_INFINITY;
   for (const candidate of candidates) {

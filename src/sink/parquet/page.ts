@@ -69,12 +69,7 @@ export function dataPage(
   });
 }
 
-export function dictionaryPage(
-  count: number,
-  body: Uint8Array,
-  compressor: Compressor,
-  room: Uint8Array,
-): PageBytes {
+export function dictionaryPage(count: number, body: Uint8Array, compressor: Compressor, room: Uint8Array): PageBytes {
   return page(PageType.DICTIONARY_PAGE, { body, compressor, room }, (thrift) => {
     thrift.structField(7);
     thrift.i32Field(1, count);

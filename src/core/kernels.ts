@@ -1,0 +1,130 @@
+// Owns this thread's WebAssembly kernels (kernels.wat) and their memory: results, a stage for arrays from elsewhere, the rest lent out.
+import { KERNELS } from './kernels-binary.ts';
+
+/** Rows a call: what is staged for it stays in a core's cache. */
+const CHUNK_ROWS = 16 * 1024;
+const WORDS_AT = 64 * 1024;
+const A_AT = WORDS_AT + 8 * CHUNK_ROWS + 64;
+const B_AT = A_AT + 4 * CHUNK_ROWS;
+const ROWS_AT = B_AT + 4 * CHUNK_ROWS;
+const ROOM_AT = ROWS_AT + CHUNK_ROWS;
+
+type Loop = (...places: number[]) => void;
+interface Exports {
+  readonly memory: { readonly buffer: ArrayBuffer };
+  readonly terms1: Loop;
+  readonly terms2: Loop;
+  readonly lengths: Loop;
+}
+
+/** What this file uses of the global, which the types of Node leave out. */
+interface Wasm {
+  readonly Module: new (bytes: Uint8Array) => object;
+  readonly Instance: new (module: object) => { readonly exports: unknown };
+}
+const wasm = (globalThis as unknown as { readonly WebAssembly?: Wasm }).WebAssembly;
+
+interface Kernels {
+  readonly exports: Exports;
+  readonly bytes: Uint8Array;
+  readonly sums: BigUint64Array;
+  readonly counts: Uint32Array;
+  roomLent: boolean;
+}
+
+/** One a thread; null where WebAssembly or its vectors are missing. */
+let held: Kernels | null | undefined;
+
+function kernels(): Kernels | null {
+  if (held !== undefined) return held;
+  try {
+    const exports = new wasm!.Instance(new wasm!.Module(Buffer.from(KERNELS, 'base64'))).exports as Exports;
+    const { buffer } = exports.memory;
+    held = {
+      exports,
+      bytes: new Uint8Array(buffer),
+      sums: new BigUint64Array(buffer, 0, 4),
+      counts: new Uint32Array(buffer, 32, 4),
+      roomLent: false,
+    };
+  } catch {
+    held = null; // no vectors, or no room for the memory: the loops in TypeScript serve
+  }
+  return held;
+}
+
+/** Memory in which the kernels read arrays without copying them: for one borrower at a time, until given back. */
+export function borrowRoom(): { readonly bytes: Uint8Array; giveBack(): void } | undefined {
+  const mine = kernels();
+  if (mine === null || mine.roomLent) return undefined;
+  mine.roomLent = true;
+  return {
+    bytes: mine.bytes.subarray(ROOM_AT),
+    giveBack: () => {
+      mine.roomLent = false;
+    },
+  };
+}
+
+/** Rows from .. from + count of states, and of the flags that say which rows count. */
+export interface KernelRows {
+  readonly a: Int32Array;
+  readonly b: Int32Array;
+  readonly rows: Uint8Array | undefined;
+}
+export interface KernelSums {
+  readonly present: number;
+  readonly a: bigint;
+  readonly b: bigint;
+}
+export type Kernel = 'terms1' | 'terms2' | 'lengths';
+
+/** Sums over rows 0 .. count, a multiple of four, of values of so many words (offsets: 1 and one more). */
+export function runKernel(
+  kernel: Kernel,
+  values: Uint32Array | Int32Array,
+  { a, b, rows }: KernelRows,
+  count: number,
+  depth: number,
+): KernelSums | undefined {
+  const mine = kernels();
+  if (mine === null) return undefined;
+  const { exports, sums, counts, bytes } = mine;
+  const run = exports[kernel];
+  const width = kernel === 'terms2' ? 2 : 1;
+  const extra = kernel === 'lengths' ? 1 : 0;
+  let present = 0;
+  let sumA = 0n;
+  let sumB = 0n;
+  for (let from = 0; from < count; from += CHUNK_ROWS) {
+    const some = Math.min(CHUNK_ROWS, count - from);
+    run(
+      placeOf(bytes, values, width * from, width * some + extra, WORDS_AT),
+      placeOf(bytes, a, from, some, A_AT),
+      placeOf(bytes, b, from, some, B_AT),
+      rows === undefined ? 0 : placeOf(bytes, rows, from, some, ROWS_AT),
+      some,
+      0,
+      depth,
+    );
+    sumA += sums[0]! + sums[1]!;
+    sumB += sums[2]! + sums[3]!;
+    present += counts[0]! + counts[1]! + counts[2]! + counts[3]!;
+  }
+  return { present, a: sumA, b: sumB };
+}
+
+/** Where `length` elements from `from` are in the kernels' memory, put on the stage if they are elsewhere. */
+function placeOf(
+  memory: Uint8Array,
+  values: Uint8Array | Uint32Array | Int32Array,
+  from: number,
+  length: number,
+  stage: number,
+): number {
+  const { buffer, byteOffset, BYTES_PER_ELEMENT: size } = values;
+  const at = byteOffset + from * size;
+  if (buffer === memory.buffer) return at;
+  memory.set(new Uint8Array(buffer, at, length * size), stage);
+  return stage;
+}
