@@ -15,6 +15,10 @@ interface Exports {
   readonly terms1: Loop;
   readonly terms2: Loop;
   readonly lengths: Loop;
+  readonly itemStates: Loop;
+  readonly split: Loop;
+  readonly entriesAgree: (...places: number[]) => number;
+  readonly keyStates: Loop;
 }
 
 /** What this file uses of the global, which the types of Node leave out. */
@@ -112,6 +116,85 @@ export function runKernel(
     present += counts[0]! + counts[1]! + counts[2]! + counts[3]!;
   }
   return { present, a: sumA, b: sumB };
+}
+
+/** Of the items of `rows` rows, into arrays that have room for three words more. False: not where the kernels read. */
+export function itemStatesKernel(
+  { a, b }: { readonly a: Int32Array; readonly b: Int32Array },
+  offsets: Int32Array,
+  rows: number,
+  out: { readonly a: Int32Array; readonly b: Int32Array },
+): boolean {
+  const mine = kernels();
+  if (mine === null) return false;
+  const arrays = [a, b, offsets, out.a, out.b];
+  if (arrays.some(({ buffer }) => buffer !== mine.bytes.buffer)) return false;
+  const [atA, atB, from, toA, toB] = arrays.map(({ byteOffset }) => byteOffset);
+  mine.exports.itemStates(atA!, atB!, from!, rows, toA!, toB!);
+  return true;
+}
+
+/** Of rows from .. from + count (a multiple of four) of four key words each. False: no kernels. */
+export function keyStatesKernel(
+  words: Uint32Array,
+  from: number,
+  count: number,
+  out: { readonly a: Int32Array; readonly b: Int32Array },
+): boolean {
+  const mine = kernels();
+  if (mine === null) return false;
+  const { exports, bytes } = mine;
+  for (let done = 0; done < count; done += CHUNK_ROWS / 2) {
+    const some = Math.min(CHUNK_ROWS / 2, count - done);
+    const at = placeOf(bytes, words, 4 * (from + done), 4 * some, WORDS_AT);
+    exports.keyStates(at, some, A_AT, B_AT);
+    out.a.set(new Int32Array(bytes.buffer, A_AT, some), done);
+    out.b.set(new Int32Array(bytes.buffer, B_AT, some), done);
+  }
+  return true;
+}
+
+/** Bytes of words from .. from + count (a multiple of sixteen) as four streams, `streamBytes` apart. False: no kernels. */
+export function splitKernel(
+  words: Uint32Array,
+  { from, count }: { readonly from: number; readonly count: number },
+  out: Uint8Array,
+  { outAt, streamBytes }: { readonly outAt: number; readonly streamBytes: number },
+): boolean {
+  const mine = kernels();
+  if (mine === null) return false;
+  const { exports, bytes } = mine;
+  for (let done = 0; done < count; done += CHUNK_ROWS) {
+    const some = Math.min(CHUNK_ROWS, count - done);
+    exports.split(placeOf(bytes, words, from + done, some, WORDS_AT), some, A_AT);
+    for (let stream = 0; stream < 4; stream++) {
+      const from = A_AT + stream * some;
+      out.set(bytes.subarray(from, from + some), outAt + stream * streamBytes + done);
+    }
+  }
+  return true;
+}
+
+/**
+ * How many of the first `count` (a multiple of four) big-endian offsets are starts * itemBytes + shift; what it gives may
+ * be up to three too few, or 0 without kernels.
+ */
+export function entriesKernel(
+  offsets: Uint8Array,
+  starts: Int32Array,
+  count: number,
+  { itemBytes, shift }: { readonly itemBytes: number; readonly shift: number },
+): number {
+  const mine = kernels();
+  if (mine === null) return 0;
+  const { exports, bytes } = mine;
+  for (let done = 0; done < count; done += CHUNK_ROWS) {
+    const some = Math.min(CHUNK_ROWS, count - done);
+    const from = placeOf(bytes, offsets, 4 * done, 4 * some, WORDS_AT);
+    const agreed = exports.entriesAgree(from, placeOf(bytes, starts, done, some, A_AT), some, itemBytes, shift);
+    if (agreed < some) return done + agreed;
+  }
+  return count;
 }
 
 /** Where `length` elements from `from` are in the kernels' memory, put on the stage if they are elsewhere. */

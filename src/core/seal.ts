@@ -4,6 +4,7 @@ import type { Take } from './arena.ts';
 import { invariant } from './check.ts';
 import type { Column, FlatColumn, ListColumn, Utf8Column } from './column.ts';
 import { allocate, type Values, wordsOf } from './dtype.ts';
+import { itemStatesKernel, keyStatesKernel } from './kernels.ts';
 import type { KeyTable } from './key-spec.ts';
 import {
   addSeals,
@@ -27,6 +28,8 @@ const ITEM_A = 0x9e3779b9;
 const ITEM_B = 0x7f4a7c15;
 const NULL_A = 0x2545f491;
 const NULL_B = 0x68e31da4;
+/** Words a key column: what the kernel of states is made for. */
+const CMS_WIDTHS = '1,1,2';
 /** Terms are below 2^32: the sum of this many stays exact in a double. */
 const BLOCK = 1 << 20;
 const MASK_64 = (1n << 64n) - 1n;
@@ -49,7 +52,9 @@ export function keyStates(keys: KeyTable, start: number, count: number, take: Ta
   const a = take('i32', count) as Int32Array;
   const b = take('i32', count) as Int32Array;
   const widths = Uint8Array.from(keys.spec.columns, (column) => column.words);
-  stateLoop(keys.words, start * keys.stride, widths, a, b);
+  const fast = widths.join() === CMS_WIDTHS ? count & -4 : 0;
+  const done = fast > 0 && keyStatesKernel(keys.words, start, fast, { a, b }) ? fast : 0;
+  stateLoop(keys.words, (start + done) * keys.stride, widths, a.subarray(done), b.subarray(done));
   return { a, b };
 }
 
@@ -261,9 +266,10 @@ function salted(states: KeyStates, saltA: number, saltB: number): KeyStates {
 function itemStates(scope: SealScope, offsets: Int32Array, length: number): KeyStates {
   const { a, b } = scope.states;
   const total = offsets[length]!;
-  const outA = scope.take('i32', total) as Int32Array;
-  const outB = scope.take('i32', total) as Int32Array;
+  const [wideA, wideB] = [scope.take('i32', total + 3) as Int32Array, scope.take('i32', total + 3) as Int32Array];
+  const [outA, outB] = [wideA.subarray(0, total), wideB.subarray(0, total)];
   const nested = scope.depth > 0;
+  if (!nested && itemStatesKernel(scope.states, offsets, length, { a: wideA, b: wideB })) return { a: outA, b: outB };
   let item = 0;
   for (let i = 0; i < length; i++) {
     let x = a[i]!;

@@ -2,8 +2,9 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { makeArena } from '../../src/core/arena.ts';
 import { type Column, concatColumns, flatColumn, sliceColumn } from '../../src/core/column.ts';
-import { allocate, type Dtype, wordsOf } from '../../src/core/dtype.ts';
+import { allocate, bytesOf, type Dtype, wordsOf } from '../../src/core/dtype.ts';
 import type { KeySpec, KeyTable } from '../../src/core/key-spec.ts';
 import { type ColumnType, flat, list, utf8 } from '../../src/core/schema.ts';
 import {
@@ -153,5 +154,60 @@ describe('sums', () => {
     expect(sealColumn({ ...column }, scope)).toEqual(first);
     const again = { ...concatColumns(list(flat('f32')), [column]), valid: Uint8Array.from(rows, () => 1) } as Column;
     expect(sealColumn(again, scope)).toEqual(first);
+  });
+});
+
+describe('many rows at a time', () => {
+  /** Rows of a column in pieces too small for the kernels. */
+  function inPieces(column: Column, keys: KeyTable, rows: Uint8Array | undefined): Seal {
+    let sum = NO_SEAL;
+    for (let at = 0; at < column.length; at += 37) {
+      const end = Math.min(column.length, at + 37);
+      const scope = sealScope(keyStates(keys, at, end - at), rows?.subarray(at, end));
+      sum = addSeals(sum, sealColumn(sliceColumn(column, at, end), scope));
+    }
+    return sum;
+  }
+
+  it('the kernels give what one row at a time gives, in their memory and out of it', () => {
+    const arena = makeArena();
+    let seed = 1;
+    const random = () => {
+      seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+      return seed;
+    };
+    for (const length of [63, 64, 65, 127, 1000, 40_003]) {
+      const keys = keyTable(
+        Array.from({ length }, () => random() & 3),
+        Array.from({ length }, () => random() & 7),
+        Array.from({ length }, () => (BigInt(random()) << 32n) | BigInt(random())),
+      );
+      const offsets = new Int32Array(length + 1);
+      for (let i = 0; i < length; i++) offsets[i + 1] = offsets[i]! + (random() >>> 29);
+      for (const place of [allocate, arena.take]) {
+        arena.clear();
+        const filled = (dtype: Dtype, count: number) => {
+          const values = place(dtype, count);
+          const bytes = bytesOf(values);
+          for (let i = 0; i < bytes.length; i++) bytes[i] = random() >>> 24;
+          return flatColumn(dtype, values);
+        };
+        const own = place('i32', length + 1) as Int32Array;
+        own.set(offsets);
+        const items = filled('f32', offsets[length]!);
+        const flags = Uint8Array.from({ length }, () => random() >>> 31);
+        for (const rows of [undefined, flags]) {
+          const columns: Column[] = [
+            filled('u32', length),
+            filled('i16', length),
+            filled('f64', length),
+            { kind: 'list', length, offsets: own, items },
+          ];
+          const scope = sealScope(keyStates(keys, 0, length, place), rows, place);
+          for (const column of columns) expect(sealColumn(column, scope)).toEqual(inPieces(column, keys, rows));
+        }
+      }
+    }
+    arena.close();
   });
 });

@@ -4,6 +4,7 @@
 // After the payload, branches with lists or strings have a count and the offset of each entry, counting the key.
 import { type Dtype, dtypeBytes, type Values } from '../../core/dtype.ts';
 import { ColweaveError } from '../../core/errors.ts';
+import { entriesKernel } from '../../core/kernels.ts';
 import { checkObject, unpackObject, unpackObjectInto } from './blocks.ts';
 import type { BasketData } from './layout.ts';
 
@@ -106,7 +107,9 @@ export function checkEntryOffsets(
 ): void {
   const { view, at, entries, keyBytes } = offsets;
   const shift = (keyBytes - Math.imul(starts[first]!, itemBytes)) | 0;
-  for (let i = 0, from = at; i < entries; i++, from += 4) {
+  const bytes = new Uint8Array(view.buffer, view.byteOffset + at, 4 * entries);
+  const agreed = entriesKernel(bytes, starts.subarray(first), entries & -4, { itemBytes, shift });
+  for (let i = agreed, from = at + 4 * agreed; i < entries; i++, from += 4) {
     if (view.getInt32(from) !== ((Math.imul(starts[first + i]!, itemBytes) + shift) | 0)) {
       throw damaged(`entry ${i} of it starts elsewhere than its counter says`);
     }
