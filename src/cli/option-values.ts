@@ -29,6 +29,12 @@ export function collectGlobs(text: string, before: readonly string[] = []): stri
   return [...before, ...globs];
 }
 
+/** Given again: all must hold. */
+export function collectWhere(text: string, before?: string): string {
+  if (text.trim() === '') throw new InvalidArgumentError('It must not be empty.');
+  return before === undefined ? text : `(${before}) and (${text})`;
+}
+
 export function parseMissing(text: string): Missing {
   if (text === 'reason' || text === 'null' || text === 'drop') return { kind: text };
   if (/^fill=./.test(text)) return { kind: 'fill', value: text.slice('fill='.length) };

@@ -3,7 +3,7 @@ import { Argument, Command } from 'commander';
 import type { JoinOptions, SourceWords, VerifyOptions } from '../command/types.ts';
 import { VERSION } from '../command/version.ts';
 import { group, type Manners, type MannersValues, manners, option, optionTerm, start } from './define.ts';
-import { collectGlobs, parseCount, parseMissing, parseNonEmpty, parseSize } from './option-values.ts';
+import { collectGlobs, collectWhere, parseCount, parseMissing, parseNonEmpty, parseSize } from './option-values.ts';
 import { type BenchActions, benchCommand } from './program-bench.ts';
 import { BENCH, COLWEAVE, JOIN, type Prose, VERIFY } from './prose.ts';
 
@@ -53,6 +53,7 @@ interface JoinValues extends MannersValues {
   tree?: string;
   sample?: string;
   columns?: string[];
+  where?: string;
   expect?: 'aligned' | '1:1';
   layout: JoinOptions['layout'];
   missing: JoinOptions['missing'];
@@ -93,6 +94,10 @@ function joinCommand(): Command {
   group(command, 'Joining:', [
     option('--how <HOW>', 'which events the output has').choices(['inner', 'left', 'right', 'outer']).default('left'),
     option('--on <KEY>', 'cms, atlas, or columns joined by commas (default: by tree content)').argParser(parseNonEmpty),
+    option(
+      '--where <EXPR>',
+      "events of the primary to keep, such as 'nJet >= 2 and any(Jet_pt > 30)'; of several all must hold",
+    ).argParser(collectWhere),
     option('--expect <WHAT>', 'stop unless: same events in the same order, or each event once on every side').choices([
       'aligned',
       '1:1',
@@ -175,6 +180,7 @@ function joinOptions(primary: readonly string[], friends: readonly SourceWords[]
     ...(values.on === undefined ? {} : { on: values.on }),
     ...(values.tree === undefined ? {} : { tree: values.tree }),
     ...(values.sample === undefined ? {} : { sample: values.sample }),
+    ...(values.where === undefined ? {} : { where: values.where }),
     columns: values.columns ?? [],
     ...(values.expect === undefined ? {} : { expect: values.expect }),
     layout: values.layout,

@@ -21,7 +21,7 @@ export function table(rows: readonly (readonly string[])[], right: readonly numb
 export function renderJoin(report: JoinReport, dryRun: boolean, style: Style = PLAIN): string[] {
   const { plan, outputs } = report;
   const lines = [headline(plan, dryRun, style), ...sourceTable(plan.sources, dryRun)];
-  lines.push(...leftOut(plan.sources));
+  lines.push(...leftOut(plan.sources), ...cutFlow(plan.selection));
   if (dryRun) {
     lines.push(
       `would write ${shape(plan.rowsOut, plan.columnsOut.length)}, ${formatCount(plan.rowGroupRows)} rows a row group; ` +
@@ -41,6 +41,15 @@ export function renderJoin(report: JoinReport, dryRun: boolean, style: Style = P
   }
   lines.push(...plan.notes.map((note) => `note: ${note}`));
   return lines;
+}
+
+/** What each term of --where leaves. */
+function cutFlow(selection: PlanSummary['selection']): string[] {
+  if (selection === undefined) return [];
+  const { rows, terms } = selection;
+  const share = (left: number) => (rows === 0 ? '' : `${((100 * left) / rows).toFixed(2)}%`);
+  const lines = terms.map(({ term, rows: left }) => [formatCount(left), share(left), term]);
+  return ['where:', ...table([[formatCount(rows), share(rows), "the primary's events"], ...lines], [0, 1])];
 }
 
 const scratchText = (bytes: number): string => (bytes > 0 ? ` and ${formatBytes(bytes)} of scratch space` : '');

@@ -1,5 +1,6 @@
 // Owns what a join may take: threads and memory, and whether shuffled rows pass through scratch for it.
 import type { JoinPlan } from '../join/plan.ts';
+import { SCATTER_ROWS } from '../join/run.ts';
 import { type Dataset, datasetBytes } from '../source/dataset.ts';
 import { memoryHere, threadsHere } from './resources.ts';
 
@@ -27,11 +28,19 @@ export function budgetFor(
   const fixed = PROGRAM_BYTES + tableBytes(plan);
   const rowBytes = plan.columns.reduce((sum, column) => sum + column.rowBytes, 0);
   const perThread = THREAD_BYTES + rowBytes * plan.rowGroupRows;
-  const wanted = Math.max(1, Math.min(asked.jobs ?? threadsHere(), plan.blocks.length));
+  const wanted = Math.max(1, Math.min(asked.jobs ?? threadsHere(), tasksOf(plan)));
   const threads = Math.max(1, Math.min(wanted, Math.floor((limit - fixed) / perThread)));
   const working = Math.round(fixed + threads * perThread);
   const spill = shuffled > 0 && working + shuffled > limit;
   return { threads, memoryBytes: spill ? working : working + shuffled, scratchBytes: spill ? shuffled : 0 };
+}
+
+/** As many threads as there are things to do at a time: rows of a shuffled source are scattered in more tasks than blocks. */
+function tasksOf({ sources, blocks }: JoinPlan): number {
+  const scattered = sources.map(({ path, dataset }) =>
+    path === 'shuffle' ? Math.ceil(dataset.rows / SCATTER_ROWS) : 0,
+  );
+  return Math.max(blocks.length, ...scattered);
 }
 
 function tableBytes({ sources }: JoinPlan): number {
@@ -44,12 +53,8 @@ function shuffledBytes(plan: JoinPlan, datasets: readonly Dataset[]): number {
   return plan.sources.reduce((sum, { path }, s) => {
     if (path !== 'shuffle') return sum;
     const own = plan.columns.filter((column) => column.source === s && column.kind === 'payload');
-    return (
-      sum +
-      datasetBytes(
-        datasets[s]!,
-        own.map(({ from }) => from),
-      ).raw
-    );
+    const names = own.map(({ from }) => from);
+    const used = (plan.rowsOut - plan.sources[s]!.missing) / Math.max(1, plan.sources[s]!.dataset.rows);
+    return sum + Math.ceil(datasetBytes(datasets[s]!, names).raw * Math.min(1, used));
   }, 0);
 }

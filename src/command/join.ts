@@ -22,6 +22,7 @@ import { type Budget, budgetFor } from './budget.ts';
 import { abandonPlace, isDirectory, type OutputPlace, preparePlace, writeSidecars } from './output.ts';
 import { threadsHere } from './resources.ts';
 import { agreeOnSample } from './sample.ts';
+import { selectionSummary, selectPrimary } from './selection.ts';
 import type { CommandContext, JoinOptions, JoinReport, PlanSummary, RunJoin } from './types.ts';
 import { TOOL } from './version.ts';
 
@@ -39,10 +40,17 @@ export const runJoin: RunJoin = async (options, context) => {
     early = startEarly(options, datasets);
     const key = keySpecFor(options.on, datasets[0]!.descriptor.schema, whereOf(datasets[0]!));
     const schema = settleOutSchema(schemaSources(options, datasets), schemaOptions(options, key));
+    const selection = await selectPrimary(options, datasets[0]!, context);
     const sources = await readAllKeys(datasets, key, context);
-    const plan = makePlan(sources, schema, planOptions(options, schema));
+    const plan = makePlan(sources, schema, {
+      ...planOptions(options, schema),
+      ...(selection && { selected: selection.selected }),
+    });
     const budget = budgetFor(plan, datasets, options);
-    const summary = summarize(plan, datasets, options, budget);
+    const summary = {
+      ...summarize(plan, datasets, options, budget),
+      ...(selection && { selection: selectionSummary(selection) }),
+    };
     if (options.dryRun) return { plan: summary, outputs: [], sealsEqual: 0 };
     return await carryOut(
       plan,
@@ -112,7 +120,15 @@ function schemaSources(options: JoinOptions, datasets: readonly Dataset[]): Sche
 
 function schemaOptions(options: JoinOptions, key: KeySpec) {
   const { how, layout, columns, dropUnreadable } = options;
-  return { key, how, layout, missing: options.missing.kind, columns, dropUnreadable };
+  return {
+    key,
+    how,
+    layout,
+    missing: options.missing.kind,
+    columns,
+    dropUnreadable,
+    where: options.where !== undefined,
+  };
 }
 
 async function readAllKeys(
@@ -214,7 +230,7 @@ async function runHere<Encoded>(
         ? poolExecutor<Encoded>(plan, format.name, sink, { pool, scratch })
         : Promise.resolve(inlineExecutor(plan, datasets, format, sink, { signal, scratch }));
     starting.catch(() => {}); // awaited below, when this thread has done its own part
-    const receipt = receiptContext(plan, options);
+    const receipt = receiptContext(plan, options, summary);
     const run = { targets: place.targets, sink, force: options.force, receipt, emit, signal };
     const executor: Executor<Encoded> = await starting;
     return await runPlan(plan, executor, format, run).finally(() => executor.close());
@@ -233,7 +249,7 @@ async function publish<Encoded>(sinks: readonly Sink<Encoded>[], signal: AbortSi
   }
 }
 
-function receiptContext(plan: JoinPlan, options: JoinOptions) {
+function receiptContext(plan: JoinPlan, options: JoinOptions, { selection }: PlanSummary) {
   const lumis: LumiCounts = new Map();
   countLumis(lumis, plan.sources[0]!.keys);
   const sourceKeySeals = plan.sources.map(({ keys }): Seal => sealKeys(keyStates(keys, 0, keys.rows)));
@@ -243,6 +259,7 @@ function receiptContext(plan: JoinPlan, options: JoinOptions) {
     policies: policiesOf(options),
     sourceKeySeals,
     lumisIn: lumiRanges(lumis),
+    ...(selection === undefined ? {} : { selection }),
   };
 }
 
@@ -255,6 +272,7 @@ function specOf(plan: JoinPlan, options: JoinOptions): Record<string, unknown> {
     columns: options.columns,
     labels: options.friends.map((friend) => friend.label ?? null),
     sample: options.sample ?? null,
+    ...(options.where === undefined ? {} : { where: options.where }),
     compression: options.compression,
     writer: options.writer,
   };

@@ -24,6 +24,8 @@ export interface JoinOptions {
   readonly on?: string;
   readonly tree?: string;
   readonly sample?: string;
+  /** Which events of the primary; several expressions are one already. */
+  readonly where?: string;
   /** Globs over output names, in order; `!GLOB` leaves out. Empty = all columns. */
   readonly columns: readonly string[];
   readonly expect?: 'aligned' | '1:1';
@@ -63,11 +65,19 @@ export interface SourceSummary {
   readonly unreadable: readonly { readonly name: string; readonly type: string; readonly reason: string }[];
 }
 
+/** The cut flow: rows of the primary, and those left after each term. */
+export interface SelectionSummary {
+  readonly where: string;
+  readonly rows: number;
+  readonly terms: readonly { readonly term: string; readonly rows: number }[];
+}
+
 export interface PlanSummary {
   readonly key: readonly string[];
   readonly how: How;
   readonly layout: 'arrow' | 'nano';
   readonly sources: readonly SourceSummary[];
+  readonly selection?: SelectionSummary;
   readonly rowsOut: number;
   readonly columnsOut: readonly {
     readonly name: string;

@@ -27,6 +27,12 @@ export const ERRORS = {
   'source/schema-differs': kind(3, 'files of one source differ in their columns', 'use --schema union or intersect'),
   'source/duplicate-file': kind(3, 'a file is given twice in one source', 'give each file once'),
   'source/too-many-rows': kind(3, 'a source has more than 2^31 - 2 rows', 'split the job into parts'),
+  'where/expression': kind(2, 'a --where expression cannot be understood', 'see SELECTIONS in colweave-join(1)'),
+  'where/value': kind(
+    3,
+    'a --where expression cannot be evaluated for an event',
+    'ask something else, or produce the file again',
+  ),
   'key/absent': kind(3, 'a key column is absent', 'name the key columns with --on'),
   'key/bad-type': kind(3, 'a key column is not an integer', 'produce the file again with integer event numbers'),
   'key/negative': kind(3, 'a key column holds a negative or null value', 'produce the file again'),

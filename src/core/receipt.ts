@@ -46,6 +46,13 @@ export interface ReceiptSource {
   readonly dropped: readonly string[];
 }
 
+/** A cut flow: of the primary's rows (of all its files, whatever file this output is for) those left after each term. */
+export interface ReceiptSelection {
+  readonly where: string;
+  readonly rows: number;
+  readonly terms: readonly { readonly term: string; readonly rows: number }[];
+}
+
 export type LumiRanges = readonly (readonly [string, readonly (readonly [number, number, number])[]])[];
 
 export interface Receipt {
@@ -65,6 +72,7 @@ export interface Receipt {
   /** Per run: [first, last, events] of each stretch of lumi blocks with the same number of events a block. */
   readonly lumis: { readonly in: LumiRanges; readonly out: LumiRanges };
   readonly policies: Readonly<Record<string, unknown>>;
+  readonly selection?: ReceiptSelection;
   /** Of the canonical text without this member: any edit shows that is not made on purpose. */
   readonly sha256?: string;
 }

@@ -175,6 +175,8 @@ async function primaryCounters<Encoded>(
     ),
   ];
   if (names.length === 0) return new Map();
+  const { placed } = view;
+  if (placed !== undefined) return new Map(names.map((name) => [name, placed.column(name)]));
   const columns = await readRows(context.datasets[0]!, names, view.lo, view.hi, signal);
   return new Map(names.map((name, i) => [name, moved(columns[i]!, view)]));
 }

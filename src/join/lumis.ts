@@ -63,11 +63,12 @@ export function hasLumi(counts: LumiCounts, run: number, lumi: number): boolean 
   return counts.get(run)?.has(lumi) ?? false;
 }
 
-/** 1 = no such event, 2 = its whole lumi block is absent: why each output row has no event of a source. */
+/** 1 = no such event, 2 = its whole lumi block is absent, 4 = a selection cut it (`cut`, one byte an output row): why each output row has no event of a source. */
 export function missingReasons(
   map: Int32Array,
   outKeys: (row: number) => { readonly words: Uint32Array; readonly at: number },
   source: KeyTable,
+  cut?: Uint8Array,
 ): Uint8Array {
   const reasons = new Uint8Array(new SharedArrayBuffer(map.length));
   const lanes = lumiLanes(source);
@@ -75,7 +76,8 @@ export function missingReasons(
   countLumis(counts, source);
   for (let row = 0; row < map.length; row++) {
     if (map[row]! >= 0) continue;
-    reasons[row] = 1;
+    reasons[row] = cut?.[row] === 1 ? 4 : 1;
+    if (reasons[row] === 4) continue;
     if (lanes === undefined) continue;
     const { words, at } = outKeys(row);
     if (!hasLumi(counts, words[at + lanes.run]!, words[at + lanes.lumi]!)) reasons[row] = 2;

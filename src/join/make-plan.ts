@@ -27,6 +27,8 @@ export interface PlanOptions {
   readonly perFile: boolean;
   /** Raw bytes of one output row, by metadata. */
   readonly rowBytes: number;
+  /** One byte a primary row: those that --where keeps. */
+  readonly selected?: Uint8Array;
 }
 
 /** Row groups aim at this many raw bytes: what a reader holds, and what a worker does at a time. */
@@ -38,7 +40,7 @@ const SPAN_FACTOR_MAX = 2;
 
 /** Errors: those of matching, join/expectation, key/negative where another source's key does not fit the primary's type. */
 export function makePlan(sources: readonly PlanSource[], schema: OutSchema, options: PlanOptions): JoinPlan {
-  const matching = matchSources(sources, options.how, options.drop);
+  const matching = matchSources(sources, options.how, options.drop, options.selected);
   expect(sources, matching, options);
   refuseWideKeys(sources, schema, matching);
   const rowGroupRows = rowsPerGroup(options.rowBytes);
@@ -51,7 +53,7 @@ export function makePlan(sources: readonly PlanSource[], schema: OutSchema, opti
     const absent = map === undefined ? 0 : countNegative(map);
     const reasons =
       absent > 0 && flagged.has(s) && map !== undefined
-        ? missingReasons(map, outRows(sources, matching), source.keys)
+        ? missingReasons(map, outRows(sources, matching), source.keys, s === 0 ? matching.cut : undefined)
         : undefined;
     return {
       dataset: source.descriptor,
@@ -115,8 +117,9 @@ function choosePath(
   blocks: readonly Block[],
   { aligned }: Matching,
 ): { readonly path: Path; readonly why: string } {
-  if (s === 0) return { path: 'primary', why: 'the order of the output' };
-  if (aligned[s - 1]! && map === undefined)
+  const own = { path: 'primary', why: 'the order of the output' } as const;
+  if (s === 0 && map === undefined) return own;
+  if (s > 0 && aligned[s - 1]! && map === undefined)
     return { path: 'aligned', why: 'every key compared: same events, same order' };
   invariant(map !== undefined, 'a source that is not aligned has a row map');
   let spans = 0;
@@ -129,8 +132,9 @@ function choosePath(
     straight &&= span.straight;
     for (let i = 0; i < rows.length; i++) if (rows[i]! >= 0) used++;
   }
-  if (straight) return { path: 'aligned', why: 'every key compared: same order' };
   const factor = used === 0 ? 0 : spans / used;
+  if (s === 0 && factor <= SPAN_FACTOR_MAX) return own;
+  if (straight) return { path: 'aligned', why: 'every key compared: same order' };
   const why = `rows for one row group lie within ${factor.toFixed(1)} x their number`;
   return factor <= SPAN_FACTOR_MAX ? { path: 'local', why } : { path: 'shuffle', why };
 }
@@ -187,7 +191,7 @@ function notAligned(primary: PlanSource, source: PlanSource, name: string): Colw
 
 /** Rows that only others have get keys of the primary's types: a key that does not fit is refused, not cut. */
 function refuseWideKeys(sources: readonly PlanSource[], schema: OutSchema, matching: Matching): void {
-  if (matching.maps[0] === undefined) return;
+  if (matching.maps[0] === undefined || !matching.maps[0].includes(-1)) return;
   const limits = schema.columns.flatMap((column) =>
     column.kind === 'key' && column.field.type.kind === 'flat' ? [keyLimit(column.field.type.dtype)] : [],
   );

@@ -19,6 +19,8 @@ export interface Matching {
   /** Primary rows that each friend does not have. */
   readonly missing: readonly number[];
   readonly aligned: readonly boolean[];
+  /** One byte an output row: 1 = the primary has the event, but a selection cut it there; absent = none. */
+  readonly cut?: Uint8Array;
 }
 
 /** What messages need to point at events. */
@@ -38,9 +40,11 @@ interface Tier {
 
 /**
  * Matches every friend to the primary. `drop`: rows that a friend lacks are left out (inner for that friend).
+ * `selected`, one byte a primary row: only those count as the primary's; all rows are matched all the same, so that what is
+ * proved of them (no twins, no lost match) is proved of all, and counts of friends do not depend on the selection.
  * Errors: join/duplicate-key (key/not-unique for a key of the user's own) on either side, with the first ones by file and entry.
  */
-export function matchSources(sides: readonly Side[], how: How, drop: boolean): Matching {
+export function matchSources(sides: readonly Side[], how: How, drop: boolean, selected?: Uint8Array): Matching {
   const [primary, ...friends] = sides;
   invariant(primary !== undefined, 'a join has a primary');
   const tiers: Tier[] = [{ keys: primary.keys, index: uniqueIndex(primary), firstRow: 0 }];
@@ -67,14 +71,20 @@ export function matchSources(sides: readonly Side[], how: How, drop: boolean): M
       tails.push(found.extra);
     }
   }
-  const maps = unionMaps(primary.keys.rows, unionRows, matched, tails, how);
-  const kept = keepRows(maps, primary.keys.rows, unionRows, how, drop);
+  const whole = unionMaps(primary.keys.rows, unionRows, matched, tails, how);
+  const reordered =
+    selected !== undefined && (how === 'outer' || how === 'right')
+      ? cutPrimary(whole, selected, unionRows, how)
+      : undefined;
+  const maps = reordered?.maps ?? whole;
+  const kept = reordered?.kept ?? keepRows(maps, primary.keys.rows, unionRows, { how, drop, selected });
   return {
     rowsOut: kept === undefined ? unionRows : kept.length,
     maps: maps.map((map) => selectRows(map, kept)),
     extra,
     missing,
     aligned: matched.map((map) => map === undefined),
+    ...(reordered === undefined ? {} : { cut: reordered.cut }),
   };
 }
 
@@ -250,20 +260,68 @@ function keepRows(
   maps: readonly RowMap[],
   primaryRows: number,
   unionRows: number,
-  how: How,
-  drop: boolean,
+  { how, drop, selected }: { readonly how: How; readonly drop: boolean; readonly selected: Uint8Array | undefined },
 ): Int32Array | undefined {
-  if (how === 'outer' || (how === 'left' && !drop)) return undefined;
+  if (how === 'left' && !drop) return selected && keptBy(selected);
+  if (how === 'outer') return undefined;
   const [own, ...friends] = maps;
   const inner = how === 'inner' || drop;
   const kept = new Int32Array(unionRows);
   let count = 0;
   for (let i = 0; i < unionRows; i++) {
+    if (selected?.[i] === 0) continue;
     const inPrimary = own === undefined ? i < primaryRows : own[i]! >= 0;
     const inFriends = friends.every((map) => map === undefined || map[i]! >= 0);
     if (inner ? inPrimary && inFriends : inFriends) kept[count++] = i;
   }
   return count === unionRows ? undefined : kept.slice(0, count);
+}
+
+function keptBy(selected: Uint8Array): Int32Array | undefined {
+  const kept = new Int32Array(selected.length);
+  let count = 0;
+  for (let i = 0; i < selected.length; i++) if (selected[i] === 1) kept[count++] = i;
+  return count === selected.length ? undefined : kept.slice(0, count);
+}
+
+/**
+ * Outer and right after a selection: events that it cut are no longer the primary's, so that they come behind it, among
+ * those of the first friend that has them, in that friend's order; without a friend that has them they are gone.
+ */
+function cutPrimary(
+  [own, ...friends]: readonly RowMap[],
+  selected: Uint8Array,
+  unionRows: number,
+  how: How,
+): { readonly maps: readonly RowMap[]; readonly kept: Int32Array; readonly cut: Uint8Array } {
+  const primary = own === undefined ? grow(undefined, unionRows, unionRows) : own;
+  for (let i = 0; i < selected.length; i++) if (selected[i] === 0) primary[i] = -1;
+  const kept: number[] = [];
+  const taken = new Uint8Array(unionRows);
+  const add = (row: number) => {
+    taken[row] = 1;
+    kept.push(row);
+  };
+  const has = (map: RowMap, row: number) => map === undefined || map[row]! >= 0;
+  for (let row = 0; row < unionRows; row++) {
+    if (primary[row]! >= 0 && (how === 'outer' || friends.every((map) => has(map, row)))) add(row);
+  }
+  for (const map of friends) {
+    for (const row of inOrderOf(map, unionRows)) if (taken[row] === 0 && primary[row]! < 0) add(row);
+  }
+  const cut = Uint8Array.from(kept, (row) => (selected[row] === 0 ? 1 : 0));
+  return { maps: [primary, ...friends], kept: Int32Array.from(kept), cut };
+}
+
+/** The union rows that a source has, in the order of the source. */
+function inOrderOf(map: RowMap, unionRows: number): Int32Array {
+  const rows = map === undefined ? unionRows : map.reduce((most, row) => Math.max(most, row + 1), 0);
+  const unionRow = new Int32Array(rows).fill(-1);
+  for (let row = 0; row < unionRows; row++) {
+    const at = map === undefined ? row : map[row]!;
+    if (at >= 0) unionRow[at] = row;
+  }
+  return unionRow.filter((row) => row >= 0);
 }
 
 function selectRows(map: RowMap, kept: Int32Array | undefined): RowMap {

@@ -26,6 +26,8 @@ export interface SchemaOptions {
   readonly missing: 'reason' | 'null' | 'drop' | 'fill';
   readonly columns: readonly string[];
   readonly dropUnreadable: boolean;
+  /** Events of the primary may be missing because a selection cut them. */
+  readonly where?: boolean;
 }
 
 export interface OutSchema {
@@ -107,7 +109,8 @@ function missingColumns(sources: readonly SchemaSource[], options: SchemaOptions
   if (options.missing === 'null' || options.missing === 'drop') return [];
   return sources.flatMap(({ name }, source): OutColumn[] => {
     if (!canMiss(source, options)) return [];
-    const doc = `0 ${name} has the event, 1 no such event, 2 lumi block absent`;
+    const cut = source === 0 && options.where === true ? ', 4 cut by --where' : '';
+    const doc = `0 ${name} has the event, 1 no such event, 2 lumi block absent${cut}`;
     return [
       {
         field: { name: `${name}_missing`, type: { kind: 'flat', dtype: 'u8' }, nullable: false, doc },

@@ -5,6 +5,7 @@ import {
   RECEIPT_FORMAT,
   type Receipt,
   type ReceiptColumn,
+  type ReceiptSelection,
   type ReceiptSource,
 } from '../core/receipt.ts';
 import { typeName } from '../core/schema.ts';
@@ -33,6 +34,7 @@ export interface ReceiptContext {
   /** Over all rows of each source. */
   readonly sourceKeySeals: readonly Seal[];
   readonly lumisIn: LumiRanges;
+  readonly selection?: ReceiptSelection;
 }
 
 export function makeReceipt(
@@ -55,6 +57,7 @@ export function makeReceipt(
     },
     lumis: { in: context.lumisIn, out: lumiRanges(totals.lumis) },
     policies: context.policies,
+    ...(context.selection === undefined ? {} : { selection: context.selection }),
   };
 }
 

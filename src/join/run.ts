@@ -10,7 +10,7 @@ import { outputKeys } from './block-view.ts';
 import { countLumis, type LumiCounts } from './lumis.ts';
 import type { Block, JoinPlan, OutColumn } from './plan.ts';
 import { makeReceipt, type PartTotals, type ReceiptContext } from './receipt.ts';
-import { addPartSeals, type PartSeals, type ScatterTask, type Segment } from './shuffle.ts';
+import { addPartSeals, type PartSeals, type Segment, scatterTasks } from './shuffle.ts';
 import type { Executor } from './work.ts';
 
 export interface RunOptions {
@@ -39,7 +39,7 @@ export interface RunResult<Encoded> {
 }
 
 /** Rows of a source scattered at a time. */
-const SCATTER_ROWS = 1 << 16;
+export const SCATTER_ROWS = 1 << 16;
 
 /**
  * Writes every part beside its target. Nothing is published here: the caller commits the sinks, or aborts them.
@@ -98,7 +98,7 @@ async function scatterAll<Encoded>(
   const tasks = plan.sources.flatMap((source, s) => {
     if (source.path !== 'shuffle') return [];
     seals.set(s, new Map());
-    return scatterTasks(s, source.dataset.rows);
+    return scatterTasks(plan, s, SCATTER_ROWS);
   });
   let done = 0;
   for await (const { task, result } of inOrder(tasks, executor.width, (task) => executor.scatter(task))) {
@@ -114,13 +114,6 @@ async function scatterAll<Encoded>(
     emit({ type: 'progress', stage: 'shuffle', done: ++done, total: tasks.length });
   }
   return { segments, seals };
-}
-
-function scatterTasks(source: number, rows: number): ScatterTask[] {
-  const tasks: ScatterTask[] = [];
-  for (let start = 0; start < rows; start += SCATTER_ROWS)
-    tasks.push({ source, start, end: Math.min(rows, start + SCATTER_ROWS) });
-  return tasks;
 }
 
 /** Keeps `width` tasks going and gives their results in the order of the tasks. */

@@ -2,12 +2,12 @@
 import type { Arena, Take } from '../core/arena.ts';
 import { invariant } from '../core/check.ts';
 import { type Column, type FlatColumn, flatColumn, nullColumn, sliceColumn } from '../core/column.ts';
-import { allocateShared } from '../core/dtype.ts';
+import { allocate, allocateShared } from '../core/dtype.ts';
 import { planPacking, unpackColumns } from '../core/pack.ts';
 import { addSeals, keyStates, NO_SEAL, type Seal, sealColumn, sealKeys, sealScope } from '../core/seal.ts';
 import { appendScratch, readScratch, type Scratch } from '../scratch/scratch.ts';
 import { type Dataset, readRows, requireField } from '../source/dataset.ts';
-import { gatherColumn, gatherScope } from './gather.ts';
+import { type GatherScope, gatherColumn, gatherScope } from './gather.ts';
 import { type PlaceScope, placeColumn, placeScope } from './place.ts';
 import type { Block, JoinPlan } from './plan.ts';
 
@@ -39,10 +39,12 @@ export interface Scattered {
   readonly seals: ReadonlyMap<number, PartSeals>;
 }
 
-/** Columns that a source gives to the output, and the counters they are checked against: the order of every segment. */
+/** Columns that a source gives to the output, and the counters that lists are checked against: the order of every segment. */
 export function shuffledNames(plan: JoinPlan, source: number): readonly string[] {
   const payload = plan.columns.filter((column) => column.kind === 'payload' && column.source === source);
-  const counters = plan.checks.filter((check) => check.source === source && check.counterSource === source);
+  const counters = plan.checks.filter(
+    (check) => check.counterSource === source && (check.source === source || source === 0),
+  );
   return [...new Set([...payload.map(({ from }) => from), ...counters.map(({ counter }) => counter)])];
 }
 
@@ -70,17 +72,81 @@ export async function scatterRows(
   const { source, start, end } = task;
   const { targets } = plan.sources[source]!;
   invariant(targets !== undefined, 'a shuffled source has targets');
-  const names = shuffledNames(plan, source);
   arena.clear();
   const { take } = arena;
-  const columns = await readRows(dataset, names, start, end, signal, take);
-  const chunk: ChunkRows = { names, columns, targets: targets.subarray(start, end), first: start };
+  const own = targets.subarray(start, end);
+  const names = shuffledNames(plan, source);
+  const columns: Column[] = [];
   const seals = new Map<number, PartSeals>();
-  plan.parts.forEach((_, part) => {
-    const seal = sealPart(plan, source, part, chunk, take);
-    if (seal !== undefined) seals.set(part, seal);
-  });
-  return { segments: packSegments(plan, chunk, scratch, take), seals };
+  const sorted = sortByBlock(plan.blocks, own);
+  // of few rows little is kept: then what a batch of columns was read into can serve the next one
+  const sparse = sorted.order.length * SPARSE_FACTOR < own.length;
+  const scope = gatherScope(sorted.order, scratch === undefined ? allocateShared : sparse ? allocate : take, take);
+  for (const batch of sparse ? batchesOf(plan, source, names, own.length) : [names]) {
+    if (sparse) arena.clear();
+    const needed = sparse ? neededRows(own) : undefined;
+    const read = await readRows(dataset, batch, start, end, signal, take, needed);
+    const chunk: ChunkRows = { names: batch, columns: read, targets: own, first: start };
+    plan.parts.forEach((_, part) => {
+      const seal = sealPart(plan, source, part, chunk, take);
+      if (seal !== undefined) seals.set(part, sumOfBatches(seals.get(part), seal));
+    });
+    // what lists share is shared within a batch: the next one is put where these offsets are
+    const inBatch = sparse ? { ...scope, lists: new Map() } : scope;
+    for (const column of read) columns.push(gatherColumn(column, inBatch));
+  }
+  return { segments: packSegments(plan, { ...sorted, targets: own, columns, scope }, scratch), seals };
+}
+
+/** A source of which one row in so many is used, or fewer, is read batch by batch and only where its rows are. */
+const SPARSE_FACTOR = 2;
+/** Raw bytes of the columns of one batch. */
+const BATCH_BYTES = 12 * 2 ** 20;
+
+/** Neighbouring columns are of one collection: they share their offsets. */
+function batchesOf(plan: JoinPlan, source: number, names: readonly string[], rows: number): string[][] {
+  const rowBytes = new Map(
+    plan.columns.filter((column) => column.source === source).map((column) => [column.from, column.rowBytes]),
+  );
+  const batches: string[][] = [];
+  let bytes = 0;
+  for (const name of names) {
+    const own = (rowBytes.get(name) ?? 8) * rows;
+    if (batches.length === 0 || bytes + own > BATCH_BYTES) {
+      batches.push([]);
+      bytes = 0;
+    }
+    batches.at(-1)!.push(name);
+    bytes += own;
+  }
+  return batches;
+}
+
+function neededRows(targets: Int32Array): Uint8Array {
+  const needed = new Uint8Array(targets.length);
+  for (let i = 0; i < targets.length; i++) needed[i] = targets[i]! < 0 ? 0 : 1;
+  return needed;
+}
+
+/** Other columns of the same rows: their keys count once. */
+function sumOfBatches(before: PartSeals | undefined, batch: PartSeals): PartSeals {
+  return before === undefined ? batch : { keys: before.keys, columns: new Map([...before.columns, ...batch.columns]) };
+}
+
+/** Rows start .. end of a source that hold any row of the output, in tasks of up to `rows` rows. */
+export function scatterTasks(plan: JoinPlan, source: number, rows: number): ScatterTask[] {
+  const { targets, dataset } = plan.sources[source]!;
+  invariant(targets !== undefined, 'a shuffled source has targets');
+  const tasks: ScatterTask[] = [];
+  for (let at = 0; at < dataset.rows; at += rows) {
+    const limit = Math.min(dataset.rows, at + rows);
+    let start = at;
+    let end = limit;
+    while (start < end && targets[start]! < 0) start++;
+    while (end > start && targets[end - 1]! < 0) end--;
+    if (start < end) tasks.push({ source, start, end });
+  }
+  return tasks;
 }
 
 /** Rows of a source as read, and where each one goes. */
@@ -117,20 +183,26 @@ export function addPartSeals(left: PartSeals | undefined, right: PartSeals): Par
   return { keys: addSeals(left.keys, right.keys), columns };
 }
 
-/** Sorts the rows of a chunk by the block they go to, then cuts: one gather, and slices that are views. */
+/** The rows of a chunk, gathered in the order of the blocks they go to. */
+interface Gathered {
+  readonly order: Int32Array;
+  readonly bounds: Int32Array;
+  readonly scope: GatherScope;
+  readonly targets: Int32Array;
+  readonly columns: readonly Column[];
+}
+
+/** Cuts what was gathered block by block into slices that are views. */
 function packSegments(
   plan: JoinPlan,
-  { targets, columns }: ChunkRows,
+  { targets, columns, order, bounds, scope }: Gathered,
   scratch: Scratch | undefined,
-  take: Take,
 ): Scattered['segments'] {
-  const { order, bounds } = sortByBlock(plan.blocks, targets);
-  const scope = gatherScope(order, scratch === undefined ? allocateShared : take, take);
   const dest = scope.take('i32', order.length) as Int32Array;
   plan.blocks.forEach((block, index) => {
     for (let i = bounds[index]!; i < bounds[index + 1]!; i++) dest[i] = targets[order[i]!]! - block.start;
   });
-  const sorted = [flatColumn('i32', dest), ...columns.map((column) => gatherColumn(column, scope))];
+  const sorted = [flatColumn('i32', dest), ...columns];
   const spans = [...plan.blocks.keys()]
     .map((block) => ({ block, start: bounds[block]!, end: bounds[block + 1]! }))
     .filter(({ start, end }) => start < end);

@@ -214,7 +214,7 @@ function settleType(
 
 /**
  * Rows rowStart .. rowEnd of the named columns, over file boundaries, as the settled types; absent columns are null there.
- * With `take`, columns last as its arena says.
+ * With `take`, columns last as its arena says; with `needed`, one byte a row, values of rows that are 0 there may be anything.
  */
 export async function readRows(
   dataset: Dataset,
@@ -223,6 +223,7 @@ export async function readRows(
   rowEnd: number,
   signal?: AbortSignal,
   take?: Take,
+  needed?: Uint8Array,
 ): Promise<readonly Column[]> {
   const { descriptor } = dataset;
   const fields = names.map((name) => requireField(descriptor, name));
@@ -232,7 +233,9 @@ export async function readRows(
     const end = Math.min(rowEnd, firstRow + file.rows);
     if (start >= end) continue;
     signal?.throwIfAborted();
-    parts.push(await readPart(dataset, i, fields, { start: start - firstRow, end: end - firstRow, signal, take }));
+    const own = needed?.subarray(start - rowStart, end - rowStart);
+    const span = { start: start - firstRow, end: end - firstRow };
+    parts.push(await readPart(dataset, i, fields, { ...span, signal, take, needed: own }));
   }
   if (parts.length === 1) return parts[0]!;
   return concatAll(fields, parts, take);
@@ -271,13 +274,14 @@ interface PartRead {
   readonly end: number;
   readonly signal: AbortSignal | undefined;
   readonly take: Take | undefined;
+  readonly needed: Uint8Array | undefined;
 }
 
 async function readPart(
   dataset: Dataset,
   index: number,
   fields: readonly Field[],
-  { start, end, signal, take }: PartRead,
+  { start, end, signal, take, needed }: PartRead,
 ): Promise<readonly Column[]> {
   const file = dataset.files[index]!;
   const has = new Set(file.descriptor.schema.fields.map((field) => field.name));
@@ -288,6 +292,7 @@ async function readPart(
     end,
     signal,
     take,
+    needed,
   );
   const read = new Map(present.map((field, i) => [field.name, columns[i]!]));
   return fields.map((field) => {

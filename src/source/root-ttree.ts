@@ -115,9 +115,9 @@ function sourceFile(store: ByteStore, descriptor: FileDescriptor, leftOut: LeftO
     ...leftOut,
     bytesOf: (names) => storedBytes(layout, names.map(lookup), branches),
     rawBytesOf: (names) => names.map(lookup).reduce((sum, branch) => sum + branch.rawBytes, 0),
-    async read(names, rowStart, rowEnd, signal, take) {
+    async read(names, rowStart, rowEnd, signal, take, needed) {
       const wanted = names.map(lookup);
-      return placed(where, () => readRows(reader, wanted, { rowStart, rowEnd }, { signal, take }));
+      return placed(where, () => readRows(reader, wanted, { rowStart, rowEnd }, { signal, take, needed }));
     },
     close: () => store.close(),
   };

@@ -35,7 +35,9 @@ export interface SourceFile {
   rawBytesOf(names: readonly string[]): number;
   /**
    * Rows rowStart .. rowEnd (exclusive) of the named columns, in the order of `names`. Lists with the same counter share
-   * one `offsets` object. Arrays may come from `take`, then they last as its arena says.
+   * one `offsets` object. Arrays may come from `take`, then they last as its arena says. `needed`, one byte a row from
+   * rowStart: values of rows that are 0 there are not looked at and may be anything, so that what holds only such rows need
+   * not be read; how long their lists are is always right.
    * Errors: source/no-column, source/truncated, source/damaged, source/unreadable-column.
    */
   read(
@@ -44,6 +46,7 @@ export interface SourceFile {
     rowEnd: number,
     signal?: AbortSignal,
     take?: Take,
+    needed?: Uint8Array,
   ): Promise<readonly Column[]>;
   close(): Promise<void>;
 }

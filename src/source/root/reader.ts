@@ -70,6 +70,8 @@ interface Job {
 export interface ReadHow {
   readonly take?: Take | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** One byte a row asked for, 0 = its values are not looked at: a basket that holds only such rows is not read. */
+  readonly needed?: Uint8Array | undefined;
 }
 
 interface Span {
@@ -96,10 +98,10 @@ export async function readRows(
     rowStart >= 0 && rowStart <= rowEnd && rowEnd <= reader.rows,
     `rows ${rowStart} to ${rowEnd} are in the tree`,
   );
-  const { take = allocate, signal } = how;
+  const { take = allocate, signal, needed } = how;
   const counters = await readCounters(reader, branches, rows, { take, signal });
   const tasks = branches.map((branch) => makeTask(branch, rows, branch.counter && counters.get(branch.counter), take));
-  await runTasks(reader, tasks, rowEnd, signal);
+  await runTasks(reader, tasks, rowEnd, signal, needed);
   return tasks.map((task) => columnOf(task, task.branch.counter ? counters.get(task.branch.counter) : undefined));
 }
 
@@ -233,13 +235,20 @@ function takeRoom(): Uint8Array {
  * All tasks' baskets in file order, batch by batch. Those at hand come last, since what follows the payload of a basket
  * from the file may be put, for a moment, where they belong.
  */
-async function runTasks(reader: TreeReader, tasks: readonly Task[], rowEnd: number, signal?: AbortSignal) {
+async function runTasks(
+  reader: TreeReader,
+  tasks: readonly Task[],
+  rowEnd: number,
+  signal?: AbortSignal,
+  needed?: Uint8Array,
+) {
   const { layout, kept, store } = reader;
   const { seek, bytes } = layout.baskets;
   const jobs: Job[] = [];
   const atHand: { readonly job: Job; readonly data: BasketData }[] = [];
   for (const task of tasks) {
     for (const basket of basketsOf(layout, task.branch, task)) {
+      if (needed !== undefined && !isNeeded(layout, task, basket, needed)) continue;
       const data = kept.baskets.get(basket) ?? layout.embedded[-1 - seek[basket]!];
       if (data) atHand.push({ job: { task, basket }, data });
       else jobs.push({ task, basket });
@@ -265,6 +274,19 @@ async function runTasks(reader: TreeReader, tasks: readonly Task[], rowEnd: numb
     spareRoom = room;
   }
   for (const { job, data } of atHand) runJob(reader, job, data, rowEnd);
+}
+
+/** Does a basket hold a row whose values are looked at? Strings are put together from all of their parts. */
+function isNeeded(
+  { baskets }: RootLayout,
+  { branch, rowStart, rowEnd }: Task,
+  basket: number,
+  needed: Uint8Array,
+): boolean {
+  if (branch.kind === 'string') return true;
+  const from = Math.max(baskets.rowStart[basket]!, rowStart) - rowStart;
+  const at = needed.indexOf(1, from);
+  return at >= 0 && at < Math.min(baskets.rowEnd[basket]!, rowEnd) - rowStart;
 }
 
 /** `source`: a basket as stored, or one at hand. */

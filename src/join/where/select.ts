@@ -1,0 +1,83 @@
+// Owns the selection of primary events: reads the columns of the expression, and those of a later term only where rows are left.
+import type { Column } from '../../core/column.ts';
+import { ColweaveError } from '../../core/errors.ts';
+import type { Term, Where } from '../../core/where/where.ts';
+import { type Dataset, locateRow, readRows } from '../../source/dataset.ts';
+import { evaluateTerm, type RowsAtHand } from './evaluate.ts';
+
+/** Rows evaluated at a time. */
+const CHUNK_ROWS = 1 << 16;
+
+export interface Selection {
+  readonly where: string;
+  /** One byte a row of the primary, 1 = kept. */
+  readonly selected: Uint8Array;
+  /** Rows left after each term. */
+  readonly terms: readonly { readonly term: string; readonly rows: number }[];
+}
+
+/** Errors: where/value with file and entry, those of reading. */
+export async function selectEvents(dataset: Dataset, where: Where, signal: AbortSignal): Promise<Selection> {
+  const { rows } = dataset.descriptor;
+  const selected = new Uint8Array(rows).fill(1);
+  const left = where.terms.map(() => 0);
+  for (let start = 0; start < rows; start += CHUNK_ROWS) {
+    signal.throwIfAborted();
+    const chunk = selected.subarray(start, Math.min(rows, start + CHUNK_ROWS));
+    const read = new Map<string, Column>();
+    for (const [t, term] of where.terms.entries()) {
+      await readFor(dataset, term, { start, rows: chunk.length, read }, signal);
+      const truth = evaluateTerm(term.node, { rows: chunk.length, columns: read, refuse: refuseAt(dataset, start) });
+      const kept = keepTrue(chunk, truth);
+      left[t] = left[t]! + kept;
+      if (kept === 0) break;
+    }
+  }
+  return { where: where.text, selected, terms: where.terms.map(({ text }, t) => ({ term: text, rows: left[t]! })) };
+}
+
+interface Chunk {
+  readonly start: number;
+  readonly rows: number;
+  readonly read: Map<string, Column>;
+}
+
+async function readFor(dataset: Dataset, { columns }: Term, chunk: Chunk, signal: AbortSignal): Promise<void> {
+  const names = columns.filter((name) => !chunk.read.has(name));
+  if (names.length === 0) return;
+  const read = await readRows(dataset, names, chunk.start, chunk.start + chunk.rows, signal);
+  names.forEach((name, i) => {
+    refuseNullItems(dataset, name, read[i]!, chunk.start);
+    chunk.read.set(name, read[i]!);
+  });
+}
+
+function refuseNullItems(dataset: Dataset, name: string, column: Column, start: number): void {
+  if (column.kind !== 'list') return;
+  const item = column.items.valid?.indexOf(0) ?? -1;
+  if (item < 0) return;
+  const row = column.offsets.findIndex((end) => end > item) - 1;
+  throw valueError(dataset, start + row, `list column "${name}" holds a null inside a list`);
+}
+
+function refuseAt(dataset: Dataset, start: number): RowsAtHand['refuse'] {
+  return (row, left, right) => {
+    throw valueError(dataset, start + row, `lists "${left}" and "${right}" differ in length`);
+  };
+}
+
+function valueError({ descriptor }: Dataset, row: number, message: string): ColweaveError {
+  const { uri, entry } = locateRow(descriptor, row);
+  return new ColweaveError('where/value', `--where: ${message}`, { where: [uri, `entry ${entry}`] });
+}
+
+/** Gives the number of rows that are left. */
+function keepTrue(chunk: Uint8Array, truth: Uint8Array): number {
+  let kept = 0;
+  for (let i = 0; i < chunk.length; i++) {
+    const keep = chunk[i]! & truth[i]!;
+    chunk[i] = keep;
+    kept += keep;
+  }
+  return kept;
+}
