@@ -15,6 +15,8 @@ export const FINDING_MEANING: Readonly<Record<FindingCode, string>> = {
   'verify/duplicate-key': 'An event is there twice.',
   'verify/rowgroup-differs': 'The bytes of a row group are others than those that were written.',
   'verify/value-differs': 'The value of an event differs from the source (--against): the first one is named.',
+  'verify/selection-differs':
+    "with --against: the receipt's --where, evaluated again event by event, keeps other events than its cut flow says",
   'verify/flag-differs': 'LABEL_missing says something else than the sources (--against).',
   'verify/source-changed': 'A file given to --against is not the one that was joined.',
   'verify/source-absent': 'A file that was joined is not given to --against.',

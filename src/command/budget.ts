@@ -1,6 +1,6 @@
 // Owns what a join may take: threads and memory, and whether shuffled rows pass through scratch for it.
 import type { JoinPlan } from '../join/plan.ts';
-import { SCATTER_ROWS } from '../join/run.ts';
+import { scatterTasks } from '../join/shuffle.ts';
 import { type Dataset, datasetBytes } from '../source/dataset.ts';
 import { memoryHere, threadsHere } from './resources.ts';
 
@@ -35,12 +35,10 @@ export function budgetFor(
   return { threads, memoryBytes: spill ? working : working + shuffled, scratchBytes: spill ? shuffled : 0 };
 }
 
-/** As many threads as there are things to do at a time: rows of a shuffled source are scattered in more tasks than blocks. */
-function tasksOf({ sources, blocks }: JoinPlan): number {
-  const scattered = sources.map(({ path, dataset }) =>
-    path === 'shuffle' ? Math.ceil(dataset.rows / SCATTER_ROWS) : 0,
-  );
-  return Math.max(blocks.length, ...scattered);
+/** As many threads as there are things to do at a time: there may be more to scatter than row groups to make. */
+function tasksOf(plan: JoinPlan): number {
+  const scattered = plan.sources.map(({ path }, s) => (path === 'shuffle' ? scatterTasks(plan, s).length : 0));
+  return Math.max(plan.blocks.length, ...scattered);
 }
 
 function tableBytes({ sources }: JoinPlan): number {

@@ -9,6 +9,7 @@ import { locateRow } from '../source/dataset.ts';
 import { spanOf } from './block-view.ts';
 import { missingReasons } from './lumis.ts';
 import { type How, type Matching, matchSources, type RowMap, type Side } from './match.ts';
+import { matchSelected } from './match-selected.ts';
 import type { OutSchema } from './out-schema.ts';
 import type { Block, JoinPlan, OutPart, Path, SourcePlan } from './plan.ts';
 import { invertMap } from './shuffle.ts';
@@ -40,7 +41,7 @@ const SPAN_FACTOR_MAX = 2;
 
 /** Errors: those of matching, join/expectation, key/negative where another source's key does not fit the primary's type. */
 export function makePlan(sources: readonly PlanSource[], schema: OutSchema, options: PlanOptions): JoinPlan {
-  const matching = matchSources(sources, options.how, options.drop, options.selected);
+  const matching = matchAll(sources, options);
   expect(sources, matching, options);
   refuseWideKeys(sources, schema, matching);
   const rowGroupRows = rowsPerGroup(options.rowBytes);
@@ -81,6 +82,13 @@ export function makePlan(sources: readonly PlanSource[], schema: OutSchema, opti
   };
   const fill = options.fill === undefined ? {} : { fill: options.fill };
   return { ...base, ...fill, rowsOut: matching.rowsOut, rowGroupRows, parts, blocks, notes: [] };
+}
+
+function matchAll(sources: readonly PlanSource[], { how, drop, selected }: PlanOptions): Matching {
+  if (selected !== undefined && (how === 'left' || how === 'inner')) {
+    return matchSelected(sources, how === 'inner' || drop, selected);
+  }
+  return matchSources(sources, how, drop, selected);
 }
 
 /** Output rows that every source has. */

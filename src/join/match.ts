@@ -4,6 +4,8 @@ import { ColweaveError } from '../core/errors.ts';
 import { type KeyTable, keyText } from '../core/key-spec.ts';
 import { firstDifference, indexKeys, type KeyIndex, type Twin } from '../keys/index-table.ts';
 import { type DatasetDescriptor, locateRow } from '../source/dataset.ts';
+import { proveDisjoint, rowNumbers } from './disjoint.ts';
+import { cutPrimary } from './match-cut.ts';
 
 export type How = 'inner' | 'left' | 'right' | 'outer';
 
@@ -29,10 +31,10 @@ export interface Side {
   readonly keys: KeyTable;
 }
 
-const TWINS_SHOWN = 3;
+export const TWINS_SHOWN = 3;
 
 /** Rows of the union so far: the primary's, then those that only friend 1 has, and so on (outer only). */
-interface Tier {
+export interface Tier {
   readonly keys: KeyTable;
   readonly index: KeyIndex;
   readonly firstRow: number;
@@ -40,8 +42,7 @@ interface Tier {
 
 /**
  * Matches every friend to the primary. `drop`: rows that a friend lacks are left out (inner for that friend).
- * `selected`, one byte a primary row: only those count as the primary's; all rows are matched all the same, so that what is
- * proved of them (no twins, no lost match) is proved of all, and counts of friends do not depend on the selection.
+ * `selected`, one byte a primary row: only those count as the primary's (left and inner: matchSelected).
  * Errors: join/duplicate-key (key/not-unique for a key of the user's own) on either side, with the first ones by file and entry.
  */
 export function matchSources(sides: readonly Side[], how: How, drop: boolean, selected?: Uint8Array): Matching {
@@ -61,7 +62,7 @@ export function matchSources(sides: readonly Side[], how: How, drop: boolean, se
       continue;
     }
     const found = lookUp(friend, tiers, unionRows);
-    proveDisjoint(tiers, found, friend);
+    proveDisjoint(tiers, found.map, { keys: found.extraKeys, rows: rowNumbers(found.extra.length) });
     matched.push(found.map);
     extra.push(found.extra.length);
     missing.push(countAbsent(found.map, primary.keys.rows));
@@ -72,12 +73,9 @@ export function matchSources(sides: readonly Side[], how: How, drop: boolean, se
     }
   }
   const whole = unionMaps(primary.keys.rows, unionRows, matched, tails, how);
-  const reordered =
-    selected !== undefined && (how === 'outer' || how === 'right')
-      ? cutPrimary(whole, selected, unionRows, how)
-      : undefined;
+  const reordered = selected === undefined ? undefined : cutPrimary(whole, selected, unionRows, how);
   const maps = reordered?.maps ?? whole;
-  const kept = reordered?.kept ?? keepRows(maps, primary.keys.rows, unionRows, { how, drop, selected });
+  const kept = reordered?.kept ?? keepRows(maps, primary.keys.rows, unionRows, how, drop);
   return {
     rowsOut: kept === undefined ? unionRows : kept.length,
     maps: maps.map((map) => selectRows(map, kept)),
@@ -89,7 +87,7 @@ export function matchSources(sides: readonly Side[], how: How, drop: boolean, se
 }
 
 /** Aligned is proved, never believed: every key of every row is compared. */
-function isAligned(primary: Side, friend: Side): boolean {
+export function isAligned(primary: Side, friend: Side): boolean {
   const { rows } = primary.keys;
   return friend.keys.rows === rows && firstDifference(primary.keys, 0, friend.keys, 0, rows) < 0;
 }
@@ -101,7 +99,7 @@ function uniqueIndex(side: Side): KeyIndex {
   return index;
 }
 
-function refuseTwins({ descriptor, keys }: Side, twins: readonly Twin[]): void {
+export function refuseTwins({ descriptor, keys }: Side, twins: readonly Twin[]): void {
   if (twins.length === 0) return;
   const place = (row: number) => {
     const { uri, entry } = locateRow(descriptor, row);
@@ -162,7 +160,7 @@ function lookUpRest(index: KeyIndex, firstRow: number, keys: KeyTable, where: In
   }
 }
 
-function pickKeys(keys: KeyTable, rows: Int32Array): KeyTable {
+export function pickKeys(keys: KeyTable, rows: Int32Array): KeyTable {
   const { stride } = keys;
   const words = new Uint32Array(rows.length * stride);
   for (let i = 0; i < rows.length; i++) {
@@ -171,57 +169,10 @@ function pickKeys(keys: KeyTable, rows: Int32Array): KeyTable {
   return { spec: keys.spec, rows: rows.length, stride, words };
 }
 
-function countAbsent(map: Int32Array, rows: number): number {
+export function countAbsent(map: Int32Array, rows: number): number {
   let absent = 0;
   for (let i = 0; i < rows; i++) if (map[i]! < 0) absent++;
   return absent;
-}
-
-/** A lost match would show here: sorted, no key that one side lacks may be a key that the other lacks. */
-function proveDisjoint(tiers: readonly Tier[], found: Found, friend: Side): void {
-  const lonely: number[] = [];
-  for (let i = 0; i < found.map.length; i++) if (found.map[i]! < 0) lonely.push(i);
-  if (lonely.length === 0 || found.extra.length === 0) return;
-  const left = sortedKeys(
-    lonely,
-    (row) => {
-      const tier = tiers.findLast(({ firstRow }) => firstRow <= row)!;
-      return { words: tier.keys.words, at: (row - tier.firstRow) * tier.keys.stride };
-    },
-    friend.keys.stride,
-  );
-  const right = sortedKeys(
-    [...found.extra.keys()],
-    (row) => ({ words: found.extraKeys.words, at: row * friend.keys.stride }),
-    friend.keys.stride,
-  );
-  let i = 0;
-  let j = 0;
-  while (i < left.length && j < right.length) {
-    const order = compareKeys(left[i]!, right[j]!);
-    if (order === 0)
-      throw new ColweaveError('join/seal-mismatch', 'a match was lost: a key is unmatched on both sides');
-    if (order < 0) i++;
-    else j++;
-  }
-}
-
-function sortedKeys(
-  rows: readonly number[],
-  locate: (row: number) => { words: Uint32Array; at: number },
-  stride: number,
-): Uint32Array[] {
-  return rows
-    .map((row) => {
-      const { words, at } = locate(row);
-      return words.subarray(at, at + stride);
-    })
-    .sort(compareKeys);
-}
-
-function compareKeys(left: Uint32Array, right: Uint32Array): number {
-  for (let i = 0; i < left.length; i++) if (left[i] !== right[i]) return left[i]! - right[i]!;
-  return 0;
 }
 
 /** One map a source over the rows of the whole union. */
@@ -248,7 +199,7 @@ function unionMaps(
   return [own, ...maps];
 }
 
-function grow(map: Int32Array | undefined, rows: number, unionRows: number): Int32Array {
+export function grow(map: Int32Array | undefined, rows: number, unionRows: number): Int32Array {
   const out = new Int32Array(new SharedArrayBuffer(unionRows * 4)).fill(-1);
   if (map !== undefined) out.set(map);
   else for (let i = 0; i < rows; i++) out[i] = i;
@@ -260,16 +211,15 @@ function keepRows(
   maps: readonly RowMap[],
   primaryRows: number,
   unionRows: number,
-  { how, drop, selected }: { readonly how: How; readonly drop: boolean; readonly selected: Uint8Array | undefined },
+  how: How,
+  drop: boolean,
 ): Int32Array | undefined {
-  if (how === 'left' && !drop) return selected && keptBy(selected);
-  if (how === 'outer') return undefined;
+  if (how === 'outer' || (how === 'left' && !drop)) return undefined;
   const [own, ...friends] = maps;
   const inner = how === 'inner' || drop;
   const kept = new Int32Array(unionRows);
   let count = 0;
   for (let i = 0; i < unionRows; i++) {
-    if (selected?.[i] === 0) continue;
     const inPrimary = own === undefined ? i < primaryRows : own[i]! >= 0;
     const inFriends = friends.every((map) => map === undefined || map[i]! >= 0);
     if (inner ? inPrimary && inFriends : inFriends) kept[count++] = i;
@@ -277,54 +227,7 @@ function keepRows(
   return count === unionRows ? undefined : kept.slice(0, count);
 }
 
-function keptBy(selected: Uint8Array): Int32Array | undefined {
-  const kept = new Int32Array(selected.length);
-  let count = 0;
-  for (let i = 0; i < selected.length; i++) if (selected[i] === 1) kept[count++] = i;
-  return count === selected.length ? undefined : kept.slice(0, count);
-}
-
-/**
- * Outer and right after a selection: events that it cut are no longer the primary's, so that they come behind it, among
- * those of the first friend that has them, in that friend's order; without a friend that has them they are gone.
- */
-function cutPrimary(
-  [own, ...friends]: readonly RowMap[],
-  selected: Uint8Array,
-  unionRows: number,
-  how: How,
-): { readonly maps: readonly RowMap[]; readonly kept: Int32Array; readonly cut: Uint8Array } {
-  const primary = own === undefined ? grow(undefined, unionRows, unionRows) : own;
-  for (let i = 0; i < selected.length; i++) if (selected[i] === 0) primary[i] = -1;
-  const kept: number[] = [];
-  const taken = new Uint8Array(unionRows);
-  const add = (row: number) => {
-    taken[row] = 1;
-    kept.push(row);
-  };
-  const has = (map: RowMap, row: number) => map === undefined || map[row]! >= 0;
-  for (let row = 0; row < unionRows; row++) {
-    if (primary[row]! >= 0 && (how === 'outer' || friends.every((map) => has(map, row)))) add(row);
-  }
-  for (const map of friends) {
-    for (const row of inOrderOf(map, unionRows)) if (taken[row] === 0 && primary[row]! < 0) add(row);
-  }
-  const cut = Uint8Array.from(kept, (row) => (selected[row] === 0 ? 1 : 0));
-  return { maps: [primary, ...friends], kept: Int32Array.from(kept), cut };
-}
-
-/** The union rows that a source has, in the order of the source. */
-function inOrderOf(map: RowMap, unionRows: number): Int32Array {
-  const rows = map === undefined ? unionRows : map.reduce((most, row) => Math.max(most, row + 1), 0);
-  const unionRow = new Int32Array(rows).fill(-1);
-  for (let row = 0; row < unionRows; row++) {
-    const at = map === undefined ? row : map[row]!;
-    if (at >= 0) unionRow[at] = row;
-  }
-  return unionRow.filter((row) => row >= 0);
-}
-
-function selectRows(map: RowMap, kept: Int32Array | undefined): RowMap {
+export function selectRows(map: RowMap, kept: Int32Array | undefined): RowMap {
   if (kept === undefined) return map;
   const out = new Int32Array(new SharedArrayBuffer(kept.length * 4));
   for (let i = 0; i < kept.length; i++) out[i] = map === undefined ? kept[i]! : map[kept[i]!]!;

@@ -38,9 +38,6 @@ export interface RunResult<Encoded> {
   readonly sinks: readonly Sink<Encoded>[];
 }
 
-/** Rows of a source scattered at a time. */
-export const SCATTER_ROWS = 1 << 16;
-
 /**
  * Writes every part beside its target. Nothing is published here: the caller commits the sinks, or aborts them.
  * Errors: those of sources and sinks, join/seal-mismatch (our own bug), join/list-length, join/counter-differs.
@@ -98,7 +95,7 @@ async function scatterAll<Encoded>(
   const tasks = plan.sources.flatMap((source, s) => {
     if (source.path !== 'shuffle') return [];
     seals.set(s, new Map());
-    return scatterTasks(plan, s, SCATTER_ROWS);
+    return scatterTasks(plan, s);
   });
   let done = 0;
   for await (const { task, result } of inOrder(tasks, executor.width, (task) => executor.scatter(task))) {

@@ -8,6 +8,7 @@ import { addSeals, keyStates, NO_SEAL, type Seal, sealColumn, sealKeys, sealScop
 import { appendScratch, readScratch, type Scratch } from '../scratch/scratch.ts';
 import { type Dataset, readRows, requireField } from '../source/dataset.ts';
 import { type GatherScope, gatherColumn, gatherScope } from './gather.ts';
+import { pickColumns, pickKeys } from './pick.ts';
 import { type PlaceScope, placeColumn, placeScope } from './place.ts';
 import type { Block, JoinPlan } from './plan.ts';
 
@@ -86,7 +87,8 @@ export async function scatterRows(
     if (sparse) arena.clear();
     const needed = sparse ? neededRows(own) : undefined;
     const read = await readRows(dataset, batch, start, end, signal, take, needed);
-    const chunk: ChunkRows = { names: batch, columns: read, targets: own, first: start };
+    const whole: ChunkRows = { names: batch, columns: read, targets: own, rows: undefined, first: start };
+    const chunk = sparse ? pickChunk(whole, rowsUsed(own)) : whole;
     plan.parts.forEach((_, part) => {
       const seal = sealPart(plan, source, part, chunk, take);
       if (seal !== undefined) seals.set(part, sumOfBatches(seals.get(part), seal));
@@ -133,20 +135,36 @@ function sumOfBatches(before: PartSeals | undefined, batch: PartSeals): PartSeal
   return before === undefined ? batch : { keys: before.keys, columns: new Map([...before.columns, ...batch.columns]) };
 }
 
-/** Rows start .. end of a source that hold any row of the output, in tasks of up to `rows` rows. */
-export function scatterTasks(plan: JoinPlan, source: number, rows: number): ScatterTask[] {
+/** Rows of a source scattered at a time. */
+const SCATTER_ROWS = 1 << 16;
+
+/**
+ * All rows of a shuffled source that the output uses, in tasks without rows before the first and after the last of them.
+ * Where few of many are used, tasks end with files: columns of two files need not be put together.
+ */
+export function scatterTasks(plan: JoinPlan, source: number): ScatterTask[] {
   const { targets, dataset } = plan.sources[source]!;
   invariant(targets !== undefined, 'a shuffled source has targets');
-  const tasks: ScatterTask[] = [];
-  for (let at = 0; at < dataset.rows; at += rows) {
-    const limit = Math.min(dataset.rows, at + rows);
-    let start = at;
-    let end = limit;
-    while (start < end && targets[start]! < 0) start++;
-    while (end > start && targets[end - 1]! < 0) end--;
-    if (start < end) tasks.push({ source, start, end });
-  }
-  return tasks;
+  const used = targets.reduce((sum, target) => (target < 0 ? sum : sum + 1), 0);
+  const sparse = used * SPARSE_FACTOR < targets.length;
+  const bounds = sparse ? dataset.files.map(({ firstRow }) => firstRow) : [0];
+  return bounds
+    .flatMap((from, i) => cutRows(from, bounds[i + 1] ?? dataset.rows, SCATTER_ROWS))
+    .map(({ start, end }) => trimmed({ source, start, end }, targets))
+    .filter(({ start, end }) => start < end);
+}
+
+function cutRows(from: number, to: number, rows: number): { readonly start: number; readonly end: number }[] {
+  const cuts = [];
+  for (let start = from; start < to; start += rows) cuts.push({ start, end: Math.min(to, start + rows) });
+  return cuts;
+}
+
+function trimmed(task: ScatterTask, targets: Int32Array): ScatterTask {
+  let { start, end } = task;
+  while (start < end && targets[start]! < 0) start++;
+  while (end > start && targets[end - 1]! < 0) end--;
+  return { ...task, start, end };
 }
 
 /** Rows of a source as read, and where each one goes. */
@@ -155,7 +173,23 @@ interface ChunkRows {
   readonly columns: readonly Column[];
   /** Output row of each row, -1 = not in the output. */
   readonly targets: Int32Array;
+  /** Rows of the source, counted from `first`; undefined = as many as there are, in order. */
+  readonly rows: Int32Array | undefined;
   readonly first: number;
+}
+
+/** The rows of the chunk that the output uses. */
+function rowsUsed(targets: Int32Array): Int32Array {
+  const rows = new Int32Array(targets.length);
+  let count = 0;
+  for (let i = 0; i < targets.length; i++) if (targets[i]! >= 0) rows[count++] = i;
+  return rows.subarray(0, count);
+}
+
+/** What of a chunk is used: sealed from a copy of its own, which other code makes than the one that moves rows to the output. */
+function pickChunk(chunk: ChunkRows, rows: Int32Array): ChunkRows {
+  const picked = pickColumns(chunk.columns, rows);
+  return { ...chunk, columns: picked, rows, targets: Int32Array.from(rows, (row) => chunk.targets[row]!) };
 }
 
 function sealPart(plan: JoinPlan, source: number, part: number, chunk: ChunkRows, take: Take): PartSeals | undefined {
@@ -169,7 +203,11 @@ function sealPart(plan: JoinPlan, source: number, part: number, chunk: ChunkRows
     count++;
   }
   if (count === 0) return undefined;
-  const states = keyStates(plan.sources[source]!.keys, chunk.first, targets.length, take);
+  const { keys } = plan.sources[source]!;
+  const states =
+    chunk.rows === undefined
+      ? keyStates(keys, chunk.first, targets.length, take)
+      : keyStates(pickKeys(keys, chunk.rows, chunk.first), 0, targets.length);
   const rows = count === used.length ? undefined : used;
   const scope = sealScope(states, rows, take);
   const seals = new Map(names.map((name, c) => [name, sealColumn(columns[c]!, scope)] as const));

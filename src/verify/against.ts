@@ -6,12 +6,13 @@ import { readKeys } from '../keys/read.ts';
 import { closeDataset } from '../source/dataset.ts';
 import type { Input } from '../source/inputs.ts';
 import type { SourceFile } from '../source/types.ts';
-import { checkEvents, type MatchedSource, outputOffender, sourceOffender } from './events.ts';
+import { checkEvents, type MatchedSource, outputOffender, sourceOffender, withoutCut } from './events.ts';
 import { findSources, type GivenSource } from './find-sources.ts';
 import { counted, type Finding, finding, named, OFFENDERS_MAX } from './findings.ts';
 import { guessSources } from './guess-sources.ts';
 import { addLumis, type LumiEvents, lumiOf } from './lumi.ts';
 import { readGood, rowRanges, type Torn } from './output-file.ts';
+import { selectAgain } from './selection.ts';
 import { mergeRows, repeatedRows, type SortedKeys, sortKeys } from './sort-merge.ts';
 import { type ColumnDifference, type Comparison, compareSource } from './values.ts';
 
@@ -35,8 +36,10 @@ export async function checkAgainst(
   const given =
     receipt === undefined ? await guessSources(test, inputs, emit, signal) : await findSources(receipt, inputs, signal);
   try {
-    const sources = await matchAll(test, given.sources, signal);
-    const findings = [...given.findings];
+    const selection =
+      receipt?.selection === undefined ? undefined : await selectAgain(receipt.selection, given.sources, signal);
+    const sources = await matchAll(test, given.sources, selection?.selected, signal);
+    const findings = [...given.findings, ...(selection?.findings ?? [])];
     if (receipt === undefined) findings.push(...doubled(test), ...foreign(test, sources));
     else if (given.left.length === 0 && sources.length === receipt.sources.length) {
       const events = checkEvents(test, sources, receipt);
@@ -54,12 +57,14 @@ export async function checkAgainst(
 async function matchAll(
   { keys }: AgainstTest,
   sources: readonly GivenSource[],
+  selected: Uint8Array | undefined,
   signal: AbortSignal,
 ): Promise<readonly MatchedSource[]> {
   const matched: MatchedSource[] = [];
   for (const source of sources) {
     const own = sortKeys(await readKeys(source.dataset, keys.keys.spec, undefined, signal));
-    matched.push({ ...source, keys: own, rowOf: mergeRows(keys, own) });
+    const cut = source.index === 0 && selected !== undefined ? { selected } : {};
+    matched.push({ ...source, ...cut, keys: own, rowOf: withoutCut(mergeRows(keys, own), cut) });
   }
   return matched;
 }
@@ -117,7 +122,7 @@ function differenceFinding(test: AgainstTest, difference: ColumnDifference): Fin
   });
 }
 
-/** `LABEL_missing`: 0 the source has the event, 1 it has not, 2 it has no event of that lumi block. */
+/** `LABEL_missing`: 0 the source has the event, 1 it has not, 2 it has no event of that lumi block, 4 a selection cut it. */
 async function checkFlag(
   test: AgainstTest,
   source: MatchedSource,
@@ -130,13 +135,15 @@ async function checkFlag(
   if (field?.type.kind !== 'flat' || field.type.dtype !== 'u8' || source.columns.has(name)) return [];
   const lumis: LumiEvents = new Map();
   addLumis(lumis, source.keys.keys);
+  const whole = source.selected === undefined ? undefined : mergeRows(keys, source.keys);
   const wrong: number[] = [];
   let text = '';
   for (const range of rowRanges(file)) {
     const column = (await readGood(file, [name], range, torn, signal)).get(name) as FlatColumn | undefined;
     for (let i = 0; column !== undefined && i < column.length; i++) {
       const row = range.start + i;
-      const right = reasonOf(source, keys, lumis, row);
+      const right =
+        whole !== undefined && whole[row]! >= 0 && source.rowOf[row]! < 0 ? 4 : reasonOf(source, keys, lumis, row);
       if (column.values[i] === right) continue;
       if (wrong.length === 0) text = `${name} is ${column.values[i]}, should be ${right}`;
       wrong.push(row);

@@ -11,6 +11,8 @@ import { invertRows, mergeRows, type SortedKeys } from './sort-merge.ts';
 export interface MatchedSource extends GivenSource {
   readonly keys: SortedKeys;
   readonly rowOf: Int32Array;
+  /** One byte a row of the source: 0 = a selection cut it there, so that it is not in the output; absent = all count. */
+  readonly selected?: Uint8Array;
 }
 
 export interface OutputKeys {
@@ -66,10 +68,11 @@ function expectedRows(
     if (!holds) continue;
     const inOutput = invertRows(source.rowOf, source.keys.keys.rows);
     const inOthers = sources.map((other, o) =>
-      other !== source && (o < s || required[o]) ? mergeRows(source.keys, other.keys) : undefined,
+      other !== source && (o < s || required[o]) ? withoutCut(mergeRows(source.keys, other.keys), other) : undefined,
     );
     const byFile = new Map<string, Segment>();
     for (let row = 0; row < inOutput.length; row++) {
+      if (source.selected?.[row] === 0) continue;
       if (how !== 'right' && inOthers.some((rows, o) => rows !== undefined && o < s && rows[row]! >= 0)) continue;
       if (inOthers.some((rows, o) => rows !== undefined && required[o] && rows[row]! < 0)) continue;
       const name = segmentOf(sources, source, inOthers[0]?.[row] ?? -1, row);
@@ -91,6 +94,13 @@ function expectedRows(
   return segments;
 }
 
+/** Rows of `other` that its selection cut are as absent. Gives `rowOf`, changed in place. */
+export function withoutCut(rowOf: Int32Array, { selected }: Pick<MatchedSource, 'selected'>): Int32Array {
+  if (selected === undefined) return rowOf;
+  for (let i = 0; i < rowOf.length; i++) if (rowOf[i]! >= 0 && selected[rowOf[i]!] === 0) rowOf[i] = -1;
+  return rowOf;
+}
+
 function segmentOf(sources: readonly MatchedSource[], source: MatchedSource, primaryRow: number, row: number): string {
   if (source.index === 0) return locateRow(source.dataset.descriptor, row).uri;
   if (primaryRow >= 0) return locateRow(sources[0]!.dataset.descriptor, primaryRow).uri;
@@ -101,7 +111,7 @@ function segmentOf(sources: readonly MatchedSource[], source: MatchedSource, pri
 function withoutOtherParts(segments: readonly Segment[], { output }: Receipt) {
   const touched = segments.filter(({ expected, lostCount }) => lostCount < expected);
   const expected = touched.reduce((sum, segment) => sum + segment.expected, 0);
-  const part = touched.length < segments.length && touched.length > 0 && expected === output.rows;
+  const part = touched.length < segments.length && expected === output.rows;
   return { segments: part ? touched : segments, part };
 }
 

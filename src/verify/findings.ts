@@ -37,6 +37,10 @@ export const FINDINGS = {
   'verify/duplicate-key': { damage: true, hint: 'remove the overlap between the input files' },
   'verify/rowgroup-differs': { damage: true, hint: 'only these rows were touched' },
   'verify/value-differs': { damage: true, hint: 'do not use this column: join again' },
+  'verify/selection-differs': {
+    damage: true,
+    hint: 'the expression keeps other events than the receipt says: join again',
+  },
   'verify/flag-differs': { damage: true, hint: 'what is missing is not what the flags say: join again' },
   'verify/source-changed': { damage: true, hint: 'the source was produced again since the join: join again' },
   'verify/source-absent': { damage: true, hint: 'give every file of the source to --against' },

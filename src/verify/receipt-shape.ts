@@ -93,6 +93,8 @@ function wrongShape(value: unknown): string | undefined {
     { rows: isCount, keySeal: isSeal, columns: listOf(column), rowGroups: listOf(rowGroup), order: optional(isSeal) },
     fail,
   );
+  const term = shape({ term: isText, rows: isCount }, fail);
+  const selection = shape({ where: isText, rows: isCount, terms: listOf(term) }, fail);
   const run: Check = (item) => Array.isArray(item) && isText(item[0]) && listOf(stretch)(item[1]);
   const stretch: Check = (item) => Array.isArray(item) && item.length === 3 && item.every(isCount);
   const format: Check = (item) => item === RECEIPT_FORMAT;
@@ -105,6 +107,7 @@ function wrongShape(value: unknown): string | undefined {
       output,
       lumis: shape({ in: listOf(run), out: listOf(run) }, fail),
       policies: isObject,
+      selection: optional(selection),
       sha256: optional(isHash),
     },
     fail,
@@ -113,7 +116,7 @@ function wrongShape(value: unknown): string | undefined {
   return path.length === 0 ? 'it is no receipt' : `"${path.join('.')}" is absent or of another kind`;
 }
 
-function wrongCounts({ sources, output, lumis }: Receipt): string[] {
+function wrongCounts({ sources, output, lumis, selection }: Receipt): string[] {
   const faults: string[] = [];
   const say = (right: boolean, text: string) => {
     if (!right) faults.push(text);
@@ -133,6 +136,18 @@ function wrongCounts({ sources, output, lumis }: Receipt): string[] {
         file.rows === file.identity.entries,
         `file ${file.name} has ${file.rows} rows and ${file.identity.entries} entries`,
       );
+  }
+  if (selection !== undefined) {
+    const flow = [selection.rows, ...selection.terms.map(({ rows }) => rows)];
+    say(selection.rows === sources[0]?.rows, `the cut flow begins with ${selection.rows} of ${sources[0]?.rows} rows`);
+    say(
+      flow.every((rows, i) => i === 0 || rows <= flow[i - 1]!),
+      'the cut flow grows',
+    );
+    say(
+      (sources[0]?.matched ?? 0) <= flow.at(-1)!,
+      `${sources[0]?.matched} events of ${flow.at(-1)} that the cut flow leaves`,
+    );
   }
   for (const column of output.columns)
     say(column.present <= output.rows, `column ${column.name} has ${column.present} values in ${output.rows} rows`);

@@ -1,0 +1,100 @@
+// Owns matching of the primary events that a selection keeps: left and inner joins look at no other.
+import type { KeyTable } from '../core/key-spec.ts';
+import { indexKeys, type KeyIndex, type Twin } from '../keys/index-table.ts';
+import { proveDisjoint } from './disjoint.ts';
+import {
+  countAbsent,
+  isAligned,
+  type Matching,
+  pickKeys,
+  refuseTwins,
+  type Side,
+  selectRows,
+  TWINS_SHOWN,
+} from './match.ts';
+
+/**
+ * `selected`: one byte a primary row. Only what it keeps is indexed. A kept event that the primary has twice stops the join,
+ * also where the other one was cut; friends' events that nobody asks for are not looked at further.
+ * Errors: as matchSources.
+ */
+export function matchSelected(sides: readonly Side[], inner: boolean, selected: Uint8Array): Matching {
+  const [primary, ...friends] = sides as readonly [Side, ...Side[]];
+  const own = keptRows(selected);
+  const keys = pickKeys(primary.keys, own);
+  const index = uniqueAmongAll(primary, keys, own);
+  const aligned = friends.map((friend) => isAligned(primary, friend));
+  const found = friends.map((friend, f) => {
+    if (aligned[f]) return { map: own, extra: primary.keys.rows - own.length };
+    const { map, rest } = lookUpKept(friend, index, own.length);
+    proveDisjoint([{ keys, firstRow: 0 }], map, { keys: friend.keys, rows: rest });
+    return { map, extra: rest.length };
+  });
+  const maps = [own, ...found.map(({ map }) => map)];
+  const kept = inner ? rowsOfAll(maps, own.length) : undefined;
+  const whole = own.length === selected.length && kept === undefined;
+  return {
+    rowsOut: kept?.length ?? own.length,
+    maps: maps.map((map, s) => (whole && (s === 0 || aligned[s - 1] === true) ? undefined : selectRows(map, kept))),
+    extra: found.map(({ extra }) => extra),
+    missing: found.map(({ map }) => countAbsent(map, own.length)),
+    aligned,
+  };
+}
+
+/** Where no row lacks a source nothing is left out: undefined. */
+function rowsOfAll(maps: readonly Int32Array[], rows: number): Int32Array | undefined {
+  const kept = new Int32Array(rows);
+  let count = 0;
+  for (let i = 0; i < rows; i++) if (maps.every((map) => map[i]! >= 0)) kept[count++] = i;
+  return count === rows ? undefined : kept.slice(0, count);
+}
+
+function keptRows(selected: Uint8Array): Int32Array {
+  let count = 0;
+  for (let i = 0; i < selected.length; i++) count += selected[i]!;
+  const kept = new Int32Array(new SharedArrayBuffer(count * 4));
+  for (let i = 0, k = 0; i < selected.length; i++) if (selected[i] === 1) kept[k++] = i;
+  return kept;
+}
+
+/** An index over the rows `own` of the primary; none of their keys is there in another row. */
+function uniqueAmongAll(primary: Side, keys: KeyTable, own: Int32Array): KeyIndex {
+  const twins: Twin[] = [];
+  const index = indexKeys(keys, twins, TWINS_SHOWN);
+  refuseTwins(
+    primary,
+    twins.map(({ first, second }) => ({ first: own[first]!, second: own[second]! })),
+  );
+  const where = new Int32Array(primary.keys.rows);
+  index.findAll(primary.keys, where);
+  const cut: Twin[] = [];
+  for (let row = 0; row < where.length && cut.length < TWINS_SHOWN; row++) {
+    const at = where[row]! < 0 ? row : own[where[row]!]!;
+    if (at !== row) cut.push({ first: Math.min(at, row), second: Math.max(at, row) });
+  }
+  refuseTwins(primary, cut);
+  return index;
+}
+
+/** Row of the friend for each indexed key, -1 = absent, and the friend's other rows. */
+function lookUpKept(
+  friend: Side,
+  index: KeyIndex,
+  rows: number,
+): { readonly map: Int32Array; readonly rest: Int32Array } {
+  const where = new Int32Array(friend.keys.rows);
+  index.findAll(friend.keys, where);
+  const map = new Int32Array(new SharedArrayBuffer(rows * 4)).fill(-1);
+  const twins: Twin[] = [];
+  const rest = new Int32Array(where.length);
+  let others = 0;
+  for (let row = 0; row < where.length; row++) {
+    const at = where[row]!;
+    if (at < 0) rest[others++] = row;
+    else if (map[at] === -1) map[at] = row;
+    else if (twins.length < TWINS_SHOWN) twins.push({ first: map[at]!, second: row });
+  }
+  refuseTwins(friend, twins);
+  return { map, rest: rest.subarray(0, others) };
+}
