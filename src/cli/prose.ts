@@ -80,6 +80,16 @@ export const JOIN: Prose = {
       ],
     },
     {
+      title: 'SELECTIONS',
+      paragraphs: [
+        '--where EXPR keeps some of the primary\'s events. It is evaluated before anything of a friend is read: the columns it names and the keys are read for all events, all else only where events are left, so that baskets without any are not decompressed. The report and the receipt state the cut flow: the events left after each term joined by "and" at the top, in order. Given more than once, all must hold.',
+        'There are comparisons (< <= > >= == !=), + - * / % and unary minus, and or not (also && || !), parentheses, and, over lists, any() all() count() of conditions, sum() min() max() of numbers, len() or n() for the number of items; abs() of anything. Columns are those of the primary, key columns and trigger bits (bool) among them; a name that is no word stands between backquotes. Lists meet lists of their own collection, object by object, and single values meet every object: any(Jet_pt > 30 and abs(Jet_eta) < 2.4), any(Jet_pt > MET_pt).',
+        'Integers are exact whatever their width: they neither wrap nor pass through floats, so that event == 9007199254740993 is what it says. Floats follow IEEE and numpy 2: f32 with f32 is f32, a number as written beside f32 is taken as f32 (as awkward does), / always gives a float, a comparison with NaN is false and != is true. A bool counts 0 or 1 in arithmetic. What follows % is a whole number; the result has its sign, as in Python. min() and max() of an empty list are missing.',
+        'What is missing (a null in a Parquet file, a column that a file lacks) stays missing in every operation, except that false and missing is false, true or missing is true, as in SQL. An event is kept where the whole expression is true: not where it is missing.',
+        "left and inner keep the selected events, less those that inner leaves out. right and outer do what they say with the selected events as the primary: an event that was cut but that a friend has is in the output like any other of the friend's alone, behind the primary's, with primary_missing = 4. Whole-file sums such as those in Runs are not the business of a selection: it changes none of them.",
+      ],
+    },
+    {
       title: 'MISSING EVENTS',
       paragraphs: [
         'An event that a source lacks is null there, never zero and never the neighbour. --missing reason adds a column LABEL_missing: 0 present, 1 no such event, 2 lumi block absent, 3 file unreadable, 4 filtered, 5 column absent in that file. --missing null leaves that column out, drop leaves such events out, fill=V writes V (empty lists for lists).',
@@ -99,6 +109,10 @@ export const JOIN: Prose = {
     {
       does: 'systematic variations under labels, only the events that all have',
       line: 'colweave join nano_*.root --with jesUp: up/*.root --with jesDown: down/*.root --how inner -o jes.parquet',
+    },
+    {
+      does: 'a skim: selected events only, with their cut flow',
+      line: "colweave join nano_*.root --with friend.root --where 'nMuon >= 2 and any(Jet_pt > 30)' -o skim.parquet",
     },
     {
       does: 'what would be done, without reading any payload',

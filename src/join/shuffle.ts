@@ -110,11 +110,11 @@ function batchesOf(plan: JoinPlan, source: number, names: readonly string[], row
   const rowBytes = new Map(
     plan.columns.filter((column) => column.source === source).map((column) => [column.from, column.rowBytes]),
   );
-  const batches: string[][] = [];
+  const batches: string[][] = [[]];
   let bytes = 0;
   for (const name of names) {
     const own = (rowBytes.get(name) ?? 8) * rows;
-    if (batches.length === 0 || bytes + own > BATCH_BYTES) {
+    if (bytes > 0 && bytes + own > BATCH_BYTES) {
       batches.push([]);
       bytes = 0;
     }

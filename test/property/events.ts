@@ -103,7 +103,7 @@ export function datasetOf(label: string, all: readonly Row[], at: readonly numbe
 }
 
 /** Blocks of 5 rows, so that all paths and block edges are met; every other friend that is not aligned is shuffled. */
-export async function planOf(datasets: readonly Dataset[], how: How): Promise<JoinPlan> {
+export async function planOf(datasets: readonly Dataset[], how: How, selected?: Uint8Array): Promise<JoinPlan> {
   const key = keySpecFor('cms', datasets[0]!.descriptor.schema, []);
   const sources = datasets.map((dataset) => ({
     dataset: dataset.descriptor,
@@ -121,7 +121,15 @@ export async function planOf(datasets: readonly Dataset[], how: How): Promise<Jo
     })),
   );
   // a row group of 1024 rows would hold every case: cut blocks of 5 rows, so that all paths and block edges are met
-  const whole = makePlan(keyed, schema, { how, layout: 'arrow', drop: false, perFile: false, rowBytes: 1 });
+  const selection = selected === undefined ? {} : { selected };
+  const whole = makePlan(keyed, schema, {
+    how,
+    layout: 'arrow',
+    drop: false,
+    perFile: false,
+    rowBytes: 1,
+    ...selection,
+  });
   const blocks = [];
   for (let at = 0; at < whole.rowsOut; at += 5)
     blocks.push({ part: 0, start: at, end: Math.min(whole.rowsOut, at + 5) });
@@ -129,7 +137,7 @@ export async function planOf(datasets: readonly Dataset[], how: How): Promise<Jo
     ...whole,
     blocks,
     sources: whole.sources.map((source, s) =>
-      s > 0 && source.map !== undefined && s % 2 === 1
+      source.map !== undefined && (s % 2 === 1 || (s === 0 && selected !== undefined && whole.rowsOut % 3 !== 0))
         ? { ...source, path: 'shuffle' as const, targets: invertMap(source.map, source.keys.rows) }
         : source,
     ),

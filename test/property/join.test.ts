@@ -11,12 +11,12 @@ import { memorySink, type Written } from './memory.ts';
 const CASES = Number(process.env.COLWEAVE_CASES ?? 2500);
 const SEED = process.env.COLWEAVE_SEED === undefined ? Date.now() & 0x7fffffff : Number(process.env.COLWEAVE_SEED);
 
-async function join(datasets: readonly Dataset[], how: How): Promise<Written> {
+async function join(datasets: readonly Dataset[], how: How, selected?: Uint8Array): Promise<Written> {
   let written: Written | undefined;
   const format = memorySink((output) => {
     written = output;
   });
-  await runWith(await planOf(datasets, how), datasets, format);
+  await runWith(await planOf(datasets, how, selected), datasets, format);
   return written!;
 }
 
@@ -34,7 +34,13 @@ function cells(column: Column): Cell[] {
 }
 
 /** The whole join, on one screen: union of keys in promised order, then one cell a column. */
-function oracle(primary: readonly Row[], friends: readonly (readonly Row[])[], how: How): Record<string, Cell[]> {
+function oracle(
+  whole: readonly Row[],
+  friends: readonly (readonly Row[])[],
+  how: How,
+  keep: (row: Row) => boolean = () => true,
+): Record<string, Cell[]> {
+  const primary = whole.filter(keep);
   const union: Row[] = [...primary];
   if (how === 'right' || how === 'outer') {
     for (const friend of friends) {
@@ -58,16 +64,25 @@ function oracle(primary: readonly Row[], friends: readonly (readonly Row[])[], h
     out[`value${suffix}`] = kept.map((wanted) => find(side, wanted)?.value ?? null);
     out[`list${suffix}`] = kept.map((wanted) => find(side, wanted)?.items ?? null);
     const name = s === 0 ? 'primary' : `f${s}`;
-    const lumis = new Set(side.map((item) => `${item.run}/${item.lumi}`));
+    const lumis = new Set((s === 0 ? whole : side).map((item) => `${item.run}/${item.lumi}`));
     const canMiss = how === 'outer' || (how === 'left' && s > 0) || (how === 'right' && s === 0);
     if (!canMiss) return;
     out[`${name}_missing`] = kept.map((wanted) => {
       if (find(side, wanted) !== undefined) return 0;
+      if (s === 0 && find(whole, wanted) !== undefined) return 4;
       return lumis.has(`${wanted.run}/${wanted.lumi}`) ? 1 : 2;
     });
   });
   return out;
 }
+
+/** What a selection might be: about half of the events, none, all. */
+const KEEPS: readonly ((row: Row) => boolean)[] = [
+  ({ value }) => value !== null && value % 2 === 0,
+  ({ items }) => items.length === 1,
+  () => false,
+  () => true,
+];
 
 const hasTwins = (side: readonly Row[]) => new Set(side.map(keyOf)).size < side.length;
 
@@ -94,6 +109,42 @@ describe('join against a nested loop', () => {
         expect(got).toEqual(oracle(primary, friends, how));
       }),
       { numRuns: CASES, seed: SEED },
+    );
+  });
+});
+
+describe('join of the primary events that a selection keeps', () => {
+  it.each(['inner', 'left', 'right', 'outer'] as const)('%s', { timeout: 300_000 }, async (how) => {
+    const friendCount = how === 'right' ? { minLength: 1, maxLength: 1 } : { minLength: 1, maxLength: 3 };
+    const sharing = fc.tuple(
+      rows,
+      fc.array(fc.tuple(rows, cuts, fc.nat(2)), friendCount),
+      cuts,
+      fc.constantFrom(...KEEPS),
+    );
+    await fc.assert(
+      fc.asyncProperty(sharing, async ([primary, others, primaryCuts, keep]) => {
+        const friends = others.map(([own, , like]) =>
+          like === 0 ? own : like === 1 ? shuffled(primary, own.length) : primary,
+        );
+        const datasets = [
+          datasetOf('primary', primary, primaryCuts),
+          ...friends.map((friend, i) => datasetOf(`f${i + 1}`, friend, others[i]![1])),
+        ];
+        const selected = Uint8Array.from(primary, (row) => (keep(row) ? 1 : 0));
+        const kept = new Set(primary.filter(keep).map(keyOf));
+        // left and inner look at the kept events alone; right and outer at all
+        const counts = (row: Row) => how === 'right' || how === 'outer' || kept.has(keyOf(row));
+        if ([primary, ...friends].some((side) => hasTwins(side.filter(counts)))) {
+          const error = await join(datasets, how, selected).catch((cause: unknown) => cause);
+          expect((error as ColweaveError).code).toBe('join/duplicate-key');
+          return;
+        }
+        const written = await join(datasets, how, selected);
+        const got = Object.fromEntries(written.fields.map((field, c) => [field.name, cells(written.columns[c]!)]));
+        expect(got).toEqual(oracle(primary, friends, how, keep));
+      }),
+      { numRuns: Math.ceil(CASES / 6), seed: SEED },
     );
   });
 });

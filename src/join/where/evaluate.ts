@@ -9,6 +9,7 @@ import {
   compareBig,
   computeBig,
   negate,
+  noMinusZero,
   remainders,
   SMALL_DIVISOR,
   toSingle,
@@ -55,7 +56,10 @@ function evaluate(node: Checked, at: RowsAtHand): Vector {
     }
     case 'minus': {
       const of = evaluate(node.of, at);
-      return { ...of, data: isBig(of.data) ? Array.from(of.data, (value) => -value) : negate(doublesOf(of.data)) };
+      if (isBig(of.data)) return { ...of, data: Array.from(of.data, (value) => -value) };
+      const data = negate(doublesOf(of.data));
+      if (node.type.kind === 'int') noMinusZero(data);
+      return { ...of, data };
     }
     case 'compare':
       return compare(node, at);
@@ -147,6 +151,7 @@ function compute(node: Pair & { readonly kind: 'arithmetic' }, at: RowsAtHand): 
   const out = new Float64Array(left.length);
   COMPUTE[op](numbersOf(left, node.left.type, single), numbersOf(right, node.right.type, single), out);
   if (single) toSingle(out);
+  if (type.kind === 'int') noMinusZero(out);
   return { data: out, offsets, valid };
 }
 

@@ -85,6 +85,11 @@ export function toSingle(values: Float64Array): void {
   for (let i = 0; i < values.length; i++) values[i] = Math.fround(values[i]!);
 }
 
+/** Integers have no -0: 1 / (0 * -1) is what 1 / 0 is. */
+export function noMinusZero(values: Float64Array): void {
+  for (let i = 0; i < values.length; i++) values[i] = values[i]! + 0;
+}
+
 export function negate(values: Float64Array): Float64Array {
   const out = new Float64Array(values.length);
   for (let i = 0; i < out.length; i++) out[i] = -values[i]!;

@@ -104,12 +104,13 @@ function notEmpty(offsets: Int32Array): Uint8Array | undefined {
   return full ? undefined : out;
 }
 
-/** A NaN among the items is the result, as in numpy. */
+/** A NaN among the items is the result, as in numpy; of no items 0, which is not looked at. */
 function largest(items: Float64Array, offsets: Int32Array): Float64Array {
   const out = new Float64Array(offsets.length - 1);
   for (let i = 0, item = 0; i < out.length; i++) {
-    let best = Number.NEGATIVE_INFINITY;
-    for (const end = offsets[i + 1]!; item < end; item++) best = Math.max(best, items[item]!);
+    const end = offsets[i + 1]!;
+    let best = item < end ? Number.NEGATIVE_INFINITY : 0;
+    for (; item < end; item++) best = Math.max(best, items[item]!);
     out[i] = best;
   }
   return out;
@@ -118,8 +119,9 @@ function largest(items: Float64Array, offsets: Int32Array): Float64Array {
 function smallest(items: Float64Array, offsets: Int32Array): Float64Array {
   const out = new Float64Array(offsets.length - 1);
   for (let i = 0, item = 0; i < out.length; i++) {
-    let best = Number.POSITIVE_INFINITY;
-    for (const end = offsets[i + 1]!; item < end; item++) best = Math.min(best, items[item]!);
+    const end = offsets[i + 1]!;
+    let best = item < end ? Number.POSITIVE_INFINITY : 0;
+    for (; item < end; item++) best = Math.min(best, items[item]!);
     out[i] = best;
   }
   return out;
