@@ -19,6 +19,7 @@ import type { Sink, SinkFormat } from '../sink/types.ts';
 import { closeDataset, type Dataset, datasetBytes, openDataset } from '../source/dataset.ts';
 import { expandInputs } from '../source/inputs.ts';
 import { type Budget, budgetFor } from './budget.ts';
+import { expandTrees } from './many-trees.ts';
 import { abandonPlace, isDirectory, type OutputPlace, preparePlace, writeSidecars } from './output.ts';
 import { threadsHere } from './resources.ts';
 import { agreeOnSample } from './sample.ts';
@@ -27,7 +28,8 @@ import type { CommandContext, JoinOptions, JoinReport, PlanSummary, RunJoin } fr
 import { TOOL } from './version.ts';
 
 /** Joins the friends to the primary by event key. Errors: the catalogue's source/, key/, join/, sink/ and output/ codes. */
-export const runJoin: RunJoin = async (options, context) => {
+export const runJoin: RunJoin = async (asked, context) => {
+  const options = { ...asked, friends: await expandTrees(asked.friends) };
   refuseNonsense(options);
   const datasets: Dataset[] = [];
   let early: Pool | undefined;

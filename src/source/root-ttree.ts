@@ -87,6 +87,20 @@ async function reopen(descriptor: FileDescriptor): Promise<SourceFile> {
   }
 }
 
+/** The names of all TTrees of a file, in file order; those in directories with their path. */
+export async function listTrees(uri: string): Promise<readonly string[]> {
+  const store = openFileStore(uri);
+  try {
+    return await placed([uri], async () => {
+      const header = await readHeader(store);
+      const all = await listObjects(store, await readKeys(store, header.root), { prefix: '', depth: 0 });
+      return all.filter(({ key }) => TREE_CLASSES.includes(key.className)).map(({ name }) => name);
+    });
+  } finally {
+    await store.close();
+  }
+}
+
 interface LeftOut {
   readonly unreadable: readonly UnreadableColumn[];
   readonly redundant: readonly string[];
