@@ -35,6 +35,14 @@ export function collectWhere(text: string, before?: string): string {
   return before === undefined ? text : `(${before}) and (${text})`;
 }
 
+/** OLD=NEW, repeatable. */
+export function collectRenames(text: string, before: readonly (readonly [string, string])[] = []) {
+  const [, old, renamed] = /^([^=]+)=(\w+)$/.exec(text) ?? [];
+  if (old === undefined || renamed === undefined)
+    throw new InvalidArgumentError('OLD=NEW is wanted, NEW of letters, digits and _.');
+  return [...before, [old, renamed] as const];
+}
+
 export function parseMissing(text: string): Missing {
   if (text === 'reason' || text === 'null' || text === 'drop') return { kind: text };
   if (/^fill=./.test(text)) return { kind: 'fill', value: text.slice('fill='.length) };

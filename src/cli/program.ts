@@ -3,7 +3,16 @@ import { Argument, Command } from 'commander';
 import type { JoinOptions, SourceWords, VerifyOptions } from '../command/types.ts';
 import { VERSION } from '../command/version.ts';
 import { group, type Manners, type MannersValues, manners, option, optionTerm, start } from './define.ts';
-import { collectGlobs, collectWhere, parseCount, parseMissing, parseNonEmpty, parseSize } from './option-values.ts';
+import {
+  collectGlobs,
+  collectNames,
+  collectRenames,
+  collectWhere,
+  parseCount,
+  parseMissing,
+  parseNonEmpty,
+  parseSize,
+} from './option-values.ts';
 import { type BenchActions, benchCommand } from './program-bench.ts';
 import { BENCH, COLWEAVE, JOIN, type Prose, VERIFY } from './prose.ts';
 
@@ -54,6 +63,9 @@ interface JoinValues extends MannersValues {
   sample?: string;
   columns?: string[];
   where?: string;
+  name?: string;
+  rename?: (readonly [string, string])[];
+  ownCollections?: string[];
   expect?: 'aligned' | '1:1';
   layout: JoinOptions['layout'];
   missing: JoinOptions['missing'];
@@ -114,6 +126,14 @@ function joinCommand(): Command {
       '-c, --columns <GLOBS>',
       "output columns, comma separated, in order; '!GLOB' leaves out; may be repeated",
     ).argParser(collectGlobs),
+    option('--name <PATTERN>', "names of a labelled source's columns (default: {name}_{label})").argParser(
+      parseNonEmpty,
+    ),
+    option('--rename <OLD=NEW>', 'another name for an output column; may be repeated').argParser(collectRenames),
+    option(
+      '--own-collections <LABELS>',
+      "lists of these sources are collections of their own, LABELJet_* with nLABELJet, not the primary's Jet",
+    ).argParser(collectNames),
     option('--drop-unreadable', 'leave out columns whose type cannot be read or written'),
     option('--layout <LAYOUT>', "nano: as coffea's NanoEventsFactory.from_parquet wants it")
       .choices(['arrow', 'nano'])
@@ -181,6 +201,7 @@ function joinOptions(primary: readonly string[], friends: readonly SourceWords[]
     ...(values.tree === undefined ? {} : { tree: values.tree }),
     ...(values.sample === undefined ? {} : { sample: values.sample }),
     ...(values.where === undefined ? {} : { where: values.where }),
+    ...namingOf(values),
     columns: values.columns ?? [],
     ...(values.expect === undefined ? {} : { expect: values.expect }),
     layout: values.layout,
@@ -196,6 +217,17 @@ function joinOptions(primary: readonly string[], friends: readonly SourceWords[]
     force: values.force === true,
     ...(values.jobs === undefined ? {} : { jobs: values.jobs }),
     ...(values.memory === undefined ? {} : { memoryBytes: values.memory }),
+  };
+}
+
+function namingOf({ name, rename, ownCollections }: JoinValues): Pick<JoinOptions, 'naming'> {
+  if (name === undefined && rename === undefined && ownCollections === undefined) return {};
+  return {
+    naming: {
+      ...(name === undefined ? {} : { pattern: name }),
+      ...(rename === undefined ? {} : { renames: rename }),
+      ...(ownCollections === undefined ? {} : { ownCollections }),
+    },
   };
 }
 

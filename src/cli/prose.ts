@@ -77,6 +77,7 @@ export const JOIN: Prose = {
         "Each --with is one source: it takes every word up to the next option, so unquoted globs mean what they look like. The primary's files come before the first --with (or behind --); a bare word anywhere else is refused. A first word that ends in a colon is the source's label.",
         "FILES:PATTERN, such as 'syst.root:*__1up' (quoted), stands for one source for each tree of the files that the pattern matches; its label is the tree's name, where what no column name may hold becomes _. Every file must have the same of these trees.",
         'Columns of a source with a label are called NAME_LABEL (Jet_pt_jesUp), always; columns of a source without a label keep their names, and a name that is taken already is an error (join/name-clash).',
+        "--name changes the pattern of such names, {name}_{label}; --rename OLD=NEW changes one name of the output, after that. Lists of a friend go with the primary's collections, and their lengths are checked against its nJet in every event; --own-collections LABEL makes them collections of their own, LABELJet_* with a counter nLABELJet, of any length.",
         'left keeps every primary event (what a friend tree does); inner those that all sources have; right those of the one friend; outer all, first in the order of the primary, then those that only the first friend has, and so on.',
       ],
     },

@@ -121,7 +121,7 @@ function schemaSources(options: JoinOptions, datasets: readonly Dataset[]): Sche
 }
 
 function schemaOptions(options: JoinOptions, key: KeySpec) {
-  const { how, layout, columns, dropUnreadable } = options;
+  const { how, layout, columns, dropUnreadable, naming } = options;
   return {
     key,
     how,
@@ -130,6 +130,7 @@ function schemaOptions(options: JoinOptions, key: KeySpec) {
     columns,
     dropUnreadable,
     where: options.where !== undefined,
+    ...(naming === undefined ? {} : { naming }),
   };
 }
 
@@ -275,6 +276,7 @@ function specOf(plan: JoinPlan, options: JoinOptions): Record<string, unknown> {
     labels: options.friends.map((friend) => friend.label ?? null),
     sample: options.sample ?? null,
     ...(options.where === undefined ? {} : { where: options.where }),
+    ...(options.naming === undefined ? {} : { naming: options.naming }),
     compression: options.compression,
     writer: options.writer,
   };

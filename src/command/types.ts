@@ -1,5 +1,6 @@
 // Owns what the commands take and give: typed options in, a report out. The cli parses the one and renders the other.
 import type { Emit } from '../core/events.ts';
+import type { Naming } from '../join/names.ts';
 import type { Finding } from '../verify/findings.ts';
 
 export interface CommandContext {
@@ -24,6 +25,7 @@ export interface JoinOptions {
   readonly on?: string;
   readonly tree?: string;
   readonly sample?: string;
+  readonly naming?: Naming;
   /** Which events of the primary; several expressions are one already. */
   readonly where?: string;
   /** Globs over output names, in order; `!GLOB` leaves out. Empty = all columns. */

@@ -29,6 +29,8 @@ export interface ReceiptColumn {
   readonly seal: string;
   /** Output columns only: rows that hold a fill value instead of a missing event's; then the source's seal differs. */
   readonly filled?: number;
+  /** In a source: its own name of the column, where that is neither `name` nor `name` without the label. */
+  readonly from?: string;
 }
 
 /** In a source, `columns` are sealed over the rows that this output uses, under the output's names and types. */

@@ -7,6 +7,7 @@ import { keyColumnName } from '../keys/spec.ts';
 import type { DatasetDescriptor } from '../source/dataset.ts';
 import { globMatcher } from '../source/inputs.ts';
 import type { How } from './match.ts';
+import { checkNaming, type Naming, nameIn, renamer } from './names.ts';
 import type { LengthCheck, OutColumn } from './plan.ts';
 
 export interface SchemaSource {
@@ -28,6 +29,7 @@ export interface SchemaOptions {
   readonly dropUnreadable: boolean;
   /** Events of the primary may be missing because a selection cut them. */
   readonly where?: boolean;
+  readonly naming?: Naming;
 }
 
 export interface OutSchema {
@@ -40,16 +42,33 @@ export interface OutSchema {
 /** Errors: join/name-clash, source/no-column for a glob that means nothing, join/not-nano. */
 export function settleOutSchema(sources: readonly SchemaSource[], options: SchemaOptions): OutSchema {
   const primary = sources[0]!.dataset.schema;
+  const { naming = {} } = options;
+  checkNaming(naming, labelsOf(sources));
   const keys = keyColumns(options, primary);
-  const dropped = sources.map(({ dataset }, s) => (s === 0 ? [] : provedCounters(dataset.schema, primary)));
-  const payload = sources.flatMap((source, s) => payloadColumns(source, s, options, dropped[s]!));
+  const dropped = sources.map(({ dataset, label }, s) =>
+    s === 0 || hasOwnCollections(label, naming) ? [] : provedCounters(dataset.schema, primary),
+  );
+  const named = sources.flatMap((source, s) => payloadColumns(source, s, options, dropped[s]!));
+  const payload = renameColumns(named, keys, naming);
   const flags = missingColumns(sources, options);
   refuseClashes([...keys, ...payload, ...flags], sources);
   const chosen = selectColumns(payload, options);
   const columns = [...keys, ...(options.layout === 'nano' ? nanoColumns(chosen, options) : chosen), ...flags];
-  const checks = lengthChecks(columns, sources);
+  const checks = lengthChecks(columns, sources, naming);
   const proved = (name: string, s: number) => checks.some((check) => check.source === s && check.counter === name);
   return { columns, checks, dropped: dropped.map((names, s) => names.filter((name) => proved(name, s))) };
+}
+
+const labelsOf = (sources: readonly SchemaSource[]): string[] =>
+  sources.flatMap(({ label }) => (label === undefined ? [] : [label]));
+
+const hasOwnCollections = (label: string | undefined, { ownCollections = [] }: Naming): boolean =>
+  label !== undefined && ownCollections.includes(label);
+
+function renameColumns(columns: readonly OutColumn[], keys: readonly OutColumn[], naming: Naming): OutColumn[] {
+  const names = (of: readonly OutColumn[]) => of.map(({ field }) => field.name);
+  const rename = renamer(naming, names(columns), names(keys));
+  return columns.map((column) => ({ ...column, field: { ...column.field, name: rename(column.field.name) } }));
 }
 
 function keyColumns({ key, layout }: SchemaOptions, primary: Schema): OutColumn[] {
@@ -94,7 +113,7 @@ function payloadColumns(
   return dataset.schema.fields
     .filter((field) => !keys.has(field.name) && !dropped.includes(field.name))
     .map((field): OutColumn => {
-      const name = label === undefined ? field.name : `${field.name}_${label}`;
+      const name = nameIn(field, dataset.schema, label, options.naming ?? {});
       return {
         field: { ...field, name, nullable: field.nullable || nullable },
         kind: 'payload',
@@ -166,11 +185,19 @@ function noSuchColumn(pattern: string, payload: readonly OutColumn[]): ColweaveE
 
 /** In nano layout a list is no collection without its `nX`. */
 function addCounters(payload: readonly OutColumn[], chosen: Set<OutColumn>): void {
-  const collections = new Set([...chosen].filter((column) => column.field.type.kind === 'list').map(collectionOf));
+  const lists = [...chosen].filter((column) => column.field.type.kind === 'list');
+  const collections = new Set(lists.map((column) => writtenCollection(column, payload)));
   for (const column of payload) {
     const { name } = column.field;
     if (name.startsWith('n') && collections.has(name.slice(1))) chosen.add(column);
   }
+}
+
+/** `AK8Jet` of a column AK8Jet_pt whose source gives nAK8Jet too; else the source's own collection. */
+function writtenCollection(column: OutColumn, payload: readonly OutColumn[]): string {
+  const [name] = column.field.name.split('_');
+  const own = payload.some(({ source, field }) => source === column.source && field.name === `n${name}`);
+  return own ? name! : collectionOf(column);
 }
 
 /** `Jet` of `Jet_pt`. */
@@ -195,7 +222,7 @@ function nanoColumns(columns: readonly OutColumn[], { dropUnreadable }: SchemaOp
 }
 
 /** Lists X_* agree with nX, and lists counted by nX too: with their own source's where they have another counter, and with the primary's. */
-function lengthChecks(columns: readonly OutColumn[], sources: readonly SchemaSource[]): LengthCheck[] {
+function lengthChecks(columns: readonly OutColumn[], sources: readonly SchemaSource[], naming: Naming): LengthCheck[] {
   const checks = new Map<string, LengthCheck>();
   for (const column of columns) {
     if (column.kind !== 'payload' || column.field.type.kind !== 'list' || column.field.type.size !== undefined)
@@ -203,7 +230,8 @@ function lengthChecks(columns: readonly OutColumn[], sources: readonly SchemaSou
     const own = fieldNamed(sources[column.source]!.dataset.schema, column.from)?.counter;
     const named = `n${collectionOf(column)}`;
     for (const counter of new Set(own === undefined ? [named] : [named, own])) {
-      for (const counterSource of new Set([column.source, 0])) {
+      const alone = hasOwnCollections(sources[column.source]!.label, naming);
+      for (const counterSource of new Set(alone ? [column.source] : [column.source, 0])) {
         if (counterSource === column.source && own === counter) continue;
         const field = fieldNamed(sources[counterSource]!.dataset.schema, counter);
         if (field?.type.kind !== 'flat' || field.type.dtype.startsWith('f')) continue;

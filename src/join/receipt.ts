@@ -9,7 +9,7 @@ import {
   type ReceiptSource,
 } from '../core/receipt.ts';
 import { typeName } from '../core/schema.ts';
-import { type Seal, sealHex } from '../core/seal.ts';
+import { NO_SEAL, type Seal, sealHex } from '../core/seal.ts';
 import type { Fingerprint } from '../sink/types.ts';
 import type { ColumnSeals } from './block.ts';
 import { type LumiCounts, lumiRanges } from './lumis.ts';
@@ -66,7 +66,8 @@ function sourceOf(plan: JoinPlan, totals: PartTotals, s: number, keySeal: Seal):
   const columns = plan.columns.flatMap((column, i) => {
     const { source } = totals.columns[i]!;
     const whole = column.kind === 'payload' || totals.matched[s] === totals.rows;
-    return column.source === s && source !== undefined && whole ? [columnOf(column, source)] : [];
+    const named = { ...columnOf(column, source ?? NO_SEAL), ...originOf(column, label) };
+    return column.source === s && source !== undefined && whole ? [named] : [];
   });
   return {
     label,
@@ -83,6 +84,11 @@ function sourceOf(plan: JoinPlan, totals: PartTotals, s: number, keySeal: Seal):
     columns,
     dropped,
   };
+}
+
+/** A source's own name of a column, where it does not follow from the label. */
+function originOf({ from, field }: OutColumn, label: string): { readonly from?: string } {
+  return from === field.name || `${from}_${label}` === field.name ? {} : { from };
 }
 
 function columnOf(column: OutColumn, seal: Seal, seals?: ColumnSeals): ReceiptColumn {

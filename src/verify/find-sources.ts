@@ -149,5 +149,5 @@ async function openGiven(
     const bare = suffix !== undefined && name.endsWith(suffix) ? name.slice(0, -suffix.length) : name;
     return has.has(bare) ? bare : name;
   };
-  return { index, label, dataset, columns: new Map(columns.map(({ name }) => [name, origin(name)])) };
+  return { index, label, dataset, columns: new Map(columns.map(({ name, from }) => [name, from ?? origin(name)])) };
 }

@@ -71,7 +71,10 @@ const shape =
 function wrongShape(value: unknown): string | undefined {
   const path: string[] = [];
   const fail = (name: string) => path.unshift(name);
-  const column = shape({ name: isText, type: isText, present: isCount, seal: isSeal, filled: optional(isCount) }, fail);
+  const column = shape(
+    { name: isText, type: isText, present: isCount, seal: isSeal, filled: optional(isCount), from: optional(isText) },
+    fail,
+  );
   const identity = shape({ size: isCount, id: isText, entries: isCount, tree: optional(isText) }, fail);
   const file = shape({ name: isText, identity, rows: isCount }, fail);
   const source = shape(

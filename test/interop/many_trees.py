@@ -51,10 +51,10 @@ def main():
             keys, places = outer(trees)
             got = list(zip(table["runNumber"].to_pylist(), table["eventNumber"].to_pylist()))
             assert got == keys, f"keys differ: {len(got)} rows, {len(keys)} wanted"
+            assert sum(len(columns["met"]) < len(keys) for columns in trees.values()) > 4, "most trees lack events"
             for name, columns in trees.items():
                 suffix = "" if name == "nominal" else f"_{name}"
                 rows = [places[name].get(k, -1) for k in keys]
-                assert sum(r < 0 for r in rows) > 50, f"{name} lacks events"
                 lists = ak.to_list(columns["jet_pt"])
                 met = columns["met"].tolist()
                 assert table[f"met{suffix}"].to_pylist() == [met[r] if r >= 0 else None for r in rows], f"met of {name}"

@@ -97,4 +97,69 @@ describe('the output schema', () => {
     expect(() => settle([primary, text], { layout: 'nano' })).toThrow(/"note_x" is utf8/);
     expect(namesOf(settle([primary, text], { layout: 'nano', dropUnreadable: true }))).not.toContain('note_x');
   });
+
+  it('names labelled payload by a pattern, and renames last', () => {
+    const naming = { pattern: '{label}_{name}', renames: [['up_Jet_pt', 'Jet_pt_jesTotalUp']] as const };
+    expect(namesOf(settle([primary, up], { naming }))).toEqual([
+      'run',
+      'luminosityBlock',
+      'event',
+      'nJet',
+      'Jet_pt',
+      'HLT_Mu',
+      'Jet_pt_jesTotalUp',
+      'up_missing',
+    ]);
+    expect(namesOf(settle([primary, up], { naming, columns: ['Jet_pt_jes*'] }))).toContain('Jet_pt_jesTotalUp');
+  });
+
+  it('keeps collections of a friend apart, with a counter of their own and no check against the primary', () => {
+    const other = source('AK8', 'AK8', [...jets, { name: 'MET_pt', type: flat('f32'), nullable: false }]);
+    const schema = settle([primary, other], { naming: { ownCollections: ['AK8'] } });
+    expect(namesOf(schema).slice(6)).toEqual(['nAK8Jet', 'AK8Jet_pt', 'MET_pt_AK8', 'AK8_missing']);
+    expect(schema.dropped).toEqual([[], []]);
+    expect(schema.checks).toEqual([]);
+    const nano = settle([primary, other], {
+      naming: { ownCollections: ['AK8'] },
+      layout: 'nano',
+      missing: 'drop',
+      columns: ['AK8Jet_pt'],
+    });
+    expect(namesOf(nano)).toEqual(['run', 'luminosityBlock', 'event', 'nAK8Jet', 'AK8Jet_pt']);
+  });
+
+  it.each([
+    [{ pattern: '{name}' }, 'usage/bad-option'],
+    [{ pattern: '{label}{label}{name}' }, 'usage/bad-option'],
+    [{ pattern: '{name} {label}' }, 'usage/bad-option'],
+    [{ ownCollections: ['down'] }, 'usage/bad-option'],
+    [{ renames: [['Jet_ptt', 'x']] as const }, 'source/no-column'],
+    [{ renames: [['event', 'x']] as const }, 'usage/bad-option'],
+    [{ renames: [['Jet_pt', 'HLT_Mu']] as const }, 'join/name-clash'],
+    [
+      {
+        renames: [
+          ['Jet_pt', 'x'],
+          ['Jet_pt', 'y'],
+        ] as const,
+      },
+      'usage/bad-option',
+    ],
+    [
+      {
+        renames: [
+          ['Jet_pt', 'x'],
+          ['HLT_Mu', 'x'],
+        ] as const,
+      },
+      'usage/bad-option',
+    ],
+  ])('refuses %j', (naming, code) => {
+    expect(() => settle([primary, up], { naming })).toThrow(expect.objectContaining({ code }));
+  });
+
+  it('refuses a label with _ for collections: coffea would end the name there', () => {
+    const naming = { ownCollections: ['jes_up'] };
+    expect(() => settle([primary, source('jes_up', 'jes_up', jets)], { naming })).toThrow(/ends the name/);
+  });
 });
