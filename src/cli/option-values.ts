@@ -39,7 +39,7 @@ export function collectWhere(text: string, before?: string): string {
 export function collectRenames(text: string, before: readonly (readonly [string, string])[] = []) {
   const [, old, renamed] = /^([^=]+)=(\w+)$/.exec(text) ?? [];
   if (old === undefined || renamed === undefined)
-    throw new InvalidArgumentError('OLD=NEW is wanted, NEW of letters, digits and _.');
+    throw new InvalidArgumentError('It must be OLD=NEW, NEW of letters, digits and _.');
   return [...before, [old, renamed] as const];
 }
 

@@ -63,6 +63,7 @@ interface JoinValues extends MannersValues {
   sample?: string;
   columns?: string[];
   where?: string;
+  dedup?: true;
   name?: string;
   rename?: (readonly [string, string])[];
   ownCollections?: string[];
@@ -134,6 +135,7 @@ function joinCommand(): Command {
       '--own-collections <LABELS>',
       "lists of these sources are collections of their own, LABELJet_* with nLABELJet, not the primary's Jet",
     ).argParser(collectNames),
+    option('--dedup', 'write columns once that are equal but for the label: they are read one time more to find out'),
     option('--drop-unreadable', 'leave out columns whose type cannot be read or written'),
     option('--layout <LAYOUT>', "nano: as coffea's NanoEventsFactory.from_parquet wants it")
       .choices(['arrow', 'nano'])
@@ -202,6 +204,7 @@ function joinOptions(primary: readonly string[], friends: readonly SourceWords[]
     ...(values.sample === undefined ? {} : { sample: values.sample }),
     ...(values.where === undefined ? {} : { where: values.where }),
     ...namingOf(values),
+    dedup: values.dedup === true,
     columns: values.columns ?? [],
     ...(values.expect === undefined ? {} : { expect: values.expect }),
     layout: values.layout,

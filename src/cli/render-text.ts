@@ -21,7 +21,7 @@ export function table(rows: readonly (readonly string[])[], right: readonly numb
 export function renderJoin(report: JoinReport, dryRun: boolean, style: Style = PLAIN): string[] {
   const { plan, outputs } = report;
   const lines = [headline(plan, dryRun, style), ...sourceTable(plan.sources, dryRun)];
-  lines.push(...leftOut(plan.sources), ...cutFlow(plan.selection));
+  lines.push(...leftOut(plan.sources), ...storedOnce(plan.equal), ...cutFlow(plan.selection));
   if (dryRun) {
     lines.push(
       `would write ${shape(plan.rowsOut, plan.columnsOut.length)}, ${formatCount(plan.rowGroupRows)} rows a row group; ` +
@@ -41,6 +41,20 @@ export function renderJoin(report: JoinReport, dryRun: boolean, style: Style = P
   }
   lines.push(...plan.notes.map((note) => `note: ${note}`));
   return lines;
+}
+
+/** Columns that are equal to the same ones share a line. */
+function storedOnce(equal: PlanSummary['equal'] = []): string[] {
+  if (equal.length === 0) return [];
+  const byColumn = Map.groupBy(equal, ({ column }) => column);
+  const lines = [...byColumn].slice(0, 8).map(([column, same]) => {
+    return `  stored once: ${column}, which is also ${few(
+      same.map(({ name }) => name),
+      4,
+    )}`;
+  });
+  const rest = byColumn.size - lines.length;
+  return rest > 0 ? [...lines, `  and ${plural(rest, 'more column')} stored once`] : lines;
 }
 
 /** What each term of --where leaves. */

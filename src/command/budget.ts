@@ -41,10 +41,10 @@ function tasksOf(plan: JoinPlan): number {
   return Math.max(plan.blocks.length, ...scattered);
 }
 
+/** Sources may share tables. */
 function tableBytes({ sources }: JoinPlan): number {
-  return sources.reduce((sum, { keys, map, targets }) => {
-    return sum + keys.words.byteLength + (map?.byteLength ?? 0) + (targets?.byteLength ?? 0);
-  }, 0);
+  const tables = sources.flatMap(({ keys, map, targets }) => [keys.words, map, targets]);
+  return [...new Set(tables)].reduce((sum, table) => sum + (table?.byteLength ?? 0), 0);
 }
 
 function shuffledBytes(plan: JoinPlan, datasets: readonly Dataset[]): number {

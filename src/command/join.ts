@@ -1,15 +1,16 @@
 // Owns the join command: opens sources, reads keys, plans, runs, publishes.
 import { invariant } from '../core/check.ts';
 import { ColweaveError } from '../core/errors.ts';
-import type { KeySpec } from '../core/key-spec.ts';
+import type { KeySpec, KeyTable } from '../core/key-spec.ts';
 import { typeName } from '../core/schema.ts';
 import { keyStates, type Seal, sealKeys } from '../core/seal.ts';
 import { countLumis, type LumiCounts, lumiRanges } from '../join/lumis.ts';
-import { makePlan, type PlanSource } from '../join/make-plan.ts';
+import { makePlan, matchRows, type PlanSource } from '../join/make-plan.ts';
 import { type OutSchema, type SchemaSource, settleOutSchema } from '../join/out-schema.ts';
 import type { JoinPlan } from '../join/plan.ts';
 import { type RunResult, runPlan } from '../join/run.ts';
 import { type Executor, inlineExecutor, poolExecutor } from '../join/work.ts';
+import { firstDifference } from '../keys/index-table.ts';
 import { readKeys } from '../keys/read.ts';
 import { keySpecFor } from '../keys/spec.ts';
 import { type Pool, startPool } from '../pool/pool.ts';
@@ -19,6 +20,7 @@ import type { Sink, SinkFormat } from '../sink/types.ts';
 import { closeDataset, type Dataset, datasetBytes, openDataset } from '../source/dataset.ts';
 import { expandInputs } from '../source/inputs.ts';
 import { type Budget, budgetFor } from './budget.ts';
+import { dedupPlan } from './dedup.ts';
 import { expandTrees } from './many-trees.ts';
 import { abandonPlace, isDirectory, type OutputPlace, preparePlace, writeSidecars } from './output.ts';
 import { threadsHere } from './resources.ts';
@@ -44,10 +46,16 @@ export const runJoin: RunJoin = async (asked, context) => {
     const schema = settleOutSchema(schemaSources(options, datasets), schemaOptions(options, key));
     const selection = await selectPrimary(options, datasets[0]!, context);
     const sources = await readAllKeys(datasets, key, context);
-    const plan = makePlan(sources, schema, {
-      ...planOptions(options, schema),
-      ...(selection && { selected: selection.selected }),
-    });
+    const matched = { ...planOptions(options, schema), ...(selection && { selected: selection.selected }) };
+    const matching = matchRows(sources, schema, matched);
+    const whole = makePlan(sources, schema, matched, matching);
+    const plan =
+      options.dedup === true && !options.dryRun
+        ? await dedupPlan({ whole, sources, schema, options: matched, matching }, datasets, options, {
+            pool: early,
+            ...context,
+          })
+        : whole;
     const budget = budgetFor(plan, datasets, options);
     const summary = {
       ...summarize(plan, datasets, options, budget),
@@ -142,11 +150,17 @@ async function readAllKeys(
   const sources: PlanSource[] = [];
   for (const dataset of datasets) {
     emit({ type: 'progress', stage: 'keys', done: sources.length, total: datasets.length });
-    const keys = await readKeys(dataset, key, undefined, signal);
+    const read = await readKeys(dataset, key, undefined, signal);
+    // variations with the same events in the same order share one table: twenty would fill the memory
+    const keys = sources.find(({ keys: other }) => sameKeys(other, read))?.keys ?? read;
     sources.push({ descriptor: dataset.descriptor, keys, label: dataset.descriptor.label });
   }
   emit({ type: 'progress', stage: 'keys', done: datasets.length, total: datasets.length });
   return sources;
+}
+
+function sameKeys(left: KeyTable, right: KeyTable): boolean {
+  return left.rows === right.rows && firstDifference(left, 0, right, 0, left.rows) < 0;
 }
 
 function planOptions(options: JoinOptions, schema: OutSchema) {
@@ -276,6 +290,7 @@ function specOf(plan: JoinPlan, options: JoinOptions): Record<string, unknown> {
     labels: options.friends.map((friend) => friend.label ?? null),
     sample: options.sample ?? null,
     ...(options.where === undefined ? {} : { where: options.where }),
+    ...(options.dedup === true ? { dedup: true } : {}),
     ...(options.naming === undefined ? {} : { naming: options.naming }),
     compression: options.compression,
     writer: options.writer,
@@ -320,6 +335,7 @@ function summarize(plan: JoinPlan, datasets: readonly Dataset[], options: JoinOp
     how: plan.how,
     layout: plan.layout,
     sources,
+    ...(plan.equal.length === 0 ? {} : { equal: plan.equal.map(({ name, column }) => ({ name, column })) }),
     rowsOut: plan.rowsOut,
     columnsOut: plan.columns.map(({ field, source }) => ({
       name: field.name,
@@ -338,6 +354,8 @@ function summarize(plan: JoinPlan, datasets: readonly Dataset[], options: JoinOp
 function notesOf(plan: JoinPlan, options: JoinOptions): string[] {
   const nulls = plan.columns.filter((column) => column.field.nullable && column.kind === 'payload').length;
   const anyMissing = plan.sources.some((source) => source.missing > 0);
+  if (options.dryRun && options.dedup === true)
+    return ['equal columns are found by reading them, which a dry run does not: all are listed'];
   if (options.layout === 'nano' || nulls === 0 || !anyMissing) return [];
   return [
     `${nulls} columns hold nulls where events are missing: coffea's from_parquet misreads those of integers and bools; for coffea use --layout nano`,

@@ -40,6 +40,8 @@ export interface JoinOptions {
   readonly output?: string;
   readonly writer: 'parquet' | 'parquetjs' | 'arrow';
   readonly compression: 'zstd' | 'snappy' | 'none';
+  /** Columns of several sources that are equal are written once. */
+  readonly dedup?: boolean;
   readonly dryRun: boolean;
   /** Also write OUT.receipt.json. */
   readonly receipt: boolean;
@@ -80,6 +82,8 @@ export interface PlanSummary {
   readonly layout: 'arrow' | 'nano';
   readonly sources: readonly SourceSummary[];
   readonly selection?: SelectionSummary;
+  /** Columns not written, as the output column named after them says the same. */
+  readonly equal?: readonly { readonly name: string; readonly column: string }[];
   readonly rowsOut: number;
   readonly columnsOut: readonly {
     readonly name: string;

@@ -46,6 +46,8 @@ export interface ReceiptSource {
   readonly columns: readonly ReceiptColumn[];
   /** Columns left out because others say the same, such as counters proved equal to the primary's. */
   readonly dropped: readonly string[];
+  /** Columns not written, since an output column holds the same values for the same events: its name, and theirs. */
+  readonly equal?: readonly { readonly name: string; readonly from: string; readonly column: string }[];
 }
 
 /** A cut flow: of the primary's rows (of all its files, whatever file this output is for) those left after each term. */

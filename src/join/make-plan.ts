@@ -11,7 +11,7 @@ import { missingReasons } from './lumis.ts';
 import { type How, type Matching, matchSources, type RowMap, type Side } from './match.ts';
 import { matchSelected } from './match-selected.ts';
 import type { OutSchema } from './out-schema.ts';
-import type { Block, JoinPlan, OutPart, Path, SourcePlan } from './plan.ts';
+import type { Block, EqualColumn, JoinPlan, OutPart, Path, SourcePlan } from './plan.ts';
 import { invertMap } from './shuffle.ts';
 
 export interface PlanSource extends Side {
@@ -40,14 +40,26 @@ const ROW_GROUP_ROWS_MAX = 1 << 17;
 const SPAN_FACTOR_MAX = 2;
 
 /** Errors: those of matching, join/expectation, key/negative where another source's key does not fit the primary's type. */
-export function makePlan(sources: readonly PlanSource[], schema: OutSchema, options: PlanOptions): JoinPlan {
+export function matchRows(sources: readonly PlanSource[], schema: OutSchema, options: PlanOptions): Matching {
   const matching = matchAll(sources, options);
   expect(sources, matching, options);
   refuseWideKeys(sources, schema, matching);
+  return matching;
+}
+
+/** Where every row and column of the output comes from. `equal`: columns that the schema lacks, as others say the same. */
+export function makePlan(
+  sources: readonly PlanSource[],
+  schema: OutSchema,
+  options: PlanOptions,
+  matching: Matching,
+  equal: readonly EqualColumn[] = [],
+): JoinPlan {
   const rowGroupRows = rowsPerGroup(options.rowBytes);
   const parts = options.perFile ? cutParts(sources, matching) : [{ name: '', start: 0, end: matching.rowsOut }];
   const blocks = parts.flatMap((part, index) => cutBlocks(part, index, rowGroupRows));
   const flagged = new Set(schema.columns.filter((column) => column.kind === 'missing').map((column) => column.source));
+  const inverted = new Map<Int32Array, Int32Array>();
   const plans = sources.map((source, s): SourcePlan => {
     const map = matching.maps[s];
     const { path, why } = choosePath(s, map, blocks, matching);
@@ -63,7 +75,7 @@ export function makePlan(sources: readonly PlanSource[], schema: OutSchema, opti
       map,
       path,
       why,
-      ...(path === 'shuffle' && map !== undefined ? { targets: invertMap(map, source.keys.rows) } : {}),
+      ...(path === 'shuffle' && map !== undefined ? { targets: inverse(map, source.keys.rows, inverted) } : {}),
       ...(reasons === undefined ? {} : { reasons }),
       dropped: schema.dropped[s]!,
       matched: s === 0 ? partnered(matching) : matching.rowsOut - absent,
@@ -79,9 +91,17 @@ export function makePlan(sources: readonly PlanSource[], schema: OutSchema, opti
     sources: plans,
     columns: schema.columns,
     checks: schema.checks,
+    equal,
   };
   const fill = options.fill === undefined ? {} : { fill: options.fill };
   return { ...base, ...fill, rowsOut: matching.rowsOut, rowGroupRows, parts, blocks, notes: [] };
+}
+
+/** Sources with the same events in the same order share a row map, and its inverse. */
+function inverse(map: Int32Array, rows: number, known: Map<Int32Array, Int32Array>): Int32Array {
+  const targets = known.get(map) ?? invertMap(map, rows);
+  known.set(map, targets);
+  return targets;
 }
 
 function matchAll(sources: readonly PlanSource[], { how, drop, selected }: PlanOptions): Matching {

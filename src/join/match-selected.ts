@@ -9,7 +9,7 @@ import {
   pickKeys,
   refuseTwins,
   type Side,
-  selectRows,
+  selectAll,
   TWINS_SHOWN,
 } from './match.ts';
 
@@ -24,10 +24,14 @@ export function matchSelected(sides: readonly Side[], inner: boolean, selected: 
   const keys = pickKeys(primary.keys, own);
   const index = uniqueAmongAll(primary, keys, own);
   const aligned = friends.map((friend) => isAligned(primary, friend));
+  const same = new Map<Uint32Array, { readonly map: Int32Array; readonly extra: number }>();
   const found = friends.map((friend, f) => {
     if (aligned[f]) return { map: own, extra: primary.keys.rows - own.length };
+    const known = same.get(friend.keys.words);
+    if (known !== undefined) return known;
     const { map, rest } = lookUpKept(friend, index, own.length);
     proveDisjoint([{ keys, firstRow: 0 }], map, { keys: friend.keys, rows: rest });
+    same.set(friend.keys.words, { map, extra: rest.length });
     return { map, extra: rest.length };
   });
   const maps = [own, ...found.map(({ map }) => map)];
@@ -35,7 +39,10 @@ export function matchSelected(sides: readonly Side[], inner: boolean, selected: 
   const whole = own.length === selected.length && kept === undefined;
   return {
     rowsOut: kept?.length ?? own.length,
-    maps: maps.map((map, s) => (whole && (s === 0 || aligned[s - 1] === true) ? undefined : selectRows(map, kept))),
+    maps: selectAll(
+      maps.map((map, s) => (whole && (s === 0 || aligned[s - 1] === true) ? undefined : map)),
+      kept,
+    ),
     extra: found.map(({ extra }) => extra),
     missing: found.map(({ map }) => countAbsent(map, own.length)),
     aligned,

@@ -54,6 +54,8 @@ export function matchSources(sides: readonly Side[], how: How, drop: boolean, se
   const extra: number[] = [];
   const missing: number[] = [];
   const tails: Int32Array[] = [];
+  // variations of one sample mostly have their events in one order: their keys are one table, and so is the map
+  const same = new Map<Uint32Array, Found>();
   for (const friend of friends) {
     if (isAligned(primary, friend)) {
       matched.push(undefined);
@@ -61,7 +63,9 @@ export function matchSources(sides: readonly Side[], how: How, drop: boolean, se
       missing.push(0);
       continue;
     }
-    const found = lookUp(friend, tiers, unionRows);
+    const known = tiers.length === 1 ? same.get(friend.keys.words) : undefined;
+    const found = known ?? lookUp(friend, tiers, unionRows);
+    same.set(friend.keys.words, found);
     proveDisjoint(tiers, found.map, { keys: found.extraKeys, rows: rowNumbers(found.extra.length) });
     matched.push(found.map);
     extra.push(found.extra.length);
@@ -78,7 +82,7 @@ export function matchSources(sides: readonly Side[], how: How, drop: boolean, se
   const kept = reordered?.kept ?? keepRows(maps, primary.keys.rows, unionRows, how, drop);
   return {
     rowsOut: kept === undefined ? unionRows : kept.length,
-    maps: maps.map((map) => selectRows(map, kept)),
+    maps: selectAll(maps, kept),
     extra,
     missing,
     aligned: matched.map((map) => map === undefined),
@@ -227,7 +231,17 @@ function keepRows(
   return count === unionRows ? undefined : kept.slice(0, count);
 }
 
-export function selectRows(map: RowMap, kept: Int32Array | undefined): RowMap {
+/** Maps that were one stay one. */
+export function selectAll(maps: readonly RowMap[], kept: Int32Array | undefined): RowMap[] {
+  const known = new Map<RowMap, RowMap>();
+  return maps.map((map) => {
+    const selected = known.has(map) ? known.get(map) : selectRows(map, kept);
+    known.set(map, selected);
+    return selected;
+  });
+}
+
+function selectRows(map: RowMap, kept: Int32Array | undefined): RowMap {
   if (kept === undefined) return map;
   const out = new Int32Array(new SharedArrayBuffer(kept.length * 4));
   for (let i = 0; i < kept.length; i++) out[i] = map === undefined ? kept[i]! : map[kept[i]!]!;

@@ -4,6 +4,16 @@ import type { Field } from '../core/schema.ts';
 import type { DatasetDescriptor } from '../source/dataset.ts';
 import type { How, RowMap } from './match.ts';
 
+/** A column that is not written, since another one says the same (--dedup). */
+export interface EqualColumn {
+  /** What it would be called. */
+  readonly name: string;
+  readonly source: number;
+  readonly from: string;
+  /** The output column that holds it. */
+  readonly column: string;
+}
+
 /** How the rows of a source reach the output: read in place, read a span and gather, or scatter in one sequential pass. */
 export type Path = 'primary' | 'aligned' | 'local' | 'shuffle';
 
@@ -71,6 +81,7 @@ export interface JoinPlan {
   readonly sources: readonly SourcePlan[];
   readonly columns: readonly OutColumn[];
   readonly checks: readonly LengthCheck[];
+  readonly equal: readonly EqualColumn[];
   readonly rowsOut: number;
   readonly rowGroupRows: number;
   readonly parts: readonly OutPart[];

@@ -63,6 +63,8 @@ export function makeReceipt(
 
 function sourceOf(plan: JoinPlan, totals: PartTotals, s: number, keySeal: Seal): ReceiptSource {
   const { dataset, label, dropped } = plan.sources[s]!;
+  const own = plan.equal.filter(({ source }) => source === s);
+  const equal = own.map(({ name, from, column }) => ({ name, from, column }));
   const columns = plan.columns.flatMap((column, i) => {
     const { source } = totals.columns[i]!;
     const whole = column.kind === 'payload' || totals.matched[s] === totals.rows;
@@ -83,6 +85,7 @@ function sourceOf(plan: JoinPlan, totals: PartTotals, s: number, keySeal: Seal):
     duplicates: 0,
     columns,
     dropped,
+    ...(equal.length === 0 ? {} : { equal }),
   };
 }
 

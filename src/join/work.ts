@@ -1,6 +1,7 @@
 // Owns the two tasks of a join, scatter and block, and where they run: in this thread, or on a pool of workers.
 import { type Arena, FRESH, makeArena } from '../core/arena.ts';
 import { invariant } from '../core/check.ts';
+import type { Seal } from '../core/seal.ts';
 import { type Pool, registerJob } from '../pool/pool.ts';
 import type { Scratch } from '../scratch/scratch.ts';
 import { openSink } from '../sink/registry.ts';
@@ -8,6 +9,7 @@ import type { SinkFormat, SinkOptions } from '../sink/types.ts';
 import { type Dataset, reopenDataset } from '../source/dataset.ts';
 import { type BlockContext, type BlockResult, makeBlock } from './block.ts';
 import type { SegmentsOf } from './block-view.ts';
+import { type SealTask, sealRows } from './dedup.ts';
 import type { JoinPlan } from './plan.ts';
 import { type Scattered, type ScatterPlace, type ScatterTask, scatterRows } from './shuffle.ts';
 
@@ -15,6 +17,8 @@ import { type Scattered, type ScatterPlace, type ScatterTask, scatterRows } from
 export interface Executor<Encoded> {
   readonly width: number;
   scatter(task: ScatterTask): Promise<Scattered>;
+  /** Seals of columns as read, before anything is moved. */
+  seal(task: SealTask): Promise<readonly Seal[]>;
   block(index: number, segments: SegmentsOf['bySource']): Promise<BlockResult<Encoded>>;
   close(): Promise<void>;
 }
@@ -41,6 +45,7 @@ export function inlineExecutor<Encoded>(
   return {
     width: 1,
     scatter: (task) => scatterRows(plan, datasets[task.source]!, task, { scratch, arena, signal }),
+    seal: (task) => sealRows(plan, datasets[task.source]!, task, { arena, signal }),
     block: (index, segments) => makeBlock(context, plan.blocks[index]!, { bySource: segments, scratch }, signal),
     close: async () => arena.close(),
   };
@@ -73,21 +78,23 @@ export async function poolExecutor<Encoded>(
   return {
     width: pool.size,
     scatter: async (task) => (await pool.run('join/scatter', task)) as Scattered,
+    seal: async (task) => (await pool.run('join/seal', task)) as readonly Seal[],
     block: async (index, segments) =>
       (await pool.run('join/block', { index, segments } satisfies BlockInput)) as BlockResult<Encoded>,
     close: () => pool.close(),
   };
 }
 
-/** What a worker holds between tasks. */
+/** What a worker holds between tasks; set up again for another plan of the same sources it goes on with the same open files. */
 let held: { readonly context: BlockContext<unknown>; readonly scatter: ScatterPlace } | undefined;
 const never = new AbortController().signal;
 
 /** Called once in a worker, before it serves. */
 export function registerJoinJobs(): void {
   registerJob('join/set-up', async ({ plan, format, options, scratch }: SetUp) => {
-    const datasets = await Promise.all(plan.sources.map((source) => reopenDataset(source.dataset)));
-    const arena = makeArena();
+    const datasets =
+      held?.context.datasets ?? (await Promise.all(plan.sources.map(({ dataset }) => reopenDataset(dataset))));
+    const arena = held?.scatter.arena ?? makeArena();
     const sink = await openSink(format);
     const context = { plan, datasets, format: sink, options, arena: blockArena(sink, arena) };
     held = { context, scatter: { scratch, arena } };
@@ -97,6 +104,11 @@ export function registerJoinJobs(): void {
     invariant(held !== undefined, 'the worker was set up');
     const { plan, datasets } = held.context;
     return { output: await scatterRows(plan, datasets[task.source]!, task, held.scatter) };
+  });
+  registerJob('join/seal', async (task: SealTask) => {
+    invariant(held !== undefined, 'the worker was set up');
+    const { plan, datasets } = held.context;
+    return { output: await sealRows(plan, datasets[task.source]!, task, held.scatter) };
   });
   registerJob('join/block', async ({ index, segments }: BlockInput) => {
     invariant(held !== undefined, 'the worker was set up');

@@ -82,7 +82,7 @@ async function compareAll(
     comparisons.push(await compareSource(test.file, source, { filled, torn, signal }));
     if (test.receipt !== undefined) flags.push(...(await checkFlag(test, source, torn, signal)));
   }
-  const differences = nearest(comparisons);
+  const differences = test.receipt === undefined ? nearest(comparisons) : first(comparisons);
   const own = differences.slice(0, COLUMNS_NAMED_MAX).map((difference) => differenceFinding(test, difference));
   const rest = differences.slice(COLUMNS_NAMED_MAX).map(({ name }) => name);
   const more =
@@ -90,6 +90,14 @@ async function compareAll(
       ? []
       : [finding('verify/value-differs', `${named(rest)} differ too`, { count: rest.length, columns: rest })];
   return [...own, ...more, ...flags];
+}
+
+/** By a receipt several sources may give a column (--dedup), and it must be that of each; the first that differs is named. */
+function first(comparisons: readonly Comparison[]): readonly ColumnDifference[] {
+  const found = new Map<string, ColumnDifference>();
+  for (const difference of comparisons.flatMap(({ differences }) => differences))
+    if (!found.has(difference.name)) found.set(difference.name, difference);
+  return [...found.values()];
 }
 
 /** Without a receipt several sources may have a column: it differs if it differs from each, and then from the nearest. */

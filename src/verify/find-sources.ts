@@ -131,7 +131,7 @@ async function openGiven(
   slots: readonly Slot[],
   signal: AbortSignal,
 ): Promise<GivenSource> {
-  const { label, columns } = receipt.sources[index]!;
+  const { label, columns, equal = [] } = receipt.sources[index]!;
   const { schema, absentTrigger } = receipt.policies;
   const dataset = await openDataset(
     slots.map((slot) => slot.input!),
@@ -149,5 +149,7 @@ async function openGiven(
     const bare = suffix !== undefined && name.endsWith(suffix) ? name.slice(0, -suffix.length) : name;
     return has.has(bare) ? bare : name;
   };
-  return { index, label, dataset, columns: new Map(columns.map(({ name, from }) => [name, from ?? origin(name)])) };
+  const written = columns.map(({ name, from }) => [name, from ?? origin(name)] as const);
+  const storedOnce = equal.map(({ column, from }) => [column, from] as const);
+  return { index, label, dataset, columns: new Map([...written, ...storedOnce]) };
 }

@@ -88,6 +88,7 @@ function wrongShape(value: unknown): string | undefined {
       duplicates: isCount,
       columns: listOf(column),
       dropped: listOf(isText),
+      equal: optional(listOf(shape({ name: isText, from: isText, column: isText }, fail))),
     },
     fail,
   );
@@ -172,6 +173,11 @@ function wrongSeals({ sources, output }: Receipt): string[] {
   const twice = output.columns.length - written.size;
   const faults = twice > 0 ? [`${twice} columns are named twice`] : [];
   for (const source of sources) {
+    const gone = (source.equal ?? []).filter(({ name, column }) => written.has(name) || !written.has(column));
+    if (gone.length > 0)
+      faults.push(
+        `source ${source.label} says ${named(gone.map(({ name }) => name))} stored once, which the output does not`,
+      );
     const bad = source.columns.filter((column) => !agrees(column, written.get(column.name)));
     if (bad.length > 0) {
       const names = named(bad.map(({ name }) => name));

@@ -4,7 +4,7 @@ import { makeArena } from '../../src/core/arena.ts';
 import type { Column } from '../../src/core/column.ts';
 import { type Field, flat, list } from '../../src/core/schema.ts';
 import { NO_SEAL } from '../../src/core/seal.ts';
-import { makePlan } from '../../src/join/make-plan.ts';
+import { makePlan, matchRows } from '../../src/join/make-plan.ts';
 import type { How } from '../../src/join/match.ts';
 import { settleOutSchema } from '../../src/join/out-schema.ts';
 import type { JoinPlan } from '../../src/join/plan.ts';
@@ -122,14 +122,15 @@ export async function planOf(datasets: readonly Dataset[], how: How, selected?: 
   );
   // a row group of 1024 rows would hold every case: cut blocks of 5 rows, so that all paths and block edges are met
   const selection = selected === undefined ? {} : { selected };
-  const whole = makePlan(keyed, schema, {
+  const asked = {
     how,
     layout: 'arrow',
     drop: false,
     perFile: false,
     rowBytes: 1,
     ...selection,
-  });
+  } as const;
+  const whole = makePlan(keyed, schema, asked, matchRows(keyed, schema, asked));
   const blocks = [];
   for (let at = 0; at < whole.rowsOut; at += 5)
     blocks.push({ part: 0, start: at, end: Math.min(whole.rowsOut, at + 5) });
