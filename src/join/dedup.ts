@@ -47,10 +47,12 @@ export async function findEqual<Encoded>(
     for (let task = tasks[next++]; task !== undefined; task = tasks[next++]) await run(task);
   };
   await Promise.all(Array.from({ length: executor.width }, worker));
+  const same = (left: OutColumn, right: OutColumn) =>
+    sameKind(left, right) && sameSeal(seals.get(left) ?? NO_SEAL, seals.get(right) ?? NO_SEAL);
   return candidates.flatMap((column, i): EqualColumn[] => {
-    const twin = candidates.find(
-      (other, k) => k < i && sameKind(other, column) && sameSeal(seals.get(other)!, seals.get(column)!),
-    );
+    // of no values nothing is known: both stay
+    const some = (seals.get(column) ?? NO_SEAL).present > 0;
+    const twin = some ? candidates.find((other, k) => k < i && same(other, column)) : undefined;
     return twin === undefined
       ? []
       : [{ name: column.field.name, source: column.source, from: column.from, column: twin.field.name }];
