@@ -64,6 +64,7 @@ interface JoinValues extends MannersValues {
   columns?: string[];
   where?: string;
   dedup?: true;
+  mapOnly?: true;
   name?: string;
   rename?: (readonly [string, string])[];
   ownCollections?: string[];
@@ -147,6 +148,7 @@ function joinCommand(): Command {
       'a file; DIR/ for one file per primary file; - for Arrow on standard output',
     ).argParser(parseNonEmpty),
     option('-f, --force', 'replace an existing output'),
+    option('--map-only', 'instead of payload write where each source has an event: file and entry, a row map'),
     option('-n, --dry-run', 'print the plan: keys are read, no payload, nothing is written'),
     option('--receipt', 'also write OUT.receipt.json'),
     option('--writer <WRITER>', 'what writes the output').choices(['parquet', 'parquetjs', 'arrow']).default('parquet'),
@@ -205,6 +207,7 @@ function joinOptions(primary: readonly string[], friends: readonly SourceWords[]
     ...(values.where === undefined ? {} : { where: values.where }),
     ...namingOf(values),
     dedup: values.dedup === true,
+    mapOnly: values.mapOnly === true,
     columns: values.columns ?? [],
     ...(values.expect === undefined ? {} : { expect: values.expect }),
     layout: values.layout,

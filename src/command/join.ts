@@ -94,8 +94,23 @@ function refuseNonsense(options: JoinOptions): void {
   const labels = options.friends.flatMap(({ label }) => (label === undefined ? [] : [label]));
   const twice = labels.find((label, i) => labels.indexOf(label) !== i);
   if (twice !== undefined) throw new ColweaveError('usage/bad-option', `label "${twice}" is given to two sources`);
+  refuseMapNonsense(options);
   if (!options.dryRun && options.output === undefined)
     throw new ColweaveError('usage/bad-option', 'no output: give -o OUT, or --dry-run');
+}
+
+/** A row map holds no payload: what chooses, names or fills payload means nothing. */
+function refuseMapNonsense({ mapOnly, columns, dedup, naming, layout, missing }: JoinOptions): void {
+  if (mapOnly !== true) return;
+  const asked = [
+    columns.length > 0 ? '--columns' : '',
+    dedup === true ? '--dedup' : '',
+    naming === undefined ? '' : '--name, --rename or --own-collections',
+    layout === 'nano' ? '--layout nano' : '',
+    missing.kind === 'fill' ? '--missing fill' : '',
+  ].find((option) => option !== '');
+  if (asked !== undefined)
+    throw new ColweaveError('usage/bad-option', `--map-only writes no payload: ${asked} means nothing with it`);
 }
 
 /** `f1`, `f2` name the friends without a label in flags and reports; their columns keep their names. */
@@ -138,6 +153,7 @@ function schemaOptions(options: JoinOptions, key: KeySpec) {
     columns,
     dropUnreadable,
     where: options.where !== undefined,
+    mapOnly: options.mapOnly === true,
     ...(naming === undefined ? {} : { naming }),
   };
 }
@@ -290,6 +306,7 @@ function specOf(plan: JoinPlan, options: JoinOptions): Record<string, unknown> {
     labels: options.friends.map((friend) => friend.label ?? null),
     sample: options.sample ?? null,
     ...(options.where === undefined ? {} : { where: options.where }),
+    ...(options.mapOnly === true ? { mapOnly: true } : {}),
     ...(options.dedup === true ? { dedup: true } : {}),
     ...(options.naming === undefined ? {} : { naming: options.naming }),
     compression: options.compression,
@@ -311,7 +328,9 @@ function policiesOf(options: JoinOptions): Record<string, unknown> {
 
 function summarize(plan: JoinPlan, datasets: readonly Dataset[], options: JoinOptions, budget: Budget): PlanSummary {
   const sources = plan.sources.map((source, s) => {
-    const columns = plan.columns.filter((column) => column.source === s && column.kind !== 'missing');
+    const columns = plan.columns.filter(
+      (column) => column.source === s && (column.kind === 'key' || column.kind === 'payload'),
+    );
     const dataset = datasets[s]!;
     const names = columns.map(({ from }) => from);
     return {

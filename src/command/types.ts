@@ -42,6 +42,8 @@ export interface JoinOptions {
   readonly compression: 'zstd' | 'snappy' | 'none';
   /** Columns of several sources that are equal are written once. */
   readonly dedup?: boolean;
+  /** Write where each source has an event instead of its payload. */
+  readonly mapOnly?: boolean;
   readonly dryRun: boolean;
   /** Also write OUT.receipt.json. */
   readonly receipt: boolean;

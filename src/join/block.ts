@@ -11,6 +11,7 @@ import { checkLengths, refuseNulls, requireItems } from './block-checks.ts';
 import { batchView, outputKeys, type SegmentsOf, type SourceView, viewOf } from './block-view.ts';
 import { gatherColumn } from './gather.ts';
 import type { Block, JoinPlan, OutColumn } from './plan.ts';
+import { placesOf } from './row-map.ts';
 
 /** Raw bytes of one source's columns read, moved and encoded at a time: bounds what is held beside the encoded bytes. */
 const BATCH_BYTES = 12 * 2 ** 20;
@@ -79,6 +80,7 @@ export async function makeBlock<Encoded>(
     await placePayload(work, s, view, lengths);
   }
   await placeFlags(work);
+  await placeMaps(work);
   const order = sealOrder(states, block.start - plan.parts[block.part]!.start);
   return { rows: keys.rows, encoded, seals, keySeal: sealKeys(states), order, sourceKeySeals, matched };
 }
@@ -141,6 +143,20 @@ async function placeFlags<Encoded>(work: BlockWork<Encoded>): Promise<void> {
   });
 }
 
+/** Where each source has the events of the block. */
+async function placeMaps<Encoded>(work: BlockWork<Encoded>): Promise<void> {
+  const { block, context, states } = work;
+  const scope = sealScope(states);
+  for (const kind of ['file', 'entry'] as const) {
+    await place(work, kind, (column) => {
+      const places = placesOf(context.plan.sources[column.source]!, block.start, block.end);
+      const out = flatColumn('i32', places[kind]);
+      const seal = sealColumn(out, scope);
+      return { out, seals: { source: undefined, moved: seal, written: seal } };
+    });
+  }
+}
+
 /** Makes, seals and encodes all output columns of one kind. */
 async function place<Encoded>(
   { context, encoded, seals }: BlockWork<Encoded>,
@@ -149,6 +165,7 @@ async function place<Encoded>(
 ): Promise<void> {
   const { plan, format, options } = context;
   const at = plan.columns.flatMap((column, i) => (column.kind === kind ? [i] : []));
+  if (at.length === 0) return;
   const made = at.map((i) => make(plan.columns[i]!));
   const fields = at.map((i) => plan.columns[i]!.field);
   const bytes = await format.encode(

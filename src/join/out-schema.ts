@@ -9,6 +9,7 @@ import { globMatcher } from '../source/inputs.ts';
 import type { How } from './match.ts';
 import { checkNaming, type Naming, nameIn, renamer } from './names.ts';
 import type { LengthCheck, OutColumn } from './plan.ts';
+import { mapColumns } from './row-map.ts';
 
 export interface SchemaSource {
   readonly dataset: DatasetDescriptor;
@@ -30,6 +31,8 @@ export interface SchemaOptions {
   /** Events of the primary may be missing because a selection cut them. */
   readonly where?: boolean;
   readonly naming?: Naming;
+  /** File and entry of every source instead of payload. */
+  readonly mapOnly?: boolean;
 }
 
 export interface OutSchema {
@@ -42,6 +45,7 @@ export interface OutSchema {
 /** Errors: join/name-clash, source/no-column for a glob that means nothing, join/not-nano. */
 export function settleOutSchema(sources: readonly SchemaSource[], options: SchemaOptions): OutSchema {
   const primary = sources[0]!.dataset.schema;
+  if (options.mapOnly === true) return mapSchema(sources, options);
   const { naming = {} } = options;
   checkNaming(naming, labelsOf(sources));
   const keys = keyColumns(options, primary);
@@ -57,6 +61,13 @@ export function settleOutSchema(sources: readonly SchemaSource[], options: Schem
   const checks = lengthChecks(columns, sources, naming);
   const proved = (name: string, s: number) => checks.some((check) => check.source === s && check.counter === name);
   return { columns, checks, dropped: dropped.map((names, s) => names.filter((name) => proved(name, s))) };
+}
+
+function mapSchema(sources: readonly SchemaSource[], options: SchemaOptions): OutSchema {
+  const keys = keyColumns(options, sources[0]!.dataset.schema);
+  const columns = [...keys, ...mapColumns(sources.map(({ name }) => name)), ...missingColumns(sources, options)];
+  refuseClashes(columns, sources);
+  return { columns, checks: [], dropped: sources.map(() => []) };
 }
 
 const labelsOf = (sources: readonly SchemaSource[]): string[] =>

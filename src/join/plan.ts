@@ -19,7 +19,8 @@ export type Path = 'primary' | 'aligned' | 'local' | 'shuffle';
 
 export interface OutColumn {
   readonly field: Field;
-  readonly kind: 'key' | 'payload' | 'missing';
+  /** `file`, `entry`: where a source has the event (--map-only). */
+  readonly kind: 'key' | 'payload' | 'missing' | 'file' | 'entry';
   /** Index of the source; for `missing` the one that misses. */
   readonly source: number;
   /** The column's name in its source. */

@@ -204,9 +204,9 @@ function emptyTotals(plan: JoinPlan): Totals {
   };
 }
 
-/** Flags are ours: no source has them. */
-function hasSource(column: OutColumn): boolean {
-  return column.kind !== 'missing';
+/** Flags and places are ours: no source has them. */
+function hasSource({ kind }: OutColumn): boolean {
+  return kind === 'key' || kind === 'payload';
 }
 
 function addBlock<Encoded>(totals: Totals, result: BlockResult<Encoded>): void {

@@ -12,6 +12,7 @@ import { counted, type Finding, finding, named, OFFENDERS_MAX } from './findings
 import { guessSources } from './guess-sources.ts';
 import { addLumis, type LumiEvents, lumiOf } from './lumi.ts';
 import { readGood, rowRanges, type Torn } from './output-file.ts';
+import { checkRowMap } from './row-map.ts';
 import { selectAgain } from './selection.ts';
 import { mergeRows, repeatedRows, type SortedKeys, sortKeys } from './sort-merge.ts';
 import { type ColumnDifference, type Comparison, compareSource } from './values.ts';
@@ -81,6 +82,7 @@ async function compareAll(
   for (const source of sources) {
     comparisons.push(await compareSource(test.file, source, { filled, torn, signal }));
     if (test.receipt !== undefined) flags.push(...(await checkFlag(test, source, torn, signal)));
+    if (test.receipt?.spec.mapOnly === true) flags.push(...(await checkRowMap(test, source, torn, signal)));
   }
   const differences = test.receipt === undefined ? nearest(comparisons) : first(comparisons);
   const own = differences.slice(0, COLUMNS_NAMED_MAX).map((difference) => differenceFinding(test, difference));
