@@ -1,6 +1,6 @@
 // Owns what a join may take: threads and memory, and whether shuffled rows pass through scratch for it.
 import type { JoinPlan } from '../join/plan.ts';
-import { scatterTasks } from '../join/shuffle.ts';
+import { SCATTER_ROWS } from '../join/shuffle.ts';
 import { type Dataset, datasetBytes } from '../source/dataset.ts';
 import { memoryHere, threadsHere } from './resources.ts';
 
@@ -36,9 +36,9 @@ export function budgetFor(
 }
 
 /** As many threads as there are things to do at a time: there may be more to scatter than row groups to make. */
-function tasksOf(plan: JoinPlan): number {
-  const scattered = plan.sources.map(({ path }, s) => (path === 'shuffle' ? scatterTasks(plan, s).length : 0));
-  return Math.max(plan.blocks.length, ...scattered);
+function tasksOf({ sources, blocks }: JoinPlan): number {
+  const scattered = sources.map(({ path, dataset }) => (path === 'shuffle' ? dataset.rows / SCATTER_ROWS : 0));
+  return Math.max(blocks.length, ...scattered.map(Math.ceil));
 }
 
 /** Sources may share tables. */

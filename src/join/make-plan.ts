@@ -186,7 +186,8 @@ function expect(sources: readonly PlanSource[], matching: Matching, options: Pla
     const name = `source "${source.label}"`;
     if (options.expect === 'aligned') throw notAligned(sources[0]!, source, name);
     const missing = matching.missing[i]!;
-    const extra = matching.extra[i]!;
+    // what --where cut is not asked of a friend
+    const extra = options.selected === undefined ? matching.extra[i]! : 0;
     if (missing === 0 && extra === 0) return;
     throw new ColweaveError(
       'join/expectation',

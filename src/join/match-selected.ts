@@ -73,8 +73,7 @@ function uniqueAmongAll(primary: Side, keys: KeyTable, own: Int32Array): KeyInde
     primary,
     twins.map(({ first, second }) => ({ first: own[first]!, second: own[second]! })),
   );
-  const where = new Int32Array(primary.keys.rows);
-  index.findAll(primary.keys, where);
+  const where = findEach(index, primary.keys);
   const cut: Twin[] = [];
   for (let row = 0; row < where.length && cut.length < TWINS_SHOWN; row++) {
     const at = where[row]! < 0 ? row : own[where[row]!]!;
@@ -84,14 +83,20 @@ function uniqueAmongAll(primary: Side, keys: KeyTable, own: Int32Array): KeyInde
   return index;
 }
 
+/** One by one: an index of few rows is in the core's cache as it is, and most keys are not in it. */
+function findEach(index: KeyIndex, keys: KeyTable): Int32Array {
+  const where = new Int32Array(keys.rows);
+  for (let row = 0; row < where.length; row++) where[row] = index.find(keys, row);
+  return where;
+}
+
 /** Row of the friend for each indexed key, -1 = absent, and the friend's other rows. */
 function lookUpKept(
   friend: Side,
   index: KeyIndex,
   rows: number,
 ): { readonly map: Int32Array; readonly rest: Int32Array } {
-  const where = new Int32Array(friend.keys.rows);
-  index.findAll(friend.keys, where);
+  const where = findEach(index, friend.keys);
   const map = new Int32Array(new SharedArrayBuffer(rows * 4)).fill(-1);
   const twins: Twin[] = [];
   const rest = new Int32Array(where.length);

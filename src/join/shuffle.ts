@@ -136,7 +136,7 @@ function sumOfBatches(before: PartSeals | undefined, batch: PartSeals): PartSeal
 }
 
 /** Rows of a source scattered at a time. */
-const SCATTER_ROWS = 1 << 16;
+export const SCATTER_ROWS = 1 << 16;
 
 /**
  * All rows of a shuffled source that the output uses, in tasks without rows before the first and after the last of them.

@@ -50,7 +50,8 @@ test('join: everything said', async () => {
   const line =
     'join a b --with up: c d --with e --how outer --on run,event --tree T --sample ttbar -c Jet_* -c !Jet_x,MET --expect 1:1 ' +
     '--layout nano --missing fill=-1 --schema union --absent-trigger drop --drop-unreadable -o out/ --writer arrow ' +
-    '--compression snappy -nf --receipt -j 4 --memory 2G --json --debug --quiet';
+    '--compression snappy -nf --receipt -j 4 --memory 2G --json --debug --quiet --where nJet>1 --where b --dedup --map-only ' +
+    '--name {label}_{name} --rename x=y --rename z=w --own-collections up';
   expect(await parsed(line)).toEqual({
     options: {
       primary: ['a', 'b'],
@@ -59,6 +60,17 @@ test('join: everything said', async () => {
       on: 'run,event',
       tree: 'T',
       sample: 'ttbar',
+      where: '(nJet>1) and (b)',
+      naming: {
+        pattern: '{label}_{name}',
+        renames: [
+          ['x', 'y'],
+          ['z', 'w'],
+        ],
+        ownCollections: ['up'],
+      },
+      dedup: true,
+      mapOnly: true,
       columns: ['Jet_*', '!Jet_x', 'MET'],
       expect: '1:1',
       layout: 'nano',
