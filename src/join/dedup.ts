@@ -47,8 +47,11 @@ export async function findEqual<Encoded>(
     for (let task = tasks[next++]; task !== undefined; task = tasks[next++]) await run(task);
   };
   await Promise.all(Array.from({ length: executor.width }, worker));
+  const missAlike = plan.fill === undefined ? () => true : presenceTest(plan);
   const same = (left: OutColumn, right: OutColumn) =>
-    sameKind(left, right) && sameSeal(seals.get(left) ?? NO_SEAL, seals.get(right) ?? NO_SEAL);
+    sameKind(left, right) &&
+    sameSeal(seals.get(left) ?? NO_SEAL, seals.get(right) ?? NO_SEAL) &&
+    missAlike(left.source, right.source);
   return candidates.flatMap((column, i): EqualColumn[] => {
     // of no values nothing is known: both stay
     const some = (seals.get(column) ?? NO_SEAL).present > 0;
@@ -57,6 +60,20 @@ export async function findEqual<Encoded>(
       ? []
       : [{ name: column.field.name, source: column.source, from: column.from, column: twin.field.name }];
   });
+}
+
+/** A fill value stands for a missing event, not for a null that a source has itself: equal seals do not tell the two apart. */
+function presenceTest({ sources, rowsOut }: JoinPlan): (left: number, right: number) => boolean {
+  const known = new Map<string, boolean>();
+  return (left, right) => {
+    const pair = `${left} ${right}`;
+    const [a, b] = [sources[left]!.map, sources[right]!.map];
+    let alike = known.get(pair) ?? true;
+    for (let row = 0; row < rowsOut && alike && !known.has(pair); row++)
+      alike = (a === undefined || a[row]! >= 0) === (b === undefined || b[row]! >= 0);
+    known.set(pair, alike);
+    return alike;
+  };
 }
 
 const sameKind = (left: OutColumn, right: OutColumn): boolean =>

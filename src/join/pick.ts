@@ -92,7 +92,7 @@ export function pickKeys({ spec, stride, words: all }: KeyTable, rows: Int32Arra
   const picked = new Uint32Array(rows.length * stride);
   for (let i = 0; i < rows.length; i++) {
     const at = (base + rows[i]!) * stride;
-    picked.set(all.subarray(at, at + stride), i * stride);
+    for (let k = 0; k < stride; k++) picked[i * stride + k] = all[at + k]!;
   }
   return { spec, rows: rows.length, stride, words: picked };
 }

@@ -48,7 +48,7 @@ describe('same bytes', () => {
   it('for one thread, two threads, and once more', { timeout: 60_000 }, async () => {
     const fixtures = (names: readonly string[]) =>
       names.map((name) => new URL(`../../fixtures/${name}`, import.meta.url).pathname);
-    const run = async (name: string, jobs: number) => {
+    const run = async (name: string, jobs: number, more: Partial<JoinOptions> = {}) => {
       const options: JoinOptions = {
         primary: fixtures(['nano_1.root', 'nano_2.root', 'nano_3.root']),
         friends: [{ label: 'f', files: fixtures(['friend_regrouped_1.root', 'friend_regrouped_2.root']) }],
@@ -65,6 +65,7 @@ describe('same bytes', () => {
         receipt: true,
         force: false,
         jobs,
+        ...more,
       };
       const { outputs } = await runJoin(options, { emit: () => {}, signal: new AbortController().signal });
       return outputs.map(({ path }) => readFileSync(path).toString('base64'));
@@ -73,5 +74,10 @@ describe('same bytes', () => {
     expect(one).toHaveLength(3);
     expect(await run('two', 2)).toEqual(one);
     expect(await run('again', 1)).toEqual(one);
+    const skim = { where: 'nJet >= 3', dedup: true, memoryBytes: 2 ** 40 };
+    const kept = await run('skim-one', 1, skim);
+    expect(await run('skim-two', 2, skim)).toEqual(kept);
+    // nothing is left of the memory: shuffled rows, the primary's too, pass through scratch
+    expect(await run('skim-scratch', 1, { ...skim, memoryBytes: 1 })).toEqual(kept);
   });
 });
