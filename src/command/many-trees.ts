@@ -11,7 +11,7 @@ const isPattern = (tree: string | undefined): tree is string => tree !== undefin
 export async function expandTrees(friends: readonly SourceWords[]): Promise<readonly SourceWords[]> {
   const out: SourceWords[] = [];
   for (const friend of friends) {
-    const patterned = friend.files.some((word) => /:[^/:]*[*?[][^:]*$/.test(word));
+    const patterned = friend.files.some((word) => /:(?!\/\/)[^:]*[*?[]/.test(word));
     const inputs = patterned ? expandInputs(friend.files) : [];
     if (!inputs.some(({ tree }) => isPattern(tree))) out.push(friend);
     else out.push(...(await sourcesOf(friend, inputs)));
