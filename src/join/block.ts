@@ -13,7 +13,7 @@ import { gatherColumn } from './gather.ts';
 import type { Block, JoinPlan, OutColumn } from './plan.ts';
 
 /** Raw bytes of one source's columns read, moved and encoded at a time: bounds what is held beside the encoded bytes. */
-const BATCH_BYTES = 12 * 2 ** 20;
+const BATCH_BYTES = 8 * 2 ** 20;
 const BATCH_COLUMNS_MAX = 64;
 
 export interface BlockContext<Encoded> {

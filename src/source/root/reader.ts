@@ -43,6 +43,11 @@ interface Kept {
   bytes: number;
 }
 
+export function forgetKept(kept: Kept): void {
+  kept.baskets.clear();
+  kept.bytes = 0;
+}
+
 /** Rows start .. end of one branch, being read. Rows may be more than were asked for: a counter serves whole baskets. */
 interface Task {
   readonly branch: BranchLayout;
