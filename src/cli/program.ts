@@ -67,6 +67,7 @@ interface JoinValues extends MannersValues {
   force?: true;
   jobs?: number;
   memory?: number;
+  keyIndex?: string;
 }
 
 interface VerifyValues extends MannersValues {
@@ -128,6 +129,10 @@ function joinCommand(): Command {
   group(command, 'Running:', [
     option('-j, --jobs <N>', 'worker threads (default: the cores this job may use)').argParser(parseCount),
     option('--memory <SIZE>', 'memory cap: k, M, G, T count by 1024; kB, MB, GB, TB by 1000').argParser(parseSize),
+    option(
+      '--key-index <DIR>',
+      'keep the keys of input files there, for other jobs that read the same files',
+    ).argParser(parseNonEmpty),
   ]);
   return command;
 }
@@ -190,6 +195,7 @@ function joinOptions(primary: readonly string[], friends: readonly SourceWords[]
     force: values.force === true,
     ...(values.jobs === undefined ? {} : { jobs: values.jobs }),
     ...(values.memory === undefined ? {} : { memoryBytes: values.memory }),
+    ...(values.keyIndex === undefined ? {} : { keyIndex: values.keyIndex }),
   };
 }
 

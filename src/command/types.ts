@@ -42,6 +42,8 @@ export interface JoinOptions {
   readonly force: boolean;
   readonly jobs?: number;
   readonly memoryBytes?: number;
+  /** Directory where the keys of input files are kept for other jobs. */
+  readonly keyIndex?: string;
 }
 
 export interface SourceSummary {

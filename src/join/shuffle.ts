@@ -10,6 +10,7 @@ import { type Dataset, readRows, requireField } from '../source/dataset.ts';
 import { gatherColumn, gatherScope } from './gather.ts';
 import { type PlaceScope, placeColumn, placeScope } from './place.ts';
 import type { Block, JoinPlan } from './plan.ts';
+import { proveKeys } from './prove-keys.ts';
 
 /** Rows start .. end of a source, to be scattered. */
 export interface ScatterTask {
@@ -73,6 +74,7 @@ export async function scatterRows(
   const names = shuffledNames(plan, source);
   arena.clear();
   const { take } = arena;
+  await proveKeys(plan.sources[source]!, dataset, { lo: start, hi: end }, signal);
   const columns = await readRows(dataset, names, start, end, signal, take);
   const chunk: ChunkRows = { names, columns, targets: targets.subarray(start, end), first: start };
   const seals = new Map<number, PartSeals>();
