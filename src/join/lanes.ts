@@ -11,6 +11,8 @@ interface Lanes {
   readonly width: number;
   /** Neighbours that one thread gets at the most: what lies across their borders is then read once. */
   readonly runMax: number;
+  /** Of the tasks left, a thread takes this part of its share at a time: 1 where tasks are alike, less where they vary. */
+  readonly share: number;
 }
 
 /** Tasks that are one seat's own, in their order. */
@@ -26,7 +28,7 @@ interface Stretch {
  */
 export async function* inOrder<Task, Result>(
   tasks: readonly Task[],
-  { width, runMax }: Lanes,
+  { width, runMax, share }: Lanes,
   work: (task: Task, lane: Lane) => Promise<Result>,
 ): AsyncGenerator<{ readonly task: Task; readonly result: Result }> {
   const results = new Map<number, Promise<Result>>();
@@ -41,7 +43,7 @@ export async function* inOrder<Task, Result>(
     while (going[seat]! < goingMax) {
       if (stretch.next === stretch.end) {
         if (begun === tasks.length || begun >= given + ahead) return;
-        const fair = Math.ceil((tasks.length - begun) / (2 * width));
+        const fair = Math.ceil(((tasks.length - begun) * share) / width);
         stretch.next = begun;
         stretch.end = begun + (width > 1 ? Math.min(runMax, fair) : 1);
         begun = stretch.end;

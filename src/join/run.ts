@@ -41,8 +41,6 @@ export interface RunResult<Encoded> {
 
 /** Rows of a source scattered at a time. */
 const SCATTER_ROWS = 1 << 16;
-/** Stretches of scatter tasks that a thread gets: more even out threads that are not as fast, fewer read less twice. */
-const SCATTER_RUNS = 2;
 /** Encoded row groups that wait for the ones before them take memory: their bytes beside the one a thread works on. */
 const WAITING_BYTES_MAX = 28 * 2 ** 20;
 /** Encoded bytes of a raw one: about what NanoAOD gives. */
@@ -108,7 +106,7 @@ async function scatterAll<Encoded>(
     return scatterTasks(s, source.dataset.rows);
   });
   let done = 0;
-  const lanes = { width: executor.width, runMax: Math.ceil(tasks.length / executor.width / SCATTER_RUNS) };
+  const lanes = { width: executor.width, runMax: tasks.length, share: 1 };
   for await (const { task, result } of inOrder(tasks, lanes, (task, lane) => executor.scatter(task, lane))) {
     signal.throwIfAborted();
     for (const { block, segment } of result.segments) {
@@ -153,7 +151,7 @@ async function* blocksInOrder<Encoded>(
     segments.clear();
     return executor.block(index, copy, lane);
   };
-  const lanes = { width: executor.width, runMax: blocksInARow(plan) };
+  const lanes = { width: executor.width, runMax: blocksInARow(plan), share: 0.5 };
   for await (const { task, result } of inOrder([...plan.blocks.keys()], lanes, run)) {
     signal.throwIfAborted();
     yield { block: plan.blocks[task]!, result };

@@ -25,7 +25,7 @@ test('results come in order, whatever the threads, and neighbours share a thread
           await sleep(delays[task % delays.length]!);
           return 2 * task;
         };
-        for await (const { task, result } of inOrder(numbers(count), { width, runMax }, work)) {
+        for await (const { task, result } of inOrder(numbers(count), { width, runMax, share: 0.5 }, work)) {
           expect(result).toBe(2 * task);
           seen.push(task);
         }
@@ -48,7 +48,7 @@ test('a thread gets neighbours, fewer towards the end', async () => {
     goesOn[task] = lane.goesOn;
     await sleep(1);
   };
-  for await (const _ of inOrder(numbers(16), { width: 2, runMax: 3 }, work));
+  for await (const _ of inOrder(numbers(16), { width: 2, runMax: 3, share: 0.5 }, work));
   const runs = goesOn.reduce<number[]>((lengths, _, i) => {
     if (i > 0 && goesOn[i - 1]) lengths.push(lengths.pop()! + 1);
     else lengths.push(1);
@@ -63,7 +63,7 @@ test('tasks of one seat begin in their order', async () => {
     begun.set(seat, [...(begun.get(seat) ?? []), task]);
     await sleep(task % 3);
   };
-  for await (const _ of inOrder(numbers(30), { width: 3, runMax: 2 }, work));
+  for await (const _ of inOrder(numbers(30), { width: 3, runMax: 2, share: 0.5 }, work));
   for (const tasks of begun.values()) expect(tasks).toEqual([...tasks].sort((a, b) => a - b));
 });
 
@@ -77,7 +77,7 @@ test('a failure is thrown in its turn, and nothing is begun after it', async () 
   };
   const seen: number[] = [];
   const all = async () => {
-    for await (const { task } of inOrder(numbers(1000), { width: 2, runMax: 2 }, work)) seen.push(task);
+    for await (const { task } of inOrder(numbers(1000), { width: 2, runMax: 2, share: 0.5 }, work)) seen.push(task);
   };
   await expect(all()).rejects.toThrow('task 5');
   expect(seen).toEqual([0, 1, 2, 3, 4]);
