@@ -1,5 +1,5 @@
 // xz streams: sizes by the stream's own index before anything is unpacked, checks, and what other encoders make.
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { decompressXz } from '../../src/codec/lzma.ts';
 import { decodeLzma2 } from '../../src/codec/lzma2.ts';
 import { ColweaveError } from '../../src/core/errors.ts';
@@ -201,5 +201,22 @@ describe('xz', () => {
       }
     }
     expect(refused).toBeGreaterThan(packed.length * 0.9);
+  });
+
+  afterEach(() => {
+    vi.unstubAllGlobals();
+    vi.resetModules();
+  });
+
+  it('says what to do where the system gives no address space for the kernel', async () => {
+    const Instance = function none() {
+      throw new RangeError('WebAssembly.Instance(): Out of memory');
+    };
+    vi.stubGlobal('WebAssembly', { Module: Object, Instance });
+    vi.resetModules();
+    const fresh = await import('../../src/codec/lzma.ts');
+    expect(() => fresh.decompressXz(packed, text.length)).toThrow(
+      expect.objectContaining({ code: 'memory/not-enough', hint: expect.stringContaining('ulimit -v') }),
+    );
   });
 });
