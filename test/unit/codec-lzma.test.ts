@@ -1,4 +1,6 @@
 // xz streams: sizes by the stream's own index before anything is unpacked, checks, and what other encoders make.
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { decompressXz } from '../../src/codec/lzma.ts';
 import { decodeLzma2 } from '../../src/codec/lzma2.ts';
@@ -118,6 +120,13 @@ describe('xz', () => {
 
   it.each(made)('gives back %s', (_, bytes, hex) => {
     expect(decompressXz(Buffer.from(hex, 'hex'), bytes)).toEqual(patterns.slice(0, bytes));
+  });
+
+  it('gives back all kinds of symbols', () => {
+    // python: rows of floats and integers, then matches of 2 to 300 bytes at distances up to 18,000; preset 9 extreme, CRC-64
+    const plain = decompressXz(readFileSync(new URL('lzma-mixed.xz', import.meta.url)), 20_000);
+    const digest = createHash('sha256').update(plain).digest('hex');
+    expect(digest).toBe('a70a8b9749f68927c6b869d4a6b2dfdb107c2c772599e3bf0534092f256b826e');
   });
 
   it('repeats what is nearer than a word', () => {
