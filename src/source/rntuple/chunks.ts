@@ -99,9 +99,9 @@ function settleCluster(ids: readonly number[], c: number, { inside, each }: Plac
   if (used.length > 1) throw damaged(`cluster ${c} has it in two representations`);
   const id = used[0] ?? ids[0]!;
   const { firstElement } = columns[id]!;
-  if (used.length === 0 && firstElement === 0) throw damaged(`cluster ${c} does not have it`);
+  if (used.length === 0 && firstElement === 0 && inside === undefined) throw damaged(`cluster ${c} does not have it`);
   table.present[at(id)] = 1;
-  if (inside !== undefined) return;
+  if (inside !== undefined) return; // no items before the column came: the index will be asked
   const { rowStart, rows } = clusters[c]!;
   const expected = rows * each;
   const elements = table.elements[at(id)]!;

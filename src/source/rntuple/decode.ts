@@ -1,10 +1,11 @@
 // Owns pages: their checksum and compression, and the way from stored elements to values.
 import { joinBytes, pageRoom, spreadBits } from '../../codec/page-kernels.ts';
 import { xxh3 } from '../../codec/xxh3.ts';
+import { invariant } from '../../core/check.ts';
 import { bytesOf, type Dtype, type Values } from '../../core/dtype.ts';
 import { checkObject, unpackObject, unpackObjectInto } from '../root/blocks.ts';
 import { damaged } from './cursor.ts';
-import { ENCODINGS, type Encoding } from './encodings.ts';
+import { ENCODINGS, type Encoding, gives } from './encodings.ts';
 import { pageBytes, type StoredColumn } from './layout.ts';
 
 /** A page out of compression; `bytes` may be memory that the next page is put into. */
@@ -56,7 +57,7 @@ export function placeValues(
     unpackQuantized(page.bytes, column, from, some as Float64Array);
     return;
   }
-  // a narrower real
+  invariant(gives(encoding, dtype), `${encoding.name} gives ${dtype}`); // a narrower real
   const narrow = dtype === 'f32' ? (some as Float32Array) : new Float32Array(count);
   if (encoding.element === 'f16') widenHalves(page, encoding, from, narrow);
   else placeElements(page, column, from, narrow);

@@ -3,7 +3,7 @@ import type { ByteStore } from '../../bytes/types.ts';
 import type { Take } from '../../core/arena.ts';
 import { invariant } from '../../core/check.ts';
 import { type Column, flatColumn } from '../../core/column.ts';
-import { allocate, type Dtype, type Values } from '../../core/dtype.ts';
+import { allocate, bytesOf, type Dtype, type Values } from '../../core/dtype.ts';
 import { ColweaveError } from '../../core/errors.ts';
 import { damaged } from './cursor.ts';
 import { type IndexTask, itemSpans, offsetsOf } from './index-columns.ts';
@@ -102,12 +102,12 @@ function expand(node: Node, spans: readonly Span[], reading: Reading): Build {
     case 'count':
       return expandCount(node.index, node.dtype, spans, reading);
     case 'text': {
-      let bytes: Values | undefined;
+      let bytes: Uint8Array | undefined;
       const index = wantIndex(node.index, spans, reading, (items, read) => {
         checkEnds(node.bytes, 1, read, reading);
-        bytes = wantValues(node.bytes, 'u8', items, reading);
+        bytes = bytesOf(wantValues(node.bytes, 'i8', items, reading)); // Char is signed
       });
-      return () => ({ kind: 'utf8', length, offsets: index.offsets, bytes: bytes as Uint8Array });
+      return () => ({ kind: 'utf8', length, offsets: index.offsets, bytes: bytes! });
     }
     case 'list':
     case 'optional': {
