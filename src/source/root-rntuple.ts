@@ -4,9 +4,9 @@ import { ColweaveError } from '../core/errors.ts';
 import { nearestNames } from '../core/text.ts';
 import { shareOffsets } from './parquet/share.ts';
 import { parseAnchor } from './rntuple/envelope.ts';
+import { forgetFile, numberFile } from './rntuple/kept.ts';
 import type { Node, RntupleLayout } from './rntuple/layout.ts';
 import { describeRntuple } from './rntuple/open.ts';
-import { nothingKept } from './rntuple/pages.ts';
 import { type RntupleReader, readRows } from './rntuple/reader.ts';
 import { memoryBytes, storedBytes } from './rntuple/weights.ts';
 import { type RootKey, readObject } from './root/file-header.ts';
@@ -59,7 +59,7 @@ interface LeftOut {
 function sourceFile(store: ByteStore, descriptor: FileDescriptor, leftOut: LeftOut): SourceFile {
   const layout = descriptor.layout as RntupleLayout;
   const nodes = new Map(layout.nodes);
-  const reader: RntupleReader = { store, layout, rows: descriptor.rows, kept: nothingKept() };
+  const reader: RntupleReader = { store, layout, rows: descriptor.rows, file: numberFile() };
   const where = [descriptor.uri, layout.tree];
   const lookup = (name: string): Node => {
     const node = nodes.get(name);
@@ -85,6 +85,9 @@ function sourceFile(store: ByteStore, descriptor: FileDescriptor, leftOut: LeftO
         shareOffsets(await readRows(reader, wanted, { rowStart, rowEnd }, { signal, take })),
       );
     },
-    close: () => store.close(),
+    async close() {
+      forgetFile(reader.file);
+      await store.close();
+    },
   };
 }

@@ -1,18 +1,12 @@
 // Owns pages: their checksum and compression, and the way from stored elements to values.
-import { joinBytes, pageRoom, spreadBits } from '../../codec/page-kernels.ts';
+import { joinBytes, spreadBits } from '../../codec/page-kernels.ts';
 import { xxh3 } from '../../codec/xxh3.ts';
 import { invariant } from '../../core/check.ts';
 import { bytesOf, type Dtype, type Values } from '../../core/dtype.ts';
-import { checkObject, unpackObject, unpackObjectInto } from '../root/blocks.ts';
 import { damaged } from './cursor.ts';
 import { ENCODINGS, type Encoding, gives } from './encodings.ts';
-import { pageBytes, type StoredColumn } from './layout.ts';
-
-/** A page out of compression; `bytes` may be memory that the next page is put into. */
-export interface OpenPage {
-  readonly bytes: Uint8Array;
-  readonly elements: number;
-}
+import type { OpenPage } from './kept.ts';
+import type { StoredColumn } from './layout.ts';
 
 /** `stored` ends with the checksum where the page has one. Errors: source/damaged. */
 export function checkPage(stored: Uint8Array, length: number): Uint8Array {
@@ -21,16 +15,6 @@ export function checkPage(stored: Uint8Array, length: number): Uint8Array {
   const sum = new DataView(stored.buffer, stored.byteOffset + length, 8).getBigUint64(0, true);
   if (sum !== xxh3(bytes)) throw damaged('it does not match its checksum');
   return bytes;
-}
-
-/** Where the kernels read it, if it is not too long for that. */
-export function openPage(stored: Uint8Array, elements: number, bits: number): OpenPage {
-  const raw = pageBytes(elements, bits);
-  checkObject(stored, raw);
-  const room = pageRoom(raw);
-  if (room === undefined) return { bytes: unpackObject(stored, raw), elements };
-  unpackObjectInto(stored, raw, room, 0);
-  return { bytes: room, elements };
 }
 
 /** Are the bytes of a page those of its values? Then it can be decompressed where they belong. */

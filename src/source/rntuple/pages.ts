@@ -1,9 +1,11 @@
 // Owns reading pages: those that any task wants, in file order and in long reads, each put where its elements belong.
 import type { ByteStore } from '../../bytes/types.ts';
+import { pageRoom } from '../../codec/page-kernels.ts';
 import { bytesOf, type Dtype, dtypeBytes, type Values } from '../../core/dtype.ts';
 import { ColweaveError } from '../../core/errors.ts';
-import { unpackObjectInto } from '../root/blocks.ts';
-import { checkPage, isPlain, type OpenPage, openPage, placeIndex, placeValues } from './decode.ts';
+import { checkObject, unpackObjectInto } from '../root/blocks.ts';
+import { checkPage, isPlain, placeIndex, placeValues } from './decode.ts';
+import { beginCall, forgetPage, keepPage, keptPage, type OpenPage } from './kept.ts';
 import { chunkOf, pageBytes, type RntupleLayout } from './layout.ts';
 import type { Span } from './spans.ts';
 
@@ -11,10 +13,6 @@ import type { Span } from './spans.ts';
 const BATCH_BYTES_MAX = 3 * 1024 * 1024;
 /** Room for a batch and the gaps in it. */
 const ROOM_BYTES = 4 * 1024 * 1024;
-/** Decompressed pages kept because the next read begins inside them. */
-const KEPT_BYTES_MAX = 64 * 1024 * 1024;
-/** Reads that a page is kept for without being wanted. */
-const KEPT_READS_MAX = 2;
 const CHECKSUM_BYTES = 8;
 
 /** These elements of one column, in its representations, are to fill `values`. */
@@ -24,24 +22,11 @@ export interface PageTask {
   readonly target: { readonly dtype: Dtype | 'index'; readonly values: Values };
 }
 
-interface KeptPage extends OpenPage {
-  read: number;
-}
-
-/** By number of the page. */
-export interface Kept {
-  readonly pages: Map<number, KeptPage>;
-  bytes: number;
-  /** Counts the reads. */
-  read: number;
-}
-
-export const nothingKept = (): Kept => ({ pages: new Map(), bytes: 0, read: 0 });
-
 interface Reader {
   readonly store: ByteStore;
   readonly layout: RntupleLayout;
-  readonly kept: Kept;
+  /** Its number, for pages that are kept. */
+  readonly file: number;
 }
 
 /** A page and the part of it that is wanted. */
@@ -68,9 +53,9 @@ function takeRoom(): Uint8Array {
 
 /** Fills the values of all tasks. Errors: source/damaged, source/truncated. */
 export async function runPages(reader: Reader, tasks: readonly PageTask[], signal?: AbortSignal): Promise<void> {
-  const { layout, kept, store } = reader;
+  const { layout, store } = reader;
   const { offset, bytes, summed } = layout.pages;
-  kept.read++;
+  beginCall();
   const jobs: Job[] = [];
   for (const task of tasks) addJobs(reader, task, jobs);
   jobs.sort((left, right) => offset[left.page]! - offset[right.page]!);
@@ -97,7 +82,7 @@ export async function runPages(reader: Reader, tasks: readonly PageTask[], signa
 
 /** Pages at hand are placed at once, and so are the zeros of columns that came later. */
 function addJobs(reader: Reader, task: PageTask, jobs: Job[]): void {
-  const { layout, kept } = reader;
+  const { layout, file } = reader;
   const { pageStart, lead } = layout.chunks;
   const { elementEnd } = layout.pages;
   let out = 0;
@@ -118,7 +103,7 @@ function addJobs(reader: Reader, task: PageTask, jobs: Job[]): void {
       const at = out + start + lead[chunk]! - from;
       const elements = elementEnd[page]! - begin;
       const job = { task, page, column, cluster, elements, from: start - begin, count, at };
-      const open = kept.pages.get(page);
+      const open = keptPage(file, page);
       if (open === undefined) jobs.push(job);
       else place(reader, job, open);
     }
@@ -140,7 +125,7 @@ function firstPage(elementEnd: Int32Array, start: number, end: number, element: 
 
 function runJob(reader: Reader, job: Job, raw: Uint8Array): void {
   const { layout } = reader;
-  const { page, task, elements, from, count, at } = job;
+  const { page, task, elements, count, at } = job;
   const column = layout.columns[job.column]!;
   const { dtype, values } = task.target;
   try {
@@ -150,41 +135,31 @@ function runJob(reader: Reader, job: Job, raw: Uint8Array): void {
       unpackObjectInto(stored, pageBytes(elements, column.bits), bytesOf(values), at * width);
       return;
     }
-    const open = openPage(stored, elements, column.bits);
-    place(reader, job, open);
-    if (from + count < elements) keep(reader.kept, page, open);
+    place(reader, job, unpackPage(reader.file, job, stored, column.bits));
   } catch (cause) {
     throw inPage(reader, job, cause);
   }
 }
 
-function place({ layout, kept }: Reader, job: Job, open: OpenPage): void {
+/** Where it is kept if the next rows may want the rest of it, else where the kernels read it. */
+function unpackPage(file: number, { page, elements, from, count }: Job, stored: Uint8Array, bits: number): OpenPage {
+  const length = pageBytes(elements, bits);
+  checkObject(stored, length);
+  const fill = (room: Uint8Array) => unpackObjectInto(stored, length, room, 0);
+  const open = from + count < elements ? keepPage(file, page, { length, elements }, fill) : undefined;
+  if (open !== undefined) return open;
+  const room = pageRoom(length) ?? new Uint8Array(length);
+  fill(room);
+  return { bytes: room, elements };
+}
+
+function place({ layout, file }: Reader, job: Job, open: OpenPage): void {
   const { task, page, column, from, count, at } = job;
   const { dtype, values } = task.target;
   const stored = layout.columns[column]!;
   if (dtype === 'index') placeIndex(open, stored, { from, count }, values as Int32Array, at);
   else placeValues(open, stored, { from, count }, { dtype, values, at });
-  const known = kept.pages.get(page);
-  if (known === undefined) return;
-  known.read = kept.read;
-  if (from + count === open.elements) forget(kept, page);
-}
-
-/** Pages that reads went past make room first; if there is none, those at hand stay: reads go forward, round and round. */
-function keep(kept: Kept, page: number, { bytes, elements }: OpenPage): void {
-  if (kept.bytes + bytes.length > KEPT_BYTES_MAX) {
-    for (const [other, { read }] of kept.pages) if (read < kept.read - KEPT_READS_MAX) forget(kept, other);
-    if (kept.bytes + bytes.length > KEPT_BYTES_MAX) return;
-  }
-  kept.pages.set(page, { bytes: Uint8Array.from(bytes), elements, read: kept.read });
-  kept.bytes += bytes.length;
-}
-
-function forget(kept: Kept, page: number): void {
-  const known = kept.pages.get(page);
-  if (!known) return;
-  kept.pages.delete(page);
-  kept.bytes -= known.bytes.length;
+  if (from + count === open.elements) forgetPage(file, page);
 }
 
 function inPage({ layout }: Reader, { column, cluster, page }: Job, cause: unknown): unknown {

@@ -9,15 +9,15 @@ import { damaged } from './cursor.ts';
 import { type IndexTask, itemSpans, offsetsOf } from './index-columns.ts';
 import { chunkOf, type Node, type RntupleLayout } from './layout.ts';
 import { spread } from './optional.ts';
-import { type Kept, type PageTask, runPages } from './pages.ts';
+import { type PageTask, runPages } from './pages.ts';
 import { type Span, spansItems } from './spans.ts';
 
-/** Open RNTuple: layout, bytes, and the pages that the next read will want again. */
+/** Open RNTuple: layout, bytes, and the number by which its pages are kept. */
 export interface RntupleReader {
   readonly store: ByteStore;
   readonly layout: RntupleLayout;
   readonly rows: number;
-  readonly kept: Kept;
+  readonly file: number;
 }
 
 /** `take` makes the arrays of the columns, which last as its arena says. */
