@@ -112,6 +112,30 @@ def three_ways(d):
             verified(out, *[p for s in order for p in paths[s]])
 
 
+def physlite(d):
+    """an RNTuple with ATLAS names, and a friend of it in Parquet, other rows in another order, joined by run and event number"""
+    path, keys = os.path.join(FIXTURES, "rntuple_physlite.root"), ("EventInfoAuxDyn:runNumber", "EventInfoAuxDyn:eventNumber")
+    with case("rntuple_physlite.root x a friend in Parquet, by the key of ATLAS") as notes:
+        with uproot.open(path) as f:
+            t = f["EventData"]
+            truth = {n: t.arrays()[n] for n in t.keys(recursive=False)}
+        links = truth.pop("AnalysisJetsAuxDyn:links")
+        truth |= {f"AnalysisJetsAuxDyn:links.{m}": links[m] for m in ("m_persKey", "m_persIndex")}
+        rows = np.random.default_rng(3).permutation(len(links))[:29]
+        friend = {k.split(":")[1]: np.asarray(truth[k])[rows] for k in keys} | {"score": np.arange(29.0)}
+        pq.write_table(pa.table(friend), os.path.join(d, "atlas.parquet"))
+        out = os.path.join(d, "atlas_joined.parquet")
+        join(path, "--with", os.path.join(d, "atlas.parquet"), "-o", out)
+        table = pq.read_table(out)
+        problems = [f"{n}: {why}" for n in truth if (why := same(table[n], truth[n]))]
+        at = {int(np.asarray(truth[keys[1]])[r]): i for i, r in enumerate(rows)}
+        found = np.array([at.get(int(e), -1) for e in np.asarray(truth[keys[1]])], "i8")
+        if why := rows_differ(table["score"], ak.Array(friend["score"]), found):
+            problems.append(f"score: {why}")
+        assert not problems, "; ".join(problems)
+        notes.append(f"{len(truth)} columns, {table.num_rows} rows")
+
+
 def twins(d):
     """the same events as TTree and RNTuple: the aligned path, every column equal"""
     tree, rntuple = os.path.join(DATA, "nano_dy.root"), os.path.join(DATA, "nano_dy_rntuple.root")
@@ -139,6 +163,7 @@ def main():
         convert("fixture friend_rntuple.root", os.path.join(FIXTURES, "friend_rntuple.root"), d)
         types(d)
         three_ways(d)
+        physlite(d)
         for name in RNTUPLES:
             path = os.path.join(DATA, f"{name}.root")
             if os.path.exists(path):

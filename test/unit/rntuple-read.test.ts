@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Column } from '../../src/core/column.ts';
 import { typeName } from '../../src/core/schema.ts';
+import { keyColumnNames, keySpecFor } from '../../src/keys/spec.ts';
 import { openSource, reopenSource } from '../../src/source/registry.ts';
 import { digests, fixture, readDigests, withSource } from './column-digests.ts';
 
@@ -115,6 +116,23 @@ describe('which RNTuple', () => {
     const one = await withSource('rntuple_two.root', async ({ descriptor }) => descriptor, 'Nominal');
     expect(one).toMatchObject({ format: 'root-rntuple', identity: { tree: 'Nominal', entries: 9 } });
     expect(one.identity.id).toMatch(/^[0-9a-f]{32}$/);
+  });
+});
+
+describe('what it refuses as a whole', () => {
+  it('data spread over several keys, by name', async () => {
+    const error = { code: 'source/newer-format', message: expect.stringContaining('several keys') };
+    await expect(openSource(fixture('rntuple_keys.root'), {})).rejects.toMatchObject(error);
+  });
+});
+
+it('an RNTuple of PHYSLITE is the only one of its file, and has the key of ATLAS', async () => {
+  await withSource('rntuple_physlite.root', async ({ descriptor }) => {
+    expect(descriptor.identity.tree).toBe('EventData');
+    const spec = keySpecFor(undefined, descriptor.schema, []);
+    expect(spec.name).toBe('atlas');
+    const names = keyColumnNames(spec, descriptor.schema, []);
+    expect(names).toEqual(['EventInfoAuxDyn:runNumber', 'EventInfoAuxDyn:eventNumber']);
   });
 });
 

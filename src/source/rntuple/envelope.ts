@@ -58,7 +58,7 @@ export function parseAnchor(object: Uint8Array): Anchor {
   return {
     header: { offset: number(0), bytes: number(1), length: number(2) },
     footer: { offset: number(3), bytes: number(4), length: number(5) },
-    keyBytesMax: Number(view.getBigUint64(8 + 8 * 6)),
+    keyBytesMax: Number(view.getBigUint64(8 + 8 * 6)) || Number.POSITIVE_INFINITY,
   };
 }
 
@@ -90,7 +90,7 @@ export async function readEnvelope(
 ): Promise<Envelope> {
   const { offset, bytes, length } = link;
   if (bytes === 0 || bytes > length || length < ENVELOPE_BYTES_MIN) throw damaged(`${what} has impossible sizes`);
-  if (keyBytesMax > 0 && bytes > keyBytesMax) throw newer(`${what} is spread over several keys`);
+  if (bytes > keyBytesMax) throw newer(`${what} is spread over several keys`);
   if (offset + bytes > store.size) {
     throw new ColweaveError('source/truncated', `${what} ends at byte ${offset + bytes}, the file at ${store.size}`);
   }

@@ -72,7 +72,7 @@ export async function describeRntuple(
 
   const pages = noPages();
   const clusters: Cluster[] = [];
-  const context = { columns: schema.columns, fileBytes: store.size, headerChecksum: header.checksum };
+  const context = { columns: schema.columns, fileBytes: store.size, headerChecksum: header.checksum, keyBytesMax };
   for (const [g, group] of groups.entries()) {
     signal?.throwIfAborted();
     const what = `page list ${g} of the RNTuple`;

@@ -42,6 +42,8 @@ export interface PageListContext {
   readonly columns: readonly ColumnRecord[];
   readonly fileBytes: number;
   readonly headerChecksum: bigint;
+  /** Larger pages are spread over several keys, which is not read. */
+  readonly keyBytesMax: number;
 }
 
 /** The clusters of one group; their pages go to the end of `pages`. Errors: source/damaged, source/truncated, source/newer-format. */
@@ -72,12 +74,13 @@ function readChunks(cursor: Cursor, pages: Pages, context: PageListContext): (Ch
   if (items > context.columns.length) throw damaged('a page list has more columns than the RNTuple');
   const chunks: (Chunk | undefined)[] = [];
   for (let column = 0; column < items; column++) {
-    chunks.push(readChunk(inside, pages, context.columns[column]!, context.fileBytes));
+    chunks.push(readChunk(inside, pages, context.columns[column]!, context));
   }
   return chunks;
 }
 
-function readChunk(cursor: Cursor, pages: Pages, column: ColumnRecord, fileBytes: number): Chunk | undefined {
+function readChunk(cursor: Cursor, pages: Pages, column: ColumnRecord, context: PageListContext): Chunk | undefined {
+  const { fileBytes, keyBytesMax } = context;
   const { inside, items } = list(cursor);
   const pageStart = pages.offset.length;
   let elements = 0;
@@ -89,7 +92,9 @@ function readChunk(cursor: Cursor, pages: Pages, column: ColumnRecord, fileBytes
     const raw = pageBytes(count, column.bits);
     if (elements > ELEMENTS_MAX || raw > PAGE_BYTES_MAX) throw damaged('a page has impossibly many elements');
     if (bytes > raw || (bytes === 0 && raw > 0)) throw damaged(`a page of ${raw} bytes is stored in ${bytes}`);
-    const end = offset + bytes + (signed < 0 ? CHECKSUM_BYTES : 0);
+    const stored = bytes + (signed < 0 ? CHECKSUM_BYTES : 0);
+    if (stored > keyBytesMax) throw newer('a page of the RNTuple is spread over several keys');
+    const end = offset + stored;
     if (end > fileBytes) {
       throw new ColweaveError('source/truncated', `a page ends at byte ${end}, the file at ${fileBytes}`);
     }
