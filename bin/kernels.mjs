@@ -6,12 +6,19 @@ import wabt from 'wabt';
 import { LZMA_KERNEL } from './lzma-kernel.mjs';
 
 const top = dirname(dirname(fileURLToPath(import.meta.url)));
+const textOf = (path) => readFileSync(join(top, path), 'utf8');
 const parts = [
   {
     name: 'KERNELS',
     of: 'src/core/kernels.wat',
-    text: readFileSync(join(top, 'src', 'core', 'kernels.wat'), 'utf8'),
+    text: textOf('src/core/kernels.wat'),
     target: 'src/core/kernels-binary.ts',
+  },
+  {
+    name: 'PAGES',
+    of: 'src/codec/pages.wat',
+    text: textOf('src/codec/pages.wat'),
+    target: 'src/codec/pages-binary.ts',
   },
   { name: 'LZMA_KERNEL', of: 'bin/lzma-kernel.mjs', text: LZMA_KERNEL, target: 'src/codec/lzma-binary.ts' },
 ];

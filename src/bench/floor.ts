@@ -10,6 +10,7 @@ import { expandInputs } from '../source/inputs.ts';
 import { decompressPage, readPageHeader } from '../source/parquet/page.ts';
 import { parquetRowGroups } from '../source/parquet.ts';
 import { openSource } from '../source/registry.ts';
+import { columnsOf, pageBytes, type RntupleLayout } from '../source/rntuple/layout.ts';
 import { unpackObject } from '../source/root/blocks.ts';
 import type { RootLayout } from '../source/root/layout.ts';
 import type { SourceFile } from '../source/types.ts';
@@ -83,6 +84,7 @@ function timed<R>(clock: Clock, work: () => R): R {
 function blocksOf(file: SourceFile, names: ReadonlySet<string>): Block[] {
   const { format, layout, uri } = file.descriptor;
   if (format === 'root-ttree') return basketsOf(layout as RootLayout, names);
+  if (format === 'root-rntuple') return pagesOf(layout as RntupleLayout, names);
   if (format === 'parquet') return chunksOf(file, names);
   throw new ColweaveError('source/not-root', `the floor of ${format} is not measured`, { where: [uri] });
 }
@@ -105,6 +107,23 @@ function basketsOf({ branches, baskets }: RootLayout, names: ReadonlySet<string>
 function unpackBasket(stored: Uint8Array): readonly Uint8Array[] {
   const view = new DataView(stored.buffer, stored.byteOffset, stored.byteLength);
   return [unpackObject(stored.subarray(view.getUint16(14)), view.getUint32(6))];
+}
+
+function pagesOf(layout: RntupleLayout, names: ReadonlySet<string>): Block[] {
+  const { columns, clusters, chunks, pages } = layout;
+  const wanted = new Set(layout.nodes.flatMap(([name, node]) => (names.has(name) ? columnsOf(node) : [])));
+  const blocks: Block[] = [];
+  for (let chunk = 0; chunk < columns.length * clusters.rowEnd.length; chunk++) {
+    const column = chunk % columns.length;
+    if (!wanted.has(column)) continue;
+    for (let page = chunks.pageStart[chunk]!; page < chunks.pageStart[chunk + 1]!; page++) {
+      const first = page === chunks.pageStart[chunk]! ? 0 : pages.elementEnd[page - 1]!;
+      const raw = pageBytes(pages.elementEnd[page]! - first, columns[column]!.bits);
+      const unpack = (stored: Uint8Array) => [unpackObject(stored, raw)];
+      blocks.push({ offset: pages.offset[page]!, length: pages.bytes[page]!, unpack });
+    }
+  }
+  return blocks.sort((left, right) => left.offset - right.offset);
 }
 
 function chunksOf(file: SourceFile, names: ReadonlySet<string>): Block[] {

@@ -21,6 +21,11 @@ export const ERRORS = {
   'source/not-root': kind(3, 'a file is not of the format that its name or the command says', 'give the right file'),
   'source/truncated': kind(3, 'a file ends before its data do', 'copy or produce the file again'),
   'source/damaged': kind(3, 'bytes of a file cannot be decoded', 'copy or produce the file again'),
+  'source/newer-format': kind(
+    3,
+    'a file uses features of its format that are not known here',
+    'write it again with a version of its writer that this one knows',
+  ),
   'source/no-tree': kind(3, 'a file has no tree of that name', 'name the tree with --tree or FILE:TREE'),
   'source/no-column': kind(2, 'a column that was asked for does not exist', 'list the columns with --dry-run'),
   'source/unreadable-column': kind(3, 'a column has a type that cannot be read', "leave it out with -c '!NAME'"),

@@ -3,11 +3,12 @@ import { openFileStore } from '../bytes/file.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { arrowFormat } from './arrow.ts';
 import { parquetFormat } from './parquet.ts';
+import { rootRntuple } from './root-rntuple.ts';
 import { rootTtree } from './root-ttree.ts';
 import type { FileDescriptor, OpenOptions, SourceFile, SourceFormat } from './types.ts';
 
 /** The first format that recognises a file reads it. */
-export const SOURCE_FORMATS: readonly SourceFormat[] = [rootTtree, parquetFormat, arrowFormat];
+export const SOURCE_FORMATS: readonly SourceFormat[] = [rootTtree, rootRntuple, parquetFormat, arrowFormat];
 
 const HEAD_BYTES = 64;
 

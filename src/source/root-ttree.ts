@@ -1,5 +1,4 @@
 // Owns the format root-ttree: one TTree of a ROOT file as a source of columns.
-import { createHash } from 'node:crypto';
 import { openFileStore } from '../bytes/file.ts';
 import type { ByteStore } from '../bytes/types.ts';
 import { ColweaveError } from '../core/errors.ts';
@@ -11,19 +10,18 @@ import {
   readDirectory,
   readHeader,
   readKeys,
-  readUuid,
 } from './root/file-header.ts';
+import { identify, openAgain, placed } from './root/identity.ts';
 import { readTreeObject } from './root/jsroot.ts';
 import type { BranchLayout, RootLayout } from './root/layout.ts';
 import { describeTree } from './root/metadata.ts';
 import { forgetKept, readRows, type TreeReader } from './root/reader.ts';
+import { openRntuple, RNTUPLE_CLASSES } from './root-rntuple.ts';
 import type { FileDescriptor, OpenOptions, SourceFile, SourceFormat, UnreadableColumn } from './types.ts';
 
 const FORMAT = 'root-ttree';
 const DEFAULT_TREE = 'Events';
-const TREE_CLASSES = ['TTree', 'TNtuple', 'TNtupleD'];
-/** Read at a time to make a hash. */
-const HASH_BYTES = 4 * 2 ** 20;
+const TREE_CLASSES = ['TTree', 'TNtuple', 'TNtupleD', ...RNTUPLE_CLASSES];
 /** Directories inside directories: deeper than anybody nests, so that a loop in a damaged file ends. */
 const DIRECTORY_DEPTH_MAX = 16;
 
@@ -42,11 +40,13 @@ async function open(uri: string, options: OpenOptions, signal?: AbortSignal): Pr
       const { name: tree, key } = await chooseTree(store, header.root, options.tree);
       signal?.throwIfAborted();
       return placed([tree], async () => {
+        if (RNTUPLE_CLASSES.includes(key.className)) {
+          return openRntuple(store, { uri, tree, key, ...(await identify(store, header)) }, signal);
+        }
         const described = describeTree(await readTreeObject(store, header, key), store.size);
         const { rows, schema, unreadable, redundant } = described;
-        const named = header.uuidOffset >= 0 && !/^0*$/.test(header.uuid);
-        const layout: RootLayout = { tree, uuidOffset: named ? header.uuidOffset : -1, ...described.layout };
-        const id = named ? header.uuid : await contentHash(store);
+        const { id, uuidOffset } = await identify(store, header);
+        const layout: RootLayout = { tree, uuidOffset, ...described.layout };
         const identity = { size: store.size, id, tree, entries: rows };
         const descriptor: FileDescriptor = { format: FORMAT, uri, rows, schema, identity, layout };
         return sourceFile(store, descriptor, { unreadable, redundant });
@@ -58,33 +58,8 @@ async function open(uri: string, options: OpenOptions, signal?: AbortSignal): Pr
   }
 }
 
-/** Files without a UUID (older than 2001, or made by ROOT's `?reproducible=`) are told apart by all of their bytes. */
-async function contentHash(store: ByteStore): Promise<string> {
-  const hash = createHash('sha256');
-  for (let offset = 0; offset < store.size; offset += HASH_BYTES) {
-    const [bytes] = await store.read([{ offset, length: Math.min(HASH_BYTES, store.size - offset) }]);
-    hash.update(bytes!);
-  }
-  return hash.digest('hex');
-}
-
 async function reopen(descriptor: FileDescriptor): Promise<SourceFile> {
-  const store = openFileStore(descriptor.uri);
-  const { uuidOffset } = descriptor.layout as RootLayout;
-  const { size, id } = descriptor.identity;
-  try {
-    const same = store.size === size && (uuidOffset < 0 || (await readUuid(store, uuidOffset)) === id);
-    if (!same) {
-      throw new ColweaveError('source/damaged', 'the file is not the one that was opened before', {
-        where: [descriptor.uri],
-        hint: 'do not replace inputs while they are read',
-      });
-    }
-    return sourceFile(store, descriptor, { unreadable: [], redundant: [] });
-  } catch (cause) {
-    await store.close();
-    throw cause;
-  }
+  return sourceFile(await openAgain(descriptor), descriptor, { unreadable: [], redundant: [] });
 }
 
 interface LeftOut {
@@ -167,7 +142,7 @@ function noTree(all: readonly NamedKey[], trees: readonly string[], wanted: stri
   const other = all.find((object) => object.name === name);
   const present = trees.length === 0 ? 'the file has no trees' : `there are ${trees.join(', ')}`;
   const what = other
-    ? `"${name}" is no TTree but ${other.key.className}, which cannot be read`
+    ? `"${name}" is no tree but ${other.key.className}, which cannot be read`
     : `no tree "${name}": ${present}`;
   return new ColweaveError('source/no-tree', what, { near: nearestNames(name, trees) });
 }
@@ -188,20 +163,4 @@ async function listObjects(
     }
   }
   return found;
-}
-
-/** Puts the place in front of whatever an error says of the place already. */
-async function placed<T>(where: readonly string[], work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (cause) {
-    if (!(cause instanceof ColweaveError) || cause.where[0] === where[0]) throw cause;
-    throw new ColweaveError(cause.code, cause.message, {
-      where: [...where, ...cause.where],
-      near: cause.near,
-      hint: cause.hint,
-      details: cause.details,
-      cause: cause.cause,
-    });
-  }
 }
