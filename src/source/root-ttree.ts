@@ -42,7 +42,8 @@ async function open(uri: string, options: OpenOptions, signal?: AbortSignal): Pr
       const { name: tree, key } = await chooseTree(store, header.root, options.tree);
       signal?.throwIfAborted();
       return placed([tree], async () => {
-        const described = describeTree(await readTreeObject(store, header, key), store.size);
+        const { tree: object, classes } = await readTreeObject(store, header, key);
+        const described = describeTree(object, classes, store.size);
         const { rows, schema, unreadable, redundant } = described;
         const named = header.uuidOffset >= 0 && !/^0*$/.test(header.uuid);
         const layout: RootLayout = { tree, uuidOffset: named ? header.uuidOffset : -1, ...described.layout };
@@ -123,16 +124,19 @@ function sourceFile(store: ByteStore, descriptor: FileDescriptor, leftOut: LeftO
   };
 }
 
-/** Of these branches and their counters, each once. */
+/** Of these columns' branches and their counters, each once: columns of one branch share its baskets. */
 function storedBytes(
   layout: RootLayout,
   wanted: readonly BranchLayout[],
   branches: ReadonlyMap<string, BranchLayout>,
 ): number {
-  const all = new Set(wanted);
-  for (const { counter } of wanted) if (counter !== undefined) all.add(branches.get(counter)!);
+  const all = new Map(wanted.map((branch) => [branch.basketStart, branch]));
+  for (const { counter } of wanted) {
+    const branch = counter === undefined ? undefined : branches.get(counter)!;
+    if (branch !== undefined) all.set(branch.basketStart, branch);
+  }
   let bytes = 0;
-  for (const { basketStart, basketEnd } of all) {
+  for (const { basketStart, basketEnd } of all.values()) {
     for (let basket = basketStart; basket < basketEnd; basket++) bytes += layout.baskets.bytes[basket]!;
   }
   return bytes;
