@@ -5,20 +5,23 @@ import { VERSION } from '../command/version.ts';
 import { group, type Manners, type MannersValues, manners, option, optionTerm, start } from './define.ts';
 import { collectGlobs, parseCount, parseMissing, parseNonEmpty, parseSize } from './option-values.ts';
 import { type BenchActions, benchCommand } from './program-bench.ts';
+import { type SchemaActions, schemaCommand } from './program-schema.ts';
 import { BENCH, COLWEAVE, JOIN, type Prose, VERIFY } from './prose.ts';
+import { SCHEMA } from './prose-schema.ts';
 
-export interface Actions extends BenchActions {
+export interface Actions extends BenchActions, SchemaActions {
   join(options: JoinOptions, manners: Manners): Promise<void>;
   verify(options: VerifyOptions, manners: Manners): Promise<void>;
 }
 
 /** The prose of each command, by name; '' is the program itself. */
-export const PROSE: Readonly<Record<string, Prose>> = { '': COLWEAVE, join: JOIN, verify: VERIFY, bench: BENCH };
+export const PROSE: Readonly<Record<string, Prose>> = { '': COLWEAVE, join: JOIN, verify: VERIFY, schema: SCHEMA, bench: BENCH };
 
 export interface Defined {
   readonly program: Command;
   readonly join: Command;
   readonly verify: Command;
+  readonly schema: Command;
   readonly bench: Command;
 }
 
@@ -36,10 +39,11 @@ export function defineProgram(actions: Actions, friends: readonly SourceWords[] 
   const verify = verifyCommand().action(async (outputs: string[], values: VerifyValues) => {
     await actions.verify(verifyOptions(outputs, values), manners(values));
   });
+  const schema = schemaCommand(actions);
   const bench = benchCommand(actions);
-  for (const command of [join, verify, bench]) program.addCommand(command);
-  for (const command of [program, join, verify, bench]) addManners(command);
-  return { program, join, verify, bench };
+  for (const command of [join, verify, schema, bench]) program.addCommand(command);
+  for (const command of [program, join, verify, schema, bench]) addManners(command);
+  return { program, join, verify, schema, bench };
 }
 
 /** Does an option of this command, such as `-o` or `--how`, take the next word as its value? */

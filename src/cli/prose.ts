@@ -15,7 +15,7 @@ export interface Prose {
   readonly seeAlso: readonly string[];
 }
 
-const INTERRUPTED: readonly [number, string] = [130, 'interrupted (143 terminated, 129 hung up): nothing published'];
+export const INTERRUPTED: readonly [number, string] = [130, 'interrupted (143 terminated, 129 hung up): nothing published'];
 
 export const COLWEAVE: Prose = {
   summary: 'join columns of the same events by event key, and prove that none was mixed',
@@ -55,6 +55,7 @@ export const COLWEAVE: Prose = {
   seeAlso: [
     'colweave-join(1)',
     'colweave-verify(1)',
+    'colweave-schema(1)',
     'colweave-bench(1)',
     'colweave-errors(7)',
     'colweave-receipt(7)',

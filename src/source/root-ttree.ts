@@ -115,6 +115,15 @@ function sourceFile(store: ByteStore, descriptor: FileDescriptor, leftOut: LeftO
     descriptor,
     ...leftOut,
     bytesOf: (names) => storedBytes(layout, names.map(lookup), branches),
+    storageOf: (name) => {
+      const { basketStart, basketEnd, compression } = lookup(name);
+      return { blocks: basketEnd - basketStart, codec: codecName(compression) };
+    },
+    async objects() {
+      const { root } = await readHeader(store);
+      const all = await listObjects(store, await readKeys(store, root), { prefix: '', depth: 0 });
+      return all.map(({ name, key }) => ({ name, type: key.className }));
+    },
     rawBytesOf: (names) => names.map(lookup).reduce((sum, branch) => sum + branch.rawBytes, 0),
     async read(names, rowStart, rowEnd, signal, take) {
       const wanted = names.map(lookup);
@@ -122,6 +131,16 @@ function sourceFile(store: ByteStore, descriptor: FileDescriptor, leftOut: LeftO
     },
     close: () => store.close(),
   };
+}
+
+/** ROOT::RCompressionSetting: 100 x algorithm + level; files before algorithms had numbers say the level only. */
+const ALGORITHMS = ['zlib', 'zlib', 'lzma', 'old zlib', 'lz4', 'zstd'];
+
+function codecName(setting: number): string {
+  if (setting < 0) return '';
+  const level = setting % 100;
+  const name = ALGORITHMS[Math.floor(setting / 100)];
+  return level === 0 ? 'none' : name === undefined ? `algorithm ${Math.floor(setting / 100)}` : `${name} ${level}`;
 }
 
 /** Of these columns' branches and their counters, each once: columns of one branch share its baskets. */

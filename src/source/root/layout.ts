@@ -35,6 +35,8 @@ export interface BranchLayout {
   /** Baskets of this branch: this range of the table, in row order, without gaps. */
   readonly basketStart: number;
   readonly basketEnd: number;
+  /** ROOT's setting (100 x algorithm + level) with which it was written; -1 where the branch does not say. */
+  readonly compression: number;
   /** Decompressed, about. */
   readonly rawBytes: number;
 }

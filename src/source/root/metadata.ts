@@ -177,6 +177,7 @@ function plainColumn(branch: BranchObject, name: string, of: Dtype | 'string', c
     ...(counter === undefined ? {} : { counter }),
     basketStart,
     basketEnd: baskets.length,
+    compression: compressionOf(branch),
     rawBytes: rawBytes(branch),
   };
   return { branch, layout, type: of === 'string' ? utf8 : columnType(layout) };
@@ -208,6 +209,7 @@ function objectColumns(
       dims: [],
       basketStart,
       basketEnd: baskets.length,
+      compression: compressionOf(branch),
       rawBytes: share,
     };
     const plain = branch._typename === 'TBranch' && counter !== undefined;
@@ -224,6 +226,11 @@ function compiled(branch: BranchObject, name: string, context: TreeContext): Com
     if (!(problem instanceof Undecodable)) throw problem;
     throw new Unreadable(type, problem.reason);
   }
+}
+
+function compressionOf({ fCompress }: BranchObject): number {
+  const setting = Number(fCompress ?? -1);
+  return Number.isSafeInteger(setting) ? setting : -1;
 }
 
 function columnType(layout: BranchLayout): ColumnType {

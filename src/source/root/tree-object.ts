@@ -26,6 +26,7 @@ export interface BranchObject {
   readonly fFileName: string;
   readonly fEntries: unknown;
   readonly fWriteBasket: unknown;
+  readonly fCompress?: unknown;
   readonly fTotBytes: unknown;
   readonly fBranches: ArrayObject<BranchObject>;
   readonly fLeaves: ArrayObject<LeafObject>;
