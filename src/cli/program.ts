@@ -3,7 +3,7 @@ import { Argument, Command } from 'commander';
 import type { JoinOptions, SourceWords, VerifyOptions } from '../command/types.ts';
 import { VERSION } from '../command/version.ts';
 import { group, type Manners, type MannersValues, manners, option, optionTerm, start } from './define.ts';
-import { collectGlobs, parseCount, parseMissing, parseNonEmpty, parseSize } from './option-values.ts';
+import { collectGlobs, collectNames, parseCount, parseMissing, parseNonEmpty, parseSize } from './option-values.ts';
 import { type BenchActions, benchCommand } from './program-bench.ts';
 import { type SchemaActions, schemaCommand } from './program-schema.ts';
 import { BENCH, COLWEAVE, JOIN, type Prose, VERIFY } from './prose.ts';
@@ -68,6 +68,7 @@ interface JoinValues extends MannersValues {
   compression: JoinOptions['compression'];
   dryRun?: true;
   receipt?: true;
+  carry?: string[];
   force?: true;
   jobs?: number;
   memory?: number;
@@ -126,6 +127,10 @@ function joinCommand(): Command {
     option('-f, --force', 'replace an existing output'),
     option('-n, --dry-run', 'print the plan: keys are read, no payload, nothing is written'),
     option('--receipt', 'also write OUT.receipt.json'),
+    option(
+      '--carry <TREES>',
+      'trees of the primary files that go along, comma separated: Runs goes to OUT.Runs.parquet, its totals into OUT',
+    ).argParser(collectNames),
     option('--writer <WRITER>', 'what writes the output').choices(['parquet', 'parquetjs', 'arrow']).default('parquet'),
     option('--compression <CODEC>', 'of the output').choices(['zstd', 'snappy', 'none']).default('zstd'),
   ]);
@@ -191,6 +196,7 @@ function joinOptions(primary: readonly string[], friends: readonly SourceWords[]
     compression: values.compression,
     dryRun: values.dryRun === true,
     receipt: values.receipt === true,
+    ...(values.carry === undefined ? {} : { carry: [...new Set(values.carry)] }),
     force: values.force === true,
     ...(values.jobs === undefined ? {} : { jobs: values.jobs }),
     ...(values.memory === undefined ? {} : { memoryBytes: values.memory }),
