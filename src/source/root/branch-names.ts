@@ -7,16 +7,21 @@ import type { BranchObject } from './tree-object.ts';
  */
 export function columnNames(branches: readonly BranchObject[]): Map<BranchObject, string> {
   const names = new Map<BranchObject, string>();
-  const visit = (branch: BranchObject, parent: BranchObject | undefined): void => {
-    const own = branch.fName.replace(/(\[[^\]]*\])+$/, '');
-    const placed = parent === undefined || below(own, parent.fName);
-    names.set(branch, placed ? own : `${names.get(parent)!}/${own}`);
-    for (const inner of branch.fBranches.arr) visit(inner, branch);
+  const visit = (branch: BranchObject, top: string, path: string): void => {
+    const own = bare(branch);
+    const name = below(own, top) ? own : `${path}/${own}`;
+    names.set(branch, name);
+    for (const inner of branch.fBranches.arr) visit(inner, top, name);
   };
-  for (const branch of branches) visit(branch, undefined);
+  for (const branch of branches) {
+    names.set(branch, bare(branch));
+    for (const inner of branch.fBranches.arr) visit(inner, bare(branch), bare(branch));
+  }
   return names;
 }
 
-function below(name: string, parent: string): boolean {
-  return name === parent || name.startsWith(parent.endsWith('.') ? parent : `${parent}.`);
+const bare = ({ fName }: BranchObject): string => fName.replace(/(\[[^\]]*\])+$/, '');
+
+function below(name: string, top: string): boolean {
+  return name === top || name.startsWith(top.endsWith('.') ? top : `${top}.`);
 }

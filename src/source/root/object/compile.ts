@@ -244,6 +244,8 @@ function versionNode(build: Build, place: Place, info: ClassInfo): VersionNode {
   const leaves: string[] = [];
   const partial: string[] = [];
   for (const element of info.elements) {
+    // what ROOT calls the one member of a class that it treats as a container
+    if (element.name === 'This') throw new Undecodable(`class ${info.name} is a container of its own kind`);
     const node = elementNode(build, { ...place, depth: place.depth + 1 }, element);
     const twice = node.leaves.find((path) => leaves.includes(path));
     if (twice !== undefined) throw new Undecodable(`two members are called ${twice}`);

@@ -338,14 +338,15 @@ function listItems(run: Run, wire: ListWire): void {
   items(run, wire.item, count);
 }
 
-/** A class version, the count, then each member of all items. */
-function memberwise(run: Run, wire: ListWire): void {
+/** A class version, the count, then each member of all items. With several `lists`, the version stands once for all. */
+function memberwise(run: Run, wire: ListWire, lists = 1): void {
   if (wire.item.kind !== 'record') throw unexpected('a list of plain values is stored member by member');
   const version = versionOf(run, wire.item, take16(run));
-  const count = takeCount(run);
-  pushList(run.sinks[wire.slot] as ListSink, count);
-  if (count === 0) return;
-  for (const member of version.members) memberItems(run, member, count);
+  for (let i = 0; i < lists; i++) {
+    const count = takeCount(run);
+    pushList(run.sinks[wire.slot] as ListSink, count);
+    if (count > 0) for (const member of version.members) memberItems(run, member, count);
+  }
 }
 
 /** Containers and strings have one header for all; objects each their own; base classes none. */
@@ -360,11 +361,9 @@ function memberItems(run: Run, wire: Wire, count: number): void {
     throw unexpected('objects with a TObject or a counted array are stored member by member');
   } else if ((wire.kind === 'list' || wire.kind === 'string') && wire.header) {
     const end = header(run);
-    if ((run.version & MEMBERWISE_FLAG) !== 0) throw unexpected('containers in containers are stored member by member');
-    for (let i = 0; i < count; i++) {
-      if (wire.kind === 'list') listItems(run, wire);
-      else text(run, run.sinks[wire.slot] as StringSink, wire.length);
-    }
+    if (wire.kind === 'list' && (run.version & MEMBERWISE_FLAG) !== 0) memberwise(run, wire, count);
+    else if (wire.kind === 'list') for (let i = 0; i < count; i++) listItems(run, wire);
+    else for (let i = 0; i < count; i++) text(run, run.sinks[wire.slot] as StringSink, wire.length);
     finishHeader(run, end, 'a member of all items');
   } else {
     items(run, wire, count);
