@@ -39,6 +39,7 @@ export const runJoin: RunJoin = async (options, context) => {
     const sample = agreeOnSample(options.sample, datasets);
     early = startEarly(options, datasets);
     const key = keySpecFor(options.on, datasets[0]!.descriptor.schema, whereOf(datasets[0]!));
+    refuseUnreadable(options, datasets);
     const schema = settleOutSchema(schemaSources(options, datasets), schemaOptions(options, key));
     const sources = await readAllKeys(datasets, key, context);
     const plan = makePlan(sources, schema, planOptions(options, schema));
@@ -62,6 +63,17 @@ export const runJoin: RunJoin = async (options, context) => {
 
 /** Inputs from which threads are worth starting before the plan is known: they load while keys are read and matched. */
 const EARLY_BYTES = 64 * 2 ** 20;
+
+/** A column asked for by name that is there and cannot be read: that is said, not that there is none. */
+function refuseUnreadable({ columns }: JoinOptions, datasets: readonly Dataset[]): void {
+  const unreadable = datasets.flatMap((dataset) => dataset.unreadable.map((column) => ({ dataset, ...column })));
+  for (const pattern of columns) {
+    const asked = pattern.startsWith('!') ? undefined : unreadable.find(({ name }) => name === pattern);
+    if (asked === undefined) continue;
+    const what = `column "${asked.name}" (${asked.type}) cannot be read: ${asked.reason}`;
+    throw new ColweaveError('source/unreadable-column', what, { where: whereOf(asked.dataset) });
+  }
+}
 
 function startEarly(options: JoinOptions, datasets: readonly Dataset[]): Pool | undefined {
   const files = datasets.flatMap(({ descriptor }) => descriptor.files);
@@ -184,8 +196,7 @@ async function carryOut(
       emit,
       signal,
     });
-    await publish(carried.sinks, signal);
-    await publish(sinks, signal);
+    await publish([...carried.sinks, ...sinks], signal);
     writeSidecars(parts, place, options.receipt);
     return {
       plan: summary,
@@ -244,7 +255,7 @@ async function runHere<Encoded>(
   }
 }
 
-async function publish<Encoded>(sinks: readonly Sink<Encoded>[], signal: AbortSignal): Promise<void> {
+async function publish(sinks: readonly Pick<Sink<unknown>, 'commit' | 'abort'>[], signal: AbortSignal): Promise<void> {
   try {
     signal.throwIfAborted();
     for (const sink of sinks) await sink.commit();

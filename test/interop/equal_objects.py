@@ -176,7 +176,7 @@ PACKED = ["leafd", "leafd_r", "leafd_t", "leafd_p", "leafh", "leafh_r", "leafh_t
 def unsplit_name(column):
     """`whole/h/h.Point/h.x` of a split branch is `whole.h.x` where it is not split"""
     parts = column.split("/")
-    return column if len(parts) == 1 else f"{parts[0]}.{parts[-1]}"
+    return (column if len(parts) == 1 else f"{parts[0]}.{parts[-1]}").replace(".Point.", ".")
 
 
 def objects(d):
