@@ -29,7 +29,11 @@ export async function parseAndRun(
   }
 }
 
-function usageError(error: CommanderError, { program, join, verify, schema, bench }: Defined, name: string): ColweaveError {
+function usageError(
+  error: CommanderError,
+  { program, join, verify, schema, bench }: Defined,
+  name: string,
+): ColweaveError {
   const command = [join, verify, schema, bench].find((each) => each.name() === name) ?? program;
   const hint = `see colweave ${command === program ? '' : `${command.name()} `}--help`;
   const text = error.message

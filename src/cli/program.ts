@@ -15,7 +15,13 @@ export interface Actions extends BenchActions, SchemaActions {
 }
 
 /** The prose of each command, by name; '' is the program itself. */
-export const PROSE: Readonly<Record<string, Prose>> = { '': COLWEAVE, join: JOIN, verify: VERIFY, schema: SCHEMA, bench: BENCH };
+export const PROSE: Readonly<Record<string, Prose>> = {
+  '': COLWEAVE,
+  join: JOIN,
+  verify: VERIFY,
+  schema: SCHEMA,
+  bench: BENCH,
+};
 
 export interface Defined {
   readonly program: Command;

@@ -14,7 +14,8 @@ function renderFile(file: FileSchema, style: Style): string[] {
   const stated = `${formatCount(rows)} rows, ${formatCount(columns.length)} columns, ${formatBytes(bytes)}`;
   const lines = [`${style.bold(place)}: ${format}, ${stated}`];
   lines.push(key === undefined ? '  key: none found' : `  key: ${key.name} (${key.columns.join(', ')})`);
-  if (others.length > 0) lines.push(`  also in the file: ${others.map(({ name, type }) => `${name} (${type})`).join(', ')}`);
+  if (others.length > 0)
+    lines.push(`  also in the file: ${others.map(({ name, type }) => `${name} (${type})`).join(', ')}`);
   lines.push(...table([HEAD, ...columns.map(columnRow)], [4, 5, 6]));
   if (unreadable.length > 0) lines.push('  cannot be read:');
   lines.push(...unreadable.map(({ name, type, reason }) => `    ${name} (${type}): ${reason}`));

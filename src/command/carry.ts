@@ -5,13 +5,13 @@ import { basename, join, resolve } from 'node:path';
 import { type Column, concatColumns } from '../core/column.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { canonicalJson } from '../core/receipt.ts';
-import type { OutPart } from '../join/plan.ts';
 import { type Field, utf8 } from '../core/schema.ts';
+import type { OutPart } from '../join/plan.ts';
 import type { EncodedChunk } from '../sink/parquet/column-chunk.ts';
 import { parquet } from '../sink/parquet.ts';
 import type { Sink, SinkOptions } from '../sink/types.ts';
-import { closeDataset, type Dataset, openDataset, readRows } from '../source/dataset.ts';
 import type { SchemaPolicy } from '../source/dataset.ts';
+import { closeDataset, type Dataset, openDataset, readRows } from '../source/dataset.ts';
 import { isDirectory } from './output.ts';
 import { type Sums, sumRows, sumsText } from './sums.ts';
 
@@ -75,7 +75,10 @@ export async function carryTrees(primary: Dataset, options: CarryOptions, signal
       }
     }
     if (sums.length > 1) {
-      throw new ColweaveError('usage/bad-option', `--carry ${options.trees.join(',')}: more than one has sums of weights`);
+      throw new ColweaveError(
+        'usage/bad-option',
+        `--carry ${options.trees.join(',')}: more than one has sums of weights`,
+      );
     }
     return { trees, sinks, sumsOfFile, ...(sums[0] === undefined ? {} : { sums: sums[0] }) };
   } catch (error) {
@@ -115,10 +118,14 @@ async function openTree(primary: Dataset, tree: string, options: CarryOptions, s
     const { unreadable } = dataset;
     const cut = unreadable.find(({ name }) => /CutBookkeepers/.test(name));
     if (cut !== undefined && !options.dropUnreadable) {
-      throw new ColweaveError('source/unreadable-column', `the sums of weights in ${cut.name} (${cut.type}) cannot be read`, {
-        where: [primary.files[0]!.descriptor.uri, tree],
-        hint: 'take the sums from the original files, and carry the tree without them: --drop-unreadable',
-      });
+      throw new ColweaveError(
+        'source/unreadable-column',
+        `the sums of weights in ${cut.name} (${cut.type}) cannot be read`,
+        {
+          where: [primary.files[0]!.descriptor.uri, tree],
+          hint: 'take the sums from the original files, and carry the tree without them: --drop-unreadable',
+        },
+      );
     }
     if (dataset.descriptor.schema.fields.length > 0) return dataset;
     throw new ColweaveError('source/unreadable-column', `no column of "${tree}" can be read`, {
@@ -135,7 +142,9 @@ async function openTree(primary: Dataset, tree: string, options: CarryOptions, s
 /** Formats of one table a file open it whatever tree is named. */
 function checkTree(found: string | undefined, wanted: string, uri: string): void {
   if (found === wanted) return;
-  throw new ColweaveError('source/no-tree', `--carry ${wanted}: the file holds one table and no trees`, { where: [uri] });
+  throw new ColweaveError('source/no-tree', `--carry ${wanted}: the file holds one table and no trees`, {
+    where: [uri],
+  });
 }
 
 interface Writing {
@@ -200,5 +209,10 @@ function sourceFileColumn({ descriptor }: Dataset, start: number, end: number): 
 function repeated(text: Uint8Array, rows: number): Column {
   const bytes = new Uint8Array(text.length * rows);
   for (let row = 0; row < rows; row++) bytes.set(text, row * text.length);
-  return { kind: 'utf8', length: rows, offsets: Int32Array.from({ length: rows + 1 }, (_, i) => i * text.length), bytes };
+  return {
+    kind: 'utf8',
+    length: rows,
+    offsets: Int32Array.from({ length: rows + 1 }, (_, i) => i * text.length),
+    bytes,
+  };
 }

@@ -19,7 +19,15 @@ import type { Sink, SinkFormat } from '../sink/types.ts';
 import { closeDataset, type Dataset, datasetBytes, openDataset } from '../source/dataset.ts';
 import { expandInputs } from '../source/inputs.ts';
 import { type Budget, budgetFor } from './budget.ts';
-import { type Carried, carriedSpec, type CarryOptions, carryTrees, checkCarried, NOTHING_CARRIED, sumsMetadata } from './carry.ts';
+import {
+  type Carried,
+  type CarryOptions,
+  carriedSpec,
+  carryTrees,
+  checkCarried,
+  NOTHING_CARRIED,
+  sumsMetadata,
+} from './carry.ts';
 import { abandonPlace, isDirectory, type OutputPlace, preparePlace, writeSidecars } from './output.ts';
 import { threadsHere } from './resources.ts';
 import { agreeOnSample } from './sample.ts';

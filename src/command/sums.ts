@@ -61,7 +61,8 @@ function sumsOf(table: Table, tree: string, start: number, end: number): Sums {
       added[name] = addUp(column.values, start, end);
       continue;
     }
-    const mean = weight === undefined ? 'there is no genEventSumw' : averageOf(column as ListColumn, weight, start, end);
+    const mean =
+      weight === undefined ? 'there is no genEventSumw' : averageOf(column as ListColumn, weight, start, end);
     if (typeof mean === 'string') left[name] = mean;
     else averaged[name] = mean;
   }

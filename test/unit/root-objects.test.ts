@@ -1,21 +1,26 @@
 // Object branches: any chunking gives the same columns, class versions, and bytes that do not follow their description.
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { type Column, concatColumns } from '../../src/core/column.ts';
-import { bytesOf } from '../../src/core/dtype.ts';
+import { allocate, bytesOf } from '../../src/core/dtype.ts';
 import { ColweaveError } from '../../src/core/errors.ts';
 import { openSource, reopenSource } from '../../src/source/registry.ts';
 import { assemble } from '../../src/source/root/object/assemble.ts';
-import { type ClassInfo, type Classes, collectClasses } from '../../src/source/root/object/classes.ts';
-import { bareNode, type Compiled, finishBuild, startBuild, topPlace, typeNode } from '../../src/source/root/object/compile.ts';
+import { type Classes, type ClassInfo, collectClasses } from '../../src/source/root/object/classes.ts';
+import {
+  bareNode,
+  type Compiled,
+  finishBuild,
+  startBuild,
+  topPlace,
+  typeNode,
+} from '../../src/source/root/object/compile.ts';
 import { decodeObjects } from '../../src/source/root/object/decode.ts';
 import { packingOf } from '../../src/source/root/object/packing.ts';
 import { parseTypeName } from '../../src/source/root/object/type-names.ts';
-import { allocate } from '../../src/core/dtype.ts';
 
 const FILES = ['objects_split.root', 'objects_unsplit.root', 'edm_new.root', 'edm_old.root'];
 const scratch = mkdtempSync(join(tmpdir(), 'colweave-objects-'));
@@ -43,7 +48,14 @@ async function digestsOf(path: string, step: number, again = false): Promise<rea
   const parts: (readonly Column[])[] = [];
   for (let at = 0; at < rows; at += step) parts.push(await source.read(names, at, Math.min(rows, at + step)));
   await source.close();
-  return schema.fields.map(({ type }, i) => digest(concatColumns(type, parts.map((part) => part[i]!))));
+  return schema.fields.map(({ type }, i) =>
+    digest(
+      concatColumns(
+        type,
+        parts.map((part) => part[i]!),
+      ),
+    ),
+  );
 }
 
 describe('object branches', () => {
@@ -67,7 +79,9 @@ describe('object branches', () => {
     expect(source.unreadable.map(({ name, reason }) => [name, reason])).toEqual([
       ['floats_maker__RECO.', 'payload of an EDM file: only its event keys are read'],
     ]);
-    await expect(source.read(['floats_maker__RECO.'], 0, 1)).rejects.toMatchObject({ code: 'source/unreadable-column' });
+    await expect(source.read(['floats_maker__RECO.'], 0, 1)).rejects.toMatchObject({
+      code: 'source/unreadable-column',
+    });
     await source.close();
   });
 
@@ -79,7 +93,8 @@ describe('object branches', () => {
       const bytes = Uint8Array.from(whole);
       for (let i = 0; i < 3; i++) {
         seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
-        bytes[300 + (seed % (bytes.length - 300))] ^= 1 << (seed >>> 29);
+        const at = 300 + (seed % (bytes.length - 300));
+        bytes[at] = bytes[at]! ^ (1 << (seed >>> 29));
       }
       writeFileSync(path, bytes);
       const problem = await digestsOf(path, 1000).catch((error: unknown) => error);
@@ -95,8 +110,18 @@ const element = (name: string, type: number, typeName: string, more = {}) => ({
 
 /** ID has a version with a 32-bit number and one with 64 bits; Aux holds one. */
 const INFOS: readonly ClassInfo[] = [
-  { name: 'ID', version: 11, checksum: 211, elements: [element('run', 13, 'unsigned int'), element('event', 17, 'ULong64_t')] },
-  { name: 'ID', version: 10, checksum: 210, elements: [element('run', 13, 'unsigned int'), element('event', 13, 'unsigned int')] },
+  {
+    name: 'ID',
+    version: 11,
+    checksum: 211,
+    elements: [element('run', 13, 'unsigned int'), element('event', 17, 'ULong64_t')],
+  },
+  {
+    name: 'ID',
+    version: 10,
+    checksum: 210,
+    elements: [element('run', 13, 'unsigned int'), element('event', 13, 'unsigned int')],
+  },
   { name: 'Aux', version: 3, checksum: 103, elements: [element('id', 62, 'ID'), element('w', 300, 'vector<float>')] },
 ];
 const CLASSES: Classes = new Map([
@@ -106,7 +131,10 @@ const CLASSES: Classes = new Map([
 
 function compiled(type: string, classes: Classes = CLASSES): Compiled {
   const build = startBuild(classes);
-  const node = type === 'Aux' ? bareNode(build, topPlace('a'), 'Aux', { version: 3, checksum: 0 }) : typeNode(build, topPlace('a'), type, true);
+  const node =
+    type === 'Aux'
+      ? bareNode(build, topPlace('a'), 'Aux', { version: 3, checksum: 0 })
+      : typeNode(build, topPlace('a'), type, true);
   return finishBuild(build, node);
 }
 
@@ -130,7 +158,8 @@ function decoded(type: string, entries: readonly string[], bare = false): Record
 function plain(column: Column): unknown[] {
   if (column.kind === 'flat') return Array.from(column.values as Iterable<unknown>);
   const { offsets } = column;
-  const items = column.kind === 'list' ? plain(column.items) : [...column.bytes].map((byte) => String.fromCharCode(byte));
+  const items =
+    column.kind === 'list' ? plain(column.items) : [...column.bytes].map((byte) => String.fromCharCode(byte));
   return Array.from({ length: column.length }, (_, i) => {
     const row = items.slice(offsets[i], offsets[i + 1]);
     return column.kind === 'list' ? row : row.join('');
@@ -157,13 +186,20 @@ describe('wires', () => {
     ['bytes left over', [`${NEW_ID}${EMPTY}00`], 'bytes that its type does not say'],
     ['bytes that end early', [NEW_ID], 'shorter than its type'],
   ])('%s is refused', (_, entries, text) => {
-    expect(() => decoded('Aux', entries)).toThrow(expect.objectContaining({ code: 'source/unreadable-column', message: expect.stringContaining(text) }));
+    expect(() => decoded('Aux', entries)).toThrow(
+      expect.objectContaining({ code: 'source/unreadable-column', message: expect.stringContaining(text) }),
+    );
   });
 
   test('vectors of numbers: whole entries, nothing else', () => {
     expect(decoded('vector<short>', ['4000000a 0009 00000002 0001 ffff', EMPTY]).a).toEqual([[1, -1], []]);
     expect(decoded('vector<short>', ['4000000a 0009 00000002 0001 ffff', EMPTY], true).a).toEqual([[1, -1], []]);
-    const wrong = ['4000000a 0009 00000003 0001 ffff', '4000000a 4009 00000002 0001 ffff', '4000 0009', '40000009 0009 00000002 0001 ffff'];
+    const wrong = [
+      '4000000a 0009 00000003 0001 ffff',
+      '4000000a 4009 00000002 0001 ffff',
+      '4000 0009',
+      '40000009 0009 00000002 0001 ffff',
+    ];
     for (const entry of wrong) expect(() => decoded('vector<short>', [entry])).toThrow(ColweaveError);
   });
 
@@ -188,9 +224,19 @@ describe('wires', () => {
     expect(why('vector<Unknown>')).toBe('the file does not describe class Unknown');
     expect(why('vector<Track*>')).toBe('pointers cannot be followed');
     expect(why('bitset<8>')).toBe('bit sets cannot be decoded');
-    const loop: ClassInfo = { name: 'Loop', version: 1, checksum: 1, elements: [element('inner', 300, 'vector<Loop>')] };
+    const loop: ClassInfo = {
+      name: 'Loop',
+      version: 1,
+      checksum: 1,
+      elements: [element('inner', 300, 'vector<Loop>')],
+    };
     expect(why('vector<Loop>', new Map([['Loop', [loop]]]))).toBe('its classes hold each other without end');
-    const clash: ClassInfo = { name: 'C', version: 1, checksum: 1, elements: [element('x', 3, 'int'), element('x', 3, 'int')] };
+    const clash: ClassInfo = {
+      name: 'C',
+      version: 1,
+      checksum: 1,
+      elements: [element('x', 3, 'int'), element('x', 3, 'int')],
+    };
     expect(why('vector<C>', new Map([['C', [clash]]]))).toBe('two members are called a.x');
   });
 

@@ -270,10 +270,7 @@ function checkRows(branches: readonly BranchObject[], readable: ReadonlyMap<stri
  * uproot writes a counter a branch: `nJet_pt`, counting only `Jet_pt`. It says nothing that the list does not. Without
  * an underscore it counts a collection of one list (`nLHEPdfWeight`), as CMS writes it and readers want it.
  */
-function redundantCounters(
-  branches: readonly BranchObject[],
-  leafOwner: ReadonlyMap<LeafObject, string>,
-): string[] {
+function redundantCounters(branches: readonly BranchObject[], leafOwner: ReadonlyMap<LeafObject, string>): string[] {
   const counted = new Map<string, string[]>();
   for (const branch of branches) {
     for (const leaf of branch.fLeaves.arr) {
@@ -306,7 +303,8 @@ function documentation(branch: BranchObject): string | undefined {
   const { fName: name } = branch;
   const leaf = branch.fLeaves.arr[0]?.fName ?? name;
   for (const start of [name, leaf]) {
-    if (title.startsWith(start) && /^(\[[^\]]*\])*(\/[A-Za-z](\[[^\]]*\])?)?$/.test(title.slice(start.length))) return undefined;
+    if (title.startsWith(start) && /^(\[[^\]]*\])*(\/[A-Za-z](\[[^\]]*\])?)?$/.test(title.slice(start.length)))
+      return undefined;
   }
   return branch.fTitle;
 }

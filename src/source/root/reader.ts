@@ -103,7 +103,12 @@ export async function readRows(
   const counters = await readCounters(reader, branches, rows, { take, signal });
   const tasks = branches.map((branch) => makeTask(branch, rows, branch.counter && counters.get(branch.counter), take));
   const objects = groupObjects(tasks);
-  await runTasks(reader, [...tasks.filter(({ branch }) => branch.kind !== 'object'), ...objects.values()], rowEnd, signal);
+  await runTasks(
+    reader,
+    [...tasks.filter(({ branch }) => branch.kind !== 'object'), ...objects.values()],
+    rowEnd,
+    signal,
+  );
   const assembled = new Map<Task, Assembled>();
   for (const task of objects.values()) assembled.set(task, assemble(task.branch.object!.layout, task.objects, take));
   const columns = tasks.map((task) => {

@@ -64,7 +64,12 @@ interface Parts {
   readonly take: Take;
 }
 
-function leafColumn(slot: Slot, index: number, { parts, ranges, take }: Parts, offsetsOf: (slot: number) => Int32Array): Column {
+function leafColumn(
+  slot: Slot,
+  index: number,
+  { parts, ranges, take }: Parts,
+  offsetsOf: (slot: number) => Int32Array,
+): Column {
   if (slot.kind === 'number') return numberColumn(slot.dtype, index, { parts, ranges, take });
   const offsets = offsetsOf(index);
   const bytes = new Uint8Array(offsets.at(-1)!);

@@ -2,21 +2,21 @@
 import type { BranchObject } from '../tree-object.ts';
 import { type ClassElement, type Classes, classKey } from './classes.ts';
 import {
+  type Build,
   bareNode,
   basicDtype,
-  type Build,
-  classNode,
   type Compiled,
+  classNode,
   finishBuild,
   type Node,
   numberNode,
-  packedNode,
   type Place,
+  packedNode,
   restNode,
   startBuild,
   stringNode,
-  topPlace,
   TYPE,
+  topPlace,
   typeNode,
   Undecodable,
   valueNode,
@@ -83,7 +83,8 @@ function splitMember(build: Build, place: Place, element: ClassElement): Node {
 /** A byte that says whether there is an array, then as many values as its counter says. */
 function countedArray(build: Build, place: Place, element: ClassElement): Node {
   const dtype = basicDtype(element.type - 40);
-  if (dtype === undefined) throw new Undecodable(`${element.name} (${element.typeName}) is a counted array of its own kind`);
+  if (dtype === undefined)
+    throw new Undecodable(`${element.name} (${element.typeName}) is a counted array of its own kind`);
   return restNode(build, place, { skip: 1, header: false }, (item) => numberNode(build, item, dtype));
 }
 
@@ -92,7 +93,9 @@ function elementOf(branch: BranchObject, classes: Classes): ClassElement {
   const className = branch.fClassName ?? '';
   const infos = classes.get(classKey(className)) ?? [];
   const checksum = Number(branch.fCheckSum) >>> 0;
-  const info = infos.find((each) => each.checksum === checksum) ?? infos.find((each) => each.version === Number(branch.fClassVersion));
+  const info =
+    infos.find((each) => each.checksum === checksum) ??
+    infos.find((each) => each.version === Number(branch.fClassVersion));
   if (info === undefined) throw new Undecodable(`the file does not describe class ${className}`);
   const name = memberName(branch);
   const numbered = info.elements[Number(branch.fID)];

@@ -44,8 +44,12 @@ export function collectClasses(infos: readonly unknown[]): Classes {
     const described = describeClass(info);
     const key = classKey(described.name);
     const others = classes.get(key) ?? [];
-    if (others.some(({ version, checksum }) => version === described.version && checksum === described.checksum)) continue;
-    classes.set(key, [...others, described].sort((left, right) => right.version - left.version));
+    if (others.some(({ version, checksum }) => version === described.version && checksum === described.checksum))
+      continue;
+    classes.set(
+      key,
+      [...others, described].sort((left, right) => right.version - left.version),
+    );
   }
   return classes;
 }

@@ -3,7 +3,7 @@
 import type { Dtype } from '../../../core/dtype.ts';
 import { flat } from '../../../core/schema.ts';
 import { commonType } from '../../casts.ts';
-import { type ClassElement, type ClassInfo, type Classes, classKey } from './classes.ts';
+import { type ClassElement, type Classes, type ClassInfo, classKey } from './classes.ts';
 import { packingOf } from './packing.ts';
 import { parseTypeName } from './type-names.ts';
 import type { ObjectLayout, RecordVersion, RecordWire, Slot, Wire } from './wire.ts';
@@ -92,7 +92,8 @@ export function startBuild(classes: Classes): Build {
 
 export function finishBuild(build: Build, { wire, leaves, partial }: Node): Compiled {
   const columns = new Map(leaves.map((path) => [path, build.leaves.get(path)!]));
-  if (columns.size === 0) throw new Undecodable(partial.length > 0 ? 'its versions differ' : 'its class has no members');
+  if (columns.size === 0)
+    throw new Undecodable(partial.length > 0 ? 'its versions differ' : 'its class has no members');
   return { layout: { wire, slots: build.slots }, leaves: columns, partial };
 }
 
@@ -220,7 +221,8 @@ export function classNode(build: Build, place: Place, name: string): Node {
 /** An object without a header, of the version that the branch names. */
 export function bareNode(build: Build, place: Place, name: string, of: { version: number; checksum: number }): Node {
   const infos = build.classes.get(classKey(name)) ?? [];
-  const info = infos.find(({ checksum }) => checksum === of.checksum) ?? infos.find((each) => each.version === of.version);
+  const info =
+    infos.find(({ checksum }) => checksum === of.checksum) ?? infos.find((each) => each.version === of.version);
   if (info === undefined) throw new Undecodable(`the file does not describe class ${name}, version ${of.version}`);
   return recordNode(build, place, [info], false);
 }
@@ -262,7 +264,9 @@ export function elementNode(build: Build, place: Place, element: ClassElement): 
   const { type, name } = element;
   if (type === TYPE.base || (element.baseVersion !== undefined && type !== TYPE.tobject)) {
     const node = classNode(build, place, name);
-    return node.wire.kind === 'record' ? { ...node, wire: { ...node.wire, base: baseIndex(node.wire, element) } } : node;
+    return node.wire.kind === 'record'
+      ? { ...node, wire: { ...node.wire, base: baseIndex(node.wire, element) } }
+      : node;
   }
   if (type === TYPE.tobject) return objectNode(build, element.baseVersion === undefined ? member(place, name) : place);
   if (type > POINTER_OFFSET && type < TYPE.object) return countedNode(build, place, element);
@@ -273,7 +277,8 @@ export function elementNode(build: Build, place: Place, element: ClassElement): 
 function countedNode(build: Build, place: Place, { name, type, counter }: ClassElement): Node {
   const dtype = BASIC[type - POINTER_OFFSET];
   const count = counter === undefined ? undefined : build.leaves.get(member(place, counter).path);
-  if (dtype === undefined || count === undefined) throw new Undecodable(`${name} is an array that another object counts`);
+  if (dtype === undefined || count === undefined)
+    throw new Undecodable(`${name} is an array that another object counts`);
   const own = member(place, name);
   const slot = slotAt(build, own, '[]', { kind: 'list', parent: place.parent });
   const item = numberNode(build, { ...own, parent: slot }, dtype);
@@ -293,8 +298,12 @@ export function valueNode(build: Build, own: Place, element: ClassElement): Node
   const single = type > ARRAY_OFFSET && type < POINTER_OFFSET ? type - ARRAY_OFFSET : type;
   if (single === type) return singleNode(build, own, element, type);
   const sizes = element.dims.length > 0 ? element.dims : [element.length];
-  const nest = (at: number) => (inner: Place): Node =>
-    at === sizes.length ? singleNode(build, inner, element, single) : fixedNode(build, inner, sizes[at]!, nest(at + 1));
+  const nest =
+    (at: number) =>
+    (inner: Place): Node =>
+      at === sizes.length
+        ? singleNode(build, inner, element, single)
+        : fixedNode(build, inner, sizes[at]!, nest(at + 1));
   if (sizes.some((size) => !(size > 0))) throw new Undecodable(`${typeName} ${name} has no size`);
   return nest(0)(own);
 }
@@ -325,5 +334,9 @@ function singleNode(build: Build, place: Place, element: ClassElement, type: num
 function objectNode(build: Build, place: Place): Node {
   const words = ['fUniqueID', 'fBits'].map((name) => numberNode(build, member(place, name), 'u32'));
   const [uniqueId, bits] = words.map(({ wire }) => (wire as { readonly slot: number }).slot);
-  return { wire: { kind: 'tobject', uniqueId: uniqueId!, bits: bits! }, leaves: words.flatMap(({ leaves }) => leaves), partial: [] };
+  return {
+    wire: { kind: 'tobject', uniqueId: uniqueId!, bits: bits! },
+    leaves: words.flatMap(({ leaves }) => leaves),
+    partial: [],
+  };
 }

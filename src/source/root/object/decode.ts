@@ -111,7 +111,10 @@ function decodeNumberLists(run: Run, wire: NumberListWire, ends: Int32Array, fro
   const values = sinks[wire.item.slot] as NumberSink;
   const { width } = values;
   let at = run.at;
-  reserve(values, to > from ? Math.max(0, Math.floor((ends[to - 1]! - at - LIST_HEADER_BYTES * (to - from)) / width)) : 0);
+  reserve(
+    values,
+    to > from ? Math.max(0, Math.floor((ends[to - 1]! - at - LIST_HEADER_BYTES * (to - from)) / width)) : 0,
+  );
   for (let entry = from; entry < to; entry++) {
     const bytes = ends[entry]! - at;
     if (bytes < LIST_HEADER_BYTES) throw unexpected(`entry ${entry} is too short for a list`);

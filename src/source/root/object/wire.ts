@@ -3,7 +3,16 @@
 import type { Dtype } from '../../../core/dtype.ts';
 import { type ColumnType, flat, list, utf8 } from '../../../core/schema.ts';
 
-export type Wire = NumberWire | PackedWire | StringWire | ListWire | FixedWire | CountedWire | RestWire | RecordWire | ObjectWire;
+export type Wire =
+  | NumberWire
+  | PackedWire
+  | StringWire
+  | ListWire
+  | FixedWire
+  | CountedWire
+  | RestWire
+  | RecordWire
+  | ObjectWire;
 
 /** Big-endian, of `dtype`; the slot's dtype may be a wider one where versions of a class differ. */
 export interface NumberWire {
