@@ -3,22 +3,31 @@ import { Argument, Command } from 'commander';
 import type { JoinOptions, SourceWords, VerifyOptions } from '../command/types.ts';
 import { VERSION } from '../command/version.ts';
 import { group, type Manners, type MannersValues, manners, option, optionTerm, start } from './define.ts';
-import { collectGlobs, parseCount, parseMissing, parseNonEmpty, parseSize } from './option-values.ts';
+import { collectGlobs, collectNames, parseCount, parseMissing, parseNonEmpty, parseSize } from './option-values.ts';
 import { type BenchActions, benchCommand } from './program-bench.ts';
+import { type SchemaActions, schemaCommand } from './program-schema.ts';
 import { BENCH, COLWEAVE, JOIN, type Prose, VERIFY } from './prose.ts';
+import { SCHEMA } from './prose-schema.ts';
 
-export interface Actions extends BenchActions {
+export interface Actions extends BenchActions, SchemaActions {
   join(options: JoinOptions, manners: Manners): Promise<void>;
   verify(options: VerifyOptions, manners: Manners): Promise<void>;
 }
 
 /** The prose of each command, by name; '' is the program itself. */
-export const PROSE: Readonly<Record<string, Prose>> = { '': COLWEAVE, join: JOIN, verify: VERIFY, bench: BENCH };
+export const PROSE: Readonly<Record<string, Prose>> = {
+  '': COLWEAVE,
+  join: JOIN,
+  verify: VERIFY,
+  schema: SCHEMA,
+  bench: BENCH,
+};
 
 export interface Defined {
   readonly program: Command;
   readonly join: Command;
   readonly verify: Command;
+  readonly schema: Command;
   readonly bench: Command;
 }
 
@@ -36,10 +45,11 @@ export function defineProgram(actions: Actions, friends: readonly SourceWords[] 
   const verify = verifyCommand().action(async (outputs: string[], values: VerifyValues) => {
     await actions.verify(verifyOptions(outputs, values), manners(values));
   });
+  const schema = schemaCommand(actions);
   const bench = benchCommand(actions);
-  for (const command of [join, verify, bench]) program.addCommand(command);
-  for (const command of [program, join, verify, bench]) addManners(command);
-  return { program, join, verify, bench };
+  for (const command of [join, verify, schema, bench]) program.addCommand(command);
+  for (const command of [program, join, verify, schema, bench]) addManners(command);
+  return { program, join, verify, schema, bench };
 }
 
 /** Does an option of this command, such as `-o` or `--how`, take the next word as its value? */
@@ -64,6 +74,7 @@ interface JoinValues extends MannersValues {
   compression: JoinOptions['compression'];
   dryRun?: true;
   receipt?: true;
+  carry?: string[];
   force?: true;
   jobs?: number;
   memory?: number;
@@ -123,6 +134,10 @@ function joinCommand(): Command {
     option('-f, --force', 'replace an existing output'),
     option('-n, --dry-run', 'print the plan: keys are read, no payload, nothing is written'),
     option('--receipt', 'also write OUT.receipt.json'),
+    option(
+      '--carry <TREES>',
+      'trees of the primary files that go along, comma separated: Runs goes to OUT.Runs.parquet, its totals into OUT',
+    ).argParser(collectNames),
     option('--writer <WRITER>', 'what writes the output').choices(['parquet', 'parquetjs', 'arrow']).default('parquet'),
     option('--compression <CODEC>', 'of the output').choices(['zstd', 'snappy', 'none']).default('zstd'),
   ]);
@@ -192,6 +207,7 @@ function joinOptions(primary: readonly string[], friends: readonly SourceWords[]
     compression: values.compression,
     dryRun: values.dryRun === true,
     receipt: values.receipt === true,
+    ...(values.carry === undefined ? {} : { carry: [...new Set(values.carry)] }),
     force: values.force === true,
     ...(values.jobs === undefined ? {} : { jobs: values.jobs }),
     ...(values.memory === undefined ? {} : { memoryBytes: values.memory }),

@@ -15,7 +15,10 @@ export interface Prose {
   readonly seeAlso: readonly string[];
 }
 
-const INTERRUPTED: readonly [number, string] = [130, 'interrupted (143 terminated, 129 hung up): nothing published'];
+export const INTERRUPTED: readonly [number, string] = [
+  130,
+  'interrupted (143 terminated, 129 hung up): nothing published',
+];
 
 export const COLWEAVE: Prose = {
   summary: 'join columns of the same events by event key, and prove that none was mixed',
@@ -55,6 +58,7 @@ export const COLWEAVE: Prose = {
   seeAlso: [
     'colweave-join(1)',
     'colweave-verify(1)',
+    'colweave-schema(1)',
     'colweave-bench(1)',
     'colweave-errors(7)',
     'colweave-receipt(7)',
@@ -84,6 +88,14 @@ export const JOIN: Prose = {
       paragraphs: [
         'An event that a source lacks is null there, never zero and never the neighbour. --missing reason adds a column LABEL_missing: 0 present, 1 no such event, 2 lumi block absent, 3 file unreadable, 4 filtered, 5 column absent in that file. --missing null leaves that column out, drop leaves such events out, fill=V writes V (empty lists for lists).',
         'With --layout nano no null may be written, as NanoEventsFactory of coffea would misread it: the join stops unless --missing drop or fill=V says what to do.',
+      ],
+    },
+    {
+      title: 'TREES THAT GO ALONG',
+      paragraphs: [
+        '--carry Runs,LuminosityBlocks writes the rows of these trees of all primary files, unchanged and in their order, into OUT.Runs.parquet and so on (_Runs.parquet in a directory), with the name of the file in the column source_file. They are written before the output and published with it; the receipt has the digests of their row groups (spec.carried), and verify does not read them.',
+        'Totals of Runs are metadata of the output, colweave.sums (JSON): genEventCount, genEventSumw and genEventSumw2 are added; *ScaleSumw and *PdfSumw, which NanoAOD divided by genEventSumw, are averaged with it, and left out with the reason where files differ in their length. Names with an underscore behind (v5, v6) are the same. Each file of a directory has the sums of its own primary file, so that they can be added. Cuts and missing events never change them.',
+        'A tree with CutBookkeepers of ATLAS is refused, since those sums cannot be read; --drop-unreadable carries it without them. Only the trees of the primary are carried.',
       ],
     },
     {

@@ -36,10 +36,25 @@ export function renderJoin(report: JoinReport, dryRun: boolean, style: Style = P
       `wrote ${style.bold(where)}: ${shape(output.rows, plan.columnsOut.length)}, ${groups}, ${formatBytes(output.bytes)}`,
     );
   }
+  lines.push(...carriedLines(report));
   if (!dryRun) {
     lines.push(style.good(`seals equal: ${plural(report.sealsEqual, 'column')}, as read and as written`));
   }
   lines.push(...plan.notes.map((note) => `note: ${note}`));
+  return lines;
+}
+
+function carriedLines({ carried = [], sums }: JoinReport): string[] {
+  const lines = carried.flatMap(({ tree, path, rows, columns, bytes, unreadable }) => [
+    `wrote ${path}: ${shape(rows, columns)} of ${tree}, ${formatBytes(bytes)}`,
+    ...unreadable.map(({ name, type, reason }) => `  left out of ${tree}, unreadable: ${name} (${type}): ${reason}`),
+  ]);
+  if (sums === undefined) return lines;
+  const added = Object.entries(sums.added).map(([name, sum]) => `${name} ${sum}`);
+  const averaged = Object.keys(sums.averaged);
+  const means = averaged.length > 0 ? `; averaged with genEventSumw: ${averaged.join(', ')}` : '';
+  lines.push(`sums of ${sums.tree} over all files: ${added.join(', ')}${means}`);
+  lines.push(...Object.entries(sums.left).map(([name, reason]) => `  no mean of ${name}: ${reason}`));
   return lines;
 }
 

@@ -7,6 +7,7 @@ import { parseAndRun } from './parse.ts';
 import type { Actions } from './program.ts';
 import { renderBench, renderFloor } from './render-bench.ts';
 import type { Report } from './render-json.ts';
+import { renderSchema } from './render-schema.ts';
 import { renderJoin, renderVerify } from './render-text.ts';
 import type { Style } from './style.ts';
 import { progressOf, tellError, tellEvent, tellInterrupted, tellReport, type Voice, voiceOf } from './voice.ts';
@@ -51,7 +52,7 @@ function startRun(argv: readonly string[]): Run {
   });
   const stderr = new Pipe(process.stderr);
   const manners: Manners = { json: argv.includes('--json'), quiet: false, debug: argv.includes('--debug') };
-  const name = /^(join|verify|bench)$/.test(argv[0] ?? '') ? argv[0]! : '';
+  const name = /^(join|verify|schema|bench)$/.test(argv[0] ?? '') ? argv[0]! : '';
   const voice = voiceOf(name, manners, stdout, stderr, false);
   const run: Run = { controller, stdout, stderr, dataOnStdout: false, voice, status: 0 };
   return run;
@@ -73,6 +74,12 @@ function actionsOf(run: Run): Actions {
       return perform(run, work, renderVerify, (report) =>
         report.files.some((file) => file.verdict === 'mixed-or-damaged') ? 1 : 0,
       );
+    },
+    schema: (options, manners) => {
+      run.voice = voiceOf('schema', manners, run.stdout, run.stderr, false);
+      const work = async (context: CommandContext) =>
+        (await import('../command/schema.ts')).runSchema(options, context);
+      return perform(run, work, renderSchema);
     },
     benchJoin: (options, manners) => {
       run.voice = voiceOf('bench', manners, run.stdout, run.stderr, false);

@@ -20,6 +20,15 @@ import type { Sink, SinkFormat } from '../sink/types.ts';
 import { closeDataset, type Dataset, datasetBytes, openDataset } from '../source/dataset.ts';
 import { expandInputs } from '../source/inputs.ts';
 import { type Budget, budgetFor } from './budget.ts';
+import {
+  type Carried,
+  type CarryOptions,
+  carriedSpec,
+  carryTrees,
+  checkCarried,
+  NOTHING_CARRIED,
+  sumsMetadata,
+} from './carry.ts';
 import { abandonPlace, isDirectory, type OutputPlace, preparePlace, writeSidecars } from './output.ts';
 import { threadsHere } from './resources.ts';
 import { agreeOnSample } from './sample.ts';
@@ -39,12 +48,16 @@ export const runJoin: RunJoin = async (options, context) => {
     const sample = agreeOnSample(options.sample, datasets);
     early = startEarly(options, datasets);
     const key = keySpecFor(options.on, datasets[0]!.descriptor.schema, whereOf(datasets[0]!));
+    refuseUnreadable(options, datasets);
     const schema = settleOutSchema(schemaSources(options, datasets), schemaOptions(options, key));
     const sources = await readAllKeys(datasets, key, options.keyIndex, context);
     const plan = makePlan(sources, schema, planOptions(options, schema));
     const budget = budgetFor(plan, datasets, options);
     const summary = summarize(plan, datasets, options, budget);
-    if (options.dryRun) return { plan: summary, outputs: [], sealsEqual: 0 };
+    if (options.dryRun) {
+      await checkCarried(datasets[0]!, carryOptions(options, options.output ?? 'out'), context.signal);
+      return { plan: summary, outputs: [], sealsEqual: 0 };
+    }
     return await carryOut(
       plan,
       datasets,
@@ -59,6 +72,17 @@ export const runJoin: RunJoin = async (options, context) => {
 
 /** Inputs from which threads are worth starting before the plan is known: they load while keys are read and matched. */
 const EARLY_BYTES = 64 * 2 ** 20;
+
+/** A column asked for by name that is there and cannot be read: that is said, not that there is none. */
+function refuseUnreadable({ columns }: JoinOptions, datasets: readonly Dataset[]): void {
+  const unreadable = datasets.flatMap((dataset) => dataset.unreadable.map((column) => ({ dataset, ...column })));
+  for (const pattern of columns) {
+    const asked = pattern.startsWith('!') ? undefined : unreadable.find(({ name }) => name === pattern);
+    if (asked === undefined) continue;
+    const what = `column "${asked.name}" (${asked.type}) cannot be read: ${asked.reason}`;
+    throw new ColweaveError('source/unreadable-column', what, { where: whereOf(asked.dataset) });
+  }
+}
 
 function startEarly(options: JoinOptions, datasets: readonly Dataset[]): Pool | undefined {
   const files = datasets.flatMap(({ descriptor }) => descriptor.files);
@@ -77,6 +101,9 @@ function refuseNonsense(options: JoinOptions): void {
   const labels = options.friends.flatMap(({ label }) => (label === undefined ? [] : [label]));
   const twice = labels.find((label, i) => labels.indexOf(label) !== i);
   if (twice !== undefined) throw new ColweaveError('usage/bad-option', `label "${twice}" is given to two sources`);
+  if (options.carry !== undefined && options.output === '-') {
+    throw new ColweaveError('usage/bad-option', '--carry writes files beside the output: name one, not -');
+  }
   if (!options.dryRun && options.output === undefined)
     throw new ColweaveError('usage/bad-option', 'no output: give -o OUT, or --dry-run');
 }
@@ -169,34 +196,46 @@ async function carryOut(
   const output = options.output;
   invariant(output !== undefined, 'an output was asked for');
   const place = preparePlace(output, plan, datasets, options.force);
+  let carried = NOTHING_CARRIED;
   try {
     const format = await openSink(output === '-' ? 'arrow' : options.writer);
     format.check({ fields: plan.columns.map((column) => column.field) });
+    carried = await carryTrees(datasets[0]!, carryOptions(options, output), signal);
     const { parts, sealsEqual, sinks } = await runHere(plan, datasets, format, {
       options,
+      carried,
       summary,
       place,
       early,
       emit,
       signal,
     });
-    await publish(sinks, signal);
+    await publish([...carried.sinks, ...sinks], signal);
     writeSidecars(parts, place, options.receipt);
     return {
       plan: summary,
       outputs: parts.map(({ path, rows, bytes, rowGroups }) => ({ path, rows, bytes, rowGroups })),
       sealsEqual,
+      ...(carried.trees.length > 0 ? { carried: carried.trees } : {}),
+      ...(carried.sums === undefined ? {} : { sums: carried.sums }),
     };
   } catch (error) {
+    await Promise.all(carried.sinks.map((sink) => sink.abort()));
     abandonPlace(place);
     throw error;
   }
+}
+
+function carryOptions(options: JoinOptions, output: string): CarryOptions {
+  const { carry = [], schema, dropUnreadable, force, compression } = options;
+  return { trees: carry, output, schema, dropUnreadable, force, sink: { compression } };
 }
 
 interface RunHere {
   readonly options: JoinOptions;
   readonly summary: PlanSummary;
   readonly place: OutputPlace;
+  readonly carried: Carried;
   readonly early: Pool | undefined;
   readonly emit: CommandContext['emit'];
   readonly signal: AbortSignal;
@@ -207,7 +246,7 @@ async function runHere<Encoded>(
   plan: JoinPlan,
   datasets: readonly Dataset[],
   format: SinkFormat<Encoded>,
-  { options, summary, place, early, emit, signal }: RunHere,
+  { options, summary, place, carried, early, emit, signal }: RunHere,
 ): Promise<RunResult<Encoded>> {
   const sink = { compression: options.compression };
   const { threads } = summary;
@@ -220,8 +259,9 @@ async function runHere<Encoded>(
         ? poolExecutor<Encoded>(plan, format.name, sink, { pool, scratch })
         : Promise.resolve(inlineExecutor(plan, datasets, format, sink, { signal, scratch }));
     starting.catch(() => {}); // awaited below, when this thread has done its own part
-    const receipt = receiptContext(plan, options);
-    const run = { targets: place.targets, sink, force: options.force, receipt, emit, signal };
+    const receipt = receiptContext(plan, options, carried);
+    const metadataOf = (part: number) => sumsMetadata(carried, plan.parts, part);
+    const run = { targets: place.targets, sink, force: options.force, receipt, metadataOf, emit, signal };
     const executor: Executor<Encoded> = await starting;
     return await runPlan(plan, executor, format, run).finally(() => executor.close());
   } finally {
@@ -229,7 +269,7 @@ async function runHere<Encoded>(
   }
 }
 
-async function publish<Encoded>(sinks: readonly Sink<Encoded>[], signal: AbortSignal): Promise<void> {
+async function publish(sinks: readonly Pick<Sink<unknown>, 'commit' | 'abort'>[], signal: AbortSignal): Promise<void> {
   try {
     signal.throwIfAborted();
     for (const sink of sinks) await sink.commit();
@@ -239,13 +279,13 @@ async function publish<Encoded>(sinks: readonly Sink<Encoded>[], signal: AbortSi
   }
 }
 
-function receiptContext(plan: JoinPlan, options: JoinOptions) {
+function receiptContext(plan: JoinPlan, options: JoinOptions, carried: Carried) {
   const lumis: LumiCounts = new Map();
   countLumis(lumis, plan.sources[0]!.keys);
   const sourceKeySeals = plan.sources.map(({ keys }): Seal => sealKeys(keyStates(keys, 0, keys.rows)));
   return {
     tool: TOOL,
-    spec: specOf(plan, options),
+    spec: { ...specOf(plan, options), ...carriedSpec(carried) },
     policies: policiesOf(options),
     sourceKeySeals,
     lumisIn: lumiRanges(lumis),

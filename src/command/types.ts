@@ -1,6 +1,7 @@
 // Owns what the commands take and give: typed options in, a report out. The cli parses the one and renders the other.
 import type { Emit } from '../core/events.ts';
 import type { Finding } from '../verify/findings.ts';
+import type { Sums } from './sums.ts';
 
 export interface CommandContext {
   readonly emit: Emit;
@@ -44,6 +45,8 @@ export interface JoinOptions {
   readonly memoryBytes?: number;
   /** Directory where the keys of input files are kept for other jobs. */
   readonly keyIndex?: string;
+  /** Trees of the primary's files that go along into files beside the output. */
+  readonly carry?: readonly string[];
 }
 
 export interface SourceSummary {
@@ -99,6 +102,18 @@ export interface JoinReport {
   readonly outputs: readonly OutputSummary[];
   /** Columns whose source and output seals were compared and found equal. */
   readonly sealsEqual: number;
+  readonly carried?: readonly CarriedSummary[];
+  /** Totals of the carried Runs tree. */
+  readonly sums?: Sums;
+}
+
+export interface CarriedSummary {
+  readonly tree: string;
+  readonly path: string;
+  readonly rows: number;
+  readonly columns: number;
+  readonly bytes: number;
+  readonly unreadable: readonly { readonly name: string; readonly type: string; readonly reason: string }[];
 }
 
 export interface VerifyOptions {

@@ -27,7 +27,11 @@ export const ERRORS = {
     'write it again with a version of its writer that this one knows',
   ),
   'source/no-tree': kind(3, 'a file has no tree of that name', 'name the tree with --tree or FILE:TREE'),
-  'source/no-column': kind(2, 'a column that was asked for does not exist', 'list the columns with --dry-run'),
+  'source/no-column': kind(
+    2,
+    'a column that was asked for does not exist',
+    'list the columns with colweave schema FILE',
+  ),
   'source/unreadable-column': kind(3, 'a column has a type that cannot be read', "leave it out with -c '!NAME'"),
   'source/schema-differs': kind(3, 'files of one source differ in their columns', 'use --schema union or intersect'),
   'source/duplicate-file': kind(3, 'a file is given twice in one source', 'give each file once'),

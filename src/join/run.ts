@@ -20,6 +20,8 @@ export interface RunOptions {
   readonly sink: SinkOptions;
   readonly force: boolean;
   readonly receipt: ReceiptContext;
+  /** More metadata of a part, by its number. */
+  readonly metadataOf?: (part: number) => Readonly<Record<string, string>>;
   readonly emit: Emit;
   readonly signal: AbortSignal;
 }
@@ -70,7 +72,7 @@ export async function runPlan<Encoded>(
       const whole = withScattered(plan, bins, index, totals);
       sealsEqual = checkSeals(plan, whole);
       const receipt = makeReceipt(plan, whole, sink.fingerprint(), { ...options.receipt, rows: part.end - part.start });
-      await sink.finish({ [RECEIPT_KEY]: receiptText(receipt) });
+      await sink.finish({ [RECEIPT_KEY]: receiptText(receipt), ...options.metadataOf?.(index) });
       const { bytes, rowGroups } = sink.fingerprint();
       parts.push({
         path: options.targets[index]!,

@@ -43,7 +43,8 @@ async function open(uri: string, options: OpenOptions, signal?: AbortSignal): Pr
         if (RNTUPLE_CLASSES.includes(key.className)) {
           return openRntuple(store, { uri, tree, key, ...(await identify(store, header)) }, signal);
         }
-        const described = describeTree(await readTreeObject(store, header, key), store.size);
+        const { tree: object, classes } = await readTreeObject(store, header, key);
+        const described = describeTree(object, classes, store.size);
         const { rows, schema, unreadable, redundant } = described;
         const { id, uuidOffset } = await identify(store, header);
         const layout: RootLayout = { tree, uuidOffset, ...described.layout };
@@ -89,6 +90,15 @@ function sourceFile(store: ByteStore, descriptor: FileDescriptor, leftOut: LeftO
     descriptor,
     ...leftOut,
     bytesOf: (names) => storedBytes(layout, names.map(lookup), branches),
+    storageOf: (name) => {
+      const { basketStart, basketEnd, compression } = lookup(name);
+      return { blocks: basketEnd - basketStart, codec: codecName(compression) };
+    },
+    async objects() {
+      const { root } = await readHeader(store);
+      const all = await listObjects(store, await readKeys(store, root), { prefix: '', depth: 0 });
+      return all.map(({ name, key }) => ({ name, type: key.className }));
+    },
     rawBytesOf: (names) => names.map(lookup).reduce((sum, branch) => sum + branch.rawBytes, 0),
     async read(names, rowStart, rowEnd, signal, take) {
       const wanted = names.map(lookup);
@@ -99,16 +109,29 @@ function sourceFile(store: ByteStore, descriptor: FileDescriptor, leftOut: LeftO
   };
 }
 
-/** Of these branches and their counters, each once. */
+/** ROOT::RCompressionSetting: 100 x algorithm + level; files before algorithms had numbers say the level only. */
+const ALGORITHMS = ['zlib', 'zlib', 'lzma', 'old zlib', 'lz4', 'zstd'];
+
+function codecName(setting: number): string {
+  if (setting < 0) return '';
+  const level = setting % 100;
+  const name = ALGORITHMS[Math.floor(setting / 100)];
+  return level === 0 ? 'none' : name === undefined ? `algorithm ${Math.floor(setting / 100)}` : `${name} ${level}`;
+}
+
+/** Of these columns' branches and their counters, each once: columns of one branch share its baskets. */
 function storedBytes(
   layout: RootLayout,
   wanted: readonly BranchLayout[],
   branches: ReadonlyMap<string, BranchLayout>,
 ): number {
-  const all = new Set(wanted);
-  for (const { counter } of wanted) if (counter !== undefined) all.add(branches.get(counter)!);
+  const all = new Map(wanted.map((branch) => [branch.basketStart, branch]));
+  for (const { counter } of wanted) {
+    const branch = counter === undefined ? undefined : branches.get(counter)!;
+    if (branch !== undefined) all.set(branch.basketStart, branch);
+  }
   let bytes = 0;
-  for (const { basketStart, basketEnd } of all) {
+  for (const { basketStart, basketEnd } of all.values()) {
     for (let basket = basketStart; basket < basketEnd; basket++) bytes += layout.baskets.bytes[basket]!;
   }
   return bytes;

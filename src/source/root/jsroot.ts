@@ -4,6 +4,7 @@ import type { TBuffer, TFile } from 'jsroot/io';
 import type { ByteStore } from '../../bytes/types.ts';
 import { ColweaveError } from '../../core/errors.ts';
 import { type RootHeader, type RootKey, readKeyAt, readObject } from './file-header.ts';
+import { type Classes, collectClasses } from './object/classes.ts';
 import { type BasketObject, checkTree, type TreeObject } from './tree-object.ts';
 
 /** Offset map can be made from the counter, so it is not stored. */
@@ -12,8 +13,13 @@ const FLAG_DISPLACEMENT = 40;
 
 type Jsroot = typeof import('jsroot/io');
 
-/** Decodes the tree behind a key. Errors: source/damaged, source/truncated. */
-export async function readTreeObject(store: ByteStore, header: RootHeader, key: RootKey): Promise<TreeObject> {
+export interface ReadTree {
+  readonly tree: TreeObject;
+  readonly classes: Classes;
+}
+
+/** Decodes the tree behind a key, and the classes that the file describes. Errors: source/damaged, source/truncated. */
+export async function readTreeObject(store: ByteStore, header: RootHeader, key: RootKey): Promise<ReadTree> {
   const object = await readObject(store, key);
   const infoKey = await readKeyAt(store, header.infoSeek, header.infoBytes);
   const infos = await readObject(store, infoKey);
@@ -26,7 +32,8 @@ export async function readTreeObject(store: ByteStore, header: RootHeader, key: 
       const buffer = bufferOf(jsroot, file, { bytes: object, keyBytes: key.keyBytes });
       const tree = {};
       buffer.mapObject(1, tree);
-      return checkTree(buffer.classStreamer(tree, key.className));
+      const classes = collectClasses(file.fStreamerInfos.arr);
+      return { tree: checkTree(buffer.classStreamer(tree, key.className)), classes };
     });
   } catch (cause) {
     if (cause instanceof ColweaveError) throw cause;

@@ -2,7 +2,7 @@
 import type { ByteStore } from '../../bytes/types.ts';
 import type { Take } from '../../core/arena.ts';
 import { invariant } from '../../core/check.ts';
-import { type Column, flatColumn, type ListColumn } from '../../core/column.ts';
+import { type Column, flatColumn } from '../../core/column.ts';
 import { allocate, bytesOf, dtypeBytes, type Values } from '../../core/dtype.ts';
 import { ColweaveError } from '../../core/errors.ts';
 import {
@@ -16,6 +16,8 @@ import {
   unpackBasket,
 } from './baskets.ts';
 import { type BasketData, type BranchLayout, type RootLayout, valuesPerItem } from './layout.ts';
+import { type Assembled, assemble, regular, shareOffsets as shareLists } from './object/assemble.ts';
+import { decodeObjects, type ObjectPart } from './object/decode.ts';
 import { decodeStrings, joinStrings, type StringPart } from './strings.ts';
 
 /** Compressed bytes read at once: enough to make reads long, little beside the columns. */
@@ -64,6 +66,7 @@ interface Task {
   /** No value has been placed at this byte of `target` or after it. */
   filledEnd: number;
   readonly strings: StringPart[];
+  readonly objects: ObjectPart[];
 }
 
 interface Job {
@@ -110,12 +113,28 @@ export async function readRows(
     return makeTask(branch, rows, branch.counter && counters.get(branch.counter), take);
   });
   const toRun = tasks.filter((task) => task !== undefined);
-  await runTasks(reader, toRun, rowEnd, signal);
-  return tasks.map((task, i) => {
-    if (task !== undefined) return columnOf(task, task.branch.counter ? counters.get(task.branch.counter) : undefined);
-    const { counts, rowStart: first } = counters.get(branches[i]!.name)!;
-    return flatColumn(branches[i]!.dtype, counts.subarray(rowStart - first, rowEnd - first));
+  const objects = groupObjects(toRun);
+  const plain = toRun.filter(({ branch }) => branch.kind !== 'object');
+  await runTasks(reader, [...plain, ...objects.values()], rowEnd, signal);
+  const assembled = new Map<Task, Assembled>();
+  for (const task of objects.values()) assembled.set(task, assemble(task.branch.object!.layout, task.objects, take));
+  const columns = tasks.map((task, i) => {
+    const branch = branches[i]!;
+    if (task === undefined) return counterColumn(branch, rows, counters.get(branch.name)!);
+    if (branch.object) return assembled.get(objects.get(branch.basketStart)!)!(branch.object.slot);
+    return columnOf(task, branch.counter ? counters.get(branch.counter) : undefined);
   });
+  return objects.size > 0 ? shareLists(columns) : columns;
+}
+
+function counterColumn({ dtype }: BranchLayout, { rowStart, rowEnd }: Readonly<Span>, counted: Counted): Column {
+  return flatColumn(dtype, counted.counts.subarray(rowStart - counted.rowStart, rowEnd - counted.rowStart));
+}
+
+/** By their baskets: all columns of an object branch are decoded by one task. */
+function groupObjects(tasks: readonly Task[]): Map<number, Task> {
+  const objects = tasks.filter(({ branch }) => branch.kind === 'object');
+  return new Map(objects.map((task) => [task.branch.basketStart, task]));
 }
 
 /** Each counter once, over all baskets that any of its lists touches: an edge basket is cut by its counts. */
@@ -189,7 +208,7 @@ function makeTask(branch: BranchLayout, rows: Readonly<Span>, counted: Counted |
   const { rowStart, rowEnd } = rows;
   const perItem = valuesPerItem(branch);
   const items = counted ? counted.offsets[rowEnd - rowStart]! : rowEnd - rowStart;
-  const values = allocateValues(branch, branch.kind === 'string' ? 0 : items * perItem, take);
+  const values = allocateValues(branch, branch.kind === 'number' ? items * perItem : 0, take);
   return {
     branch,
     rowStart,
@@ -202,6 +221,7 @@ function makeTask(branch: BranchLayout, rows: Readonly<Span>, counted: Counted |
     targetView: new DataView(values.buffer, values.byteOffset, values.byteLength),
     filledEnd: 0,
     strings: [],
+    objects: [],
   };
 }
 
@@ -307,6 +327,9 @@ function finish(reader: TreeReader, { task, basket }: Job, source: Uint8Array | 
   if (task.branch.kind === 'string') {
     const part = decodeStrings(data, end - first, from - first, to - first);
     task.strings.push({ rowStart: from, ...part });
+  } else if (task.branch.object) {
+    const part = decodeObjects(task.branch.object.layout, data, end - first, { from: from - first, to: to - first });
+    task.objects.push({ rowStart: from, ...part });
   } else {
     placeDecoded(task, data, { first, end, from, to });
   }
@@ -411,18 +434,11 @@ function columnOf(task: Task, counted: Counted | undefined): Column {
   const rows = task.rowEnd - task.rowStart;
   if (branch.kind === 'string') return joinStrings(task.strings, rows);
   const items = branch.dims.reduceRight<Column>(
-    (inner, size) => regularList(inner, size),
+    (inner, size) => regular(inner, size),
     flatColumn(branch.dtype, values),
   );
   if (!counted) return items;
   return { kind: 'list', length: rows, offsets: counted.offsets, items };
-}
-
-function regularList(items: Column, size: number): ListColumn {
-  const length = items.length / size;
-  const offsets = new Int32Array(length + 1);
-  for (let i = 1; i <= length; i++) offsets[i] = i * size;
-  return { kind: 'list', length, offsets, items };
 }
 
 function inBranch(branch: BranchLayout, error: ColweaveError): ColweaveError {
