@@ -12,6 +12,8 @@ import { allSubjects, type Subject } from './subjects.ts';
 export interface Orders {
   readonly seed: number;
   readonly work: readonly { readonly subject: string; readonly from: number; readonly to: number }[];
+  /** With the real files of ../shared/data. */
+  readonly data: boolean;
   /** Where the damaged bytes are kept. */
   readonly keep?: string;
 }
@@ -160,8 +162,8 @@ interface Setting {
 }
 
 async function main(): Promise<void> {
-  const { seed, work, keep } = JSON.parse(process.argv[2]!) as Orders;
-  const subjects = await allSubjects();
+  const { seed, work, data, keep } = JSON.parse(process.argv[2]!) as Orders;
+  const subjects = await allSubjects({ data, receipts: work.some(({ subject }) => subject.startsWith('receipt/')) });
   const folder = mkdtempSync(join(tmpdir(), 'colweave-fuzz-'));
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
   for (const { subject: name, from, to } of work) {

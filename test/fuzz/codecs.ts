@@ -9,8 +9,8 @@ import { inflateRaw, inflateZlib, inflateZlibInto } from '../../src/codec/zlib.t
 import { decompressZstd } from '../../src/codec/zstd.ts';
 import { ColweaveError } from '../../src/core/errors.ts';
 import { decompressLz4Frame } from '../../src/source/arrow/lz4-frame.ts';
-import { unpackObject } from '../../src/source/root/blocks.ts';
 import { decompressPage } from '../../src/source/parquet/page.ts';
+import { unpackObject } from '../../src/source/root/blocks.ts';
 import { GENERIC_MUTATIONS, type Range } from './mutate.ts';
 import { recordsOf } from './mutate-root.ts';
 import type { Reading } from './observe.ts';
@@ -47,17 +47,18 @@ function rootBlock(path: string): { readonly data: Buffer; readonly whole: Buffe
   return { data: whole.subarray(9), whole, size: bytes.readUIntLE(at + 6, 3) };
 }
 
-function lz4Frame(): Buffer {
+function lz4Frame(): { readonly data: Buffer; readonly size: number } {
   const bytes = fixture('test/unit/parquet-fixtures/feather.arrow');
   const at = bytes.indexOf(Buffer.of(0x04, 0x22, 0x4d, 0x18));
   // its length is that of the buffer less 8 bytes, but a frame knows its own end
-  return bytes.subarray(at, at + 600);
+  return { data: bytes.subarray(at, at + 600), size: Number(bytes.readBigInt64LE(at - 8)) };
 }
 
 function samples(): Sample[] {
   const raw = rawSample();
   const size = raw.length;
   const lz4 = rootBlock('fixtures/comp_lz4.root');
+  const frame = lz4Frame();
   const xz = rootBlock('fixtures/comp_lzma.root');
   const packed = (bytes: Uint8Array) => Buffer.from(bytes);
   const into = (bytes: Uint8Array) => {
@@ -75,8 +76,13 @@ function samples(): Sample[] {
     { codec: 'snappy', packed: packed(compressSnappy(raw)), unpack: page(1), checked: false },
     { codec: 'brotli', packed: packed(brotliCompressSync(raw)), unpack: page(4), checked: false },
     { codec: 'lz4', packed: lz4.data.subarray(8), unpack: (b) => decompressLz4Block(b, lz4.size), checked: false },
-    { codec: 'lz4-hadoop', packed: lz4.data.subarray(8), unpack: (b) => decompressPage(5, b, lz4.size), checked: false },
-    { codec: 'lz4-frame', packed: lz4Frame(), unpack: (b) => decompressLz4Frame(b), checked: false },
+    {
+      codec: 'lz4-hadoop',
+      packed: lz4.data.subarray(8),
+      unpack: (b) => decompressPage(5, b, lz4.size),
+      checked: false,
+    },
+    { codec: 'lz4-frame', packed: frame.data, unpack: (b) => decompressLz4Frame(b, frame.size), checked: false },
     { codec: 'xz', packed: xz.data, unpack: (b) => decompressXz(b, xz.size), checked: true },
     { codec: 'root-lz4', packed: lz4.whole, unpack: (b) => unpackObject(b, lz4.size), checked: false },
   ];

@@ -13,6 +13,8 @@ export interface FuzzOptions {
   readonly jobs: number;
   /** Part of a subject's name. */
   readonly only: string;
+  /** With the real files of ../shared/data. */
+  readonly data: boolean;
   /** `SUBJECT#NUMBER`: this case alone. */
   readonly single?: string;
   readonly keep?: string;
@@ -42,6 +44,10 @@ const DATA_KIB_MAX = 1200 * 1024;
 const STRETCH_CASES = 400;
 
 type Work = Orders['work'][number];
+type Named = Pick<Subject, 'name' | 'reader' | 'weight'>;
+
+/** Made by the child that does it. */
+const RECEIPTS: Named = { name: 'receipt/join', reader: 'receipt', weight: 0.5 };
 
 interface Run {
   readonly options: FuzzOptions;
@@ -54,7 +60,7 @@ interface Run {
 
 export async function fuzz(options: FuzzOptions): Promise<FuzzReport> {
   const start = Date.now();
-  const subjects = await readable(await allSubjects());
+  const subjects = [...(await readable(await allSubjects({ data: options.data, receipts: false }))), RECEIPTS];
   const readers = new Map(subjects.map(({ name, reader }) => [name, reader]));
   const queue = options.single === undefined ? workOf(subjects, options) : [singleOf(options.single)];
   const run: Run = { options, queue, results: [], bugs: [], readers, tallies: new Map() };
@@ -89,7 +95,7 @@ function singleOf(text: string): Work {
 }
 
 /** Cases shared by weight. */
-function workOf(subjects: readonly Subject[], options: FuzzOptions): Work[] {
+function workOf(subjects: readonly Named[], options: FuzzOptions): Work[] {
   const chosen = subjects.filter(({ name }) => name.includes(options.only));
   const total = chosen.reduce((sum, { weight }) => sum + weight, 0);
   return chosen.flatMap(({ name, weight }) => {
@@ -105,7 +111,7 @@ function workOf(subjects: readonly Subject[], options: FuzzOptions): Work[] {
 /** One child after another until there is nothing left to do: a child that ends early is followed by one for the rest. */
 async function work(run: Run): Promise<void> {
   for (;;) {
-    const batch = run.queue.splice(0, Math.max(1, Math.ceil(run.queue.length / (4 * run.options.jobs))));
+    const batch = run.queue.splice(0, Math.max(1, Math.ceil(run.queue.length / (2 * run.options.jobs))));
     if (batch.length === 0) return;
     run.queue.unshift(...(await child(run, batch)));
   }
@@ -118,8 +124,8 @@ interface Message {
 
 /** Returns the work that was not done. */
 async function child(run: Run, batch: readonly Work[]): Promise<readonly Work[]> {
-  const { seed, keep } = run.options;
-  const orders: Orders = { seed, work: batch, ...(keep === undefined ? {} : { keep }) };
+  const { seed, data, keep } = run.options;
+  const orders: Orders = { seed, work: batch, data, ...(keep === undefined ? {} : { keep }) };
   const limited = `ulimit -d ${DATA_KIB_MAX} 2>/dev/null; exec "$0" --expose-gc --no-warnings "$1" "$2"`;
   const program = new URL('child.ts', import.meta.url).pathname;
   const process_ = spawn('sh', ['-c', limited, process.execPath, program, JSON.stringify(orders)], {

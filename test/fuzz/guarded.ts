@@ -34,7 +34,8 @@ function parquetPages(bytes: Buffer): Range[] {
         at = end + numberOf(struct, 3);
         const crc = field(struct, 4);
         if (crc === undefined) continue;
-        if (crc32(bytes.subarray(end, at)) !== numberOf(struct, 4) >>> 0) throw new Error('a CRC of a fixture is wrong');
+        if (crc32(bytes.subarray(end, at)) !== numberOf(struct, 4) >>> 0)
+          throw new Error('a CRC of a fixture is wrong');
         ranges.push({ start: end, end: at });
       }
     }

@@ -64,7 +64,8 @@ let bomb: Buffer | undefined;
 const bombs: Mutation = ({ bytes, random }) => {
   const out = Buffer.from(bytes);
   const frames: number[] = [];
-  for (let at = 0; (at = out.indexOf(Buffer.of(0x28, 0xb5, 0x2f, 0xfd), at)) >= 0; at++) frames.push(at);
+  const magic = Buffer.of(0x28, 0xb5, 0x2f, 0xfd);
+  for (let at = out.indexOf(magic); at >= 0; at = out.indexOf(magic, at + 1)) frames.push(at);
   if (frames.length === 0) return undefined;
   bomb ??= zstdCompressSync(Buffer.alloc(BOMB_BYTES));
   const at = random.pick(frames);

@@ -155,7 +155,8 @@ function unpacked(pages: Page[], { meta }: ChunkPlace): Page[] {
   return pages.map(({ header, body }) => {
     const raw = Number(integerOf(header, 2) ?? 0n);
     const v2 = field(header, 8);
-    const levels = v2?.kind === 'struct' ? Number((integerOf(v2.struct, 5) ?? 0n) + (integerOf(v2.struct, 6) ?? 0n)) : 0;
+    const levels =
+      v2?.kind === 'struct' ? Number((integerOf(v2.struct, 5) ?? 0n) + (integerOf(v2.struct, 6) ?? 0n)) : 0;
     const packed = v2?.kind !== 'struct' || !isFalse(field(v2.struct, 7));
     const values = packed ? decompressPage(codec, body.subarray(levels), raw - levels) : body.subarray(levels);
     const whole = Buffer.concat([body.subarray(0, levels), values]);

@@ -18,25 +18,27 @@ export interface FileRecord {
   readonly className: string;
 }
 
-/** Files of fixtures have 4-byte positions. */
+/** Keys of baskets have positions of 8 bytes, the others of these small files 4. */
+const isBigKey = (bytes: Buffer, at: number) => bytes.readUInt16BE(at + 4) > 1000;
+
 export function recordsOf(bytes: Buffer): FileRecord[] {
   const begin = bytes.readUInt32BE(8);
   const end = bytes.readUInt32BE(12);
   const records: FileRecord[] = [];
-  for (let at = begin; at + 26 < Math.min(end, bytes.length); ) {
+  for (let at = begin; at + 40 < Math.min(end, bytes.length); ) {
     const size = bytes.readInt32BE(at);
     if (size < 0) {
       at -= size; // a gap
       continue;
     }
-    if (size < 26) break;
-    const nameBytes = bytes.readUInt8(at + 26);
+    if (size < 40) break;
+    const nameAt = at + (isBigKey(bytes, at) ? 34 : 26);
     records.push({
       at,
       bytes: size,
       keyBytes: bytes.readUInt16BE(at + 14),
       objectBytes: bytes.readUInt32BE(at + 6),
-      className: bytes.toString('latin1', at + 27, at + 27 + nameBytes),
+      className: bytes.toString('latin1', nameAt + 1, nameAt + 1 + bytes.readUInt8(nameAt)),
     });
     at += size;
   }
@@ -60,6 +62,8 @@ const KEY_FIELDS: readonly (readonly [at: number, width: number])[] = [
   [18, 4],
   [22, 4],
   [26, 1],
+  [26, 8],
+  [34, 1],
 ];
 
 const keys: Mutation = ({ bytes, random }) => {
@@ -96,14 +100,17 @@ const positions: Mutation = ({ bytes, random }) => {
   }
   if (places.length === 0) return undefined;
   const at = random.pick(places);
-  return { bytes: out, touched: [overwrite(out, at, BigInt(random.pick(random.once(2) ? lists : records).at), 4, true)] };
+  return {
+    bytes: out,
+    touched: [overwrite(out, at, BigInt(random.pick(random.once(2) ? lists : records).at), 4, true)],
+  };
 };
 
 /**
  * An object put at the end of the file as it is when unpacked, its key with it, and whatever leads to it changed: so that
  * damage reaches what reads it instead of ending at a checksum.
  */
-function withObject(bytes: Buffer, record: FileRecord, object: Buffer, objectBytes = object.length): Buffer {
+export function withObject(bytes: Buffer, record: FileRecord, object: Buffer, objectBytes = object.length): Buffer {
   const out = Buffer.concat([bytes, bytes.subarray(record.at, record.at + record.keyBytes), object]);
   const { length: seek } = bytes;
   const size = record.keyBytes + object.length;
@@ -132,7 +139,7 @@ function describing(bytes: Buffer): FileRecord[] {
   return recordsOf(bytes).filter(({ at, className }) => at === info || /^T(Tree|Ntuple)|RNTuple$/.test(className));
 }
 
-function objectOf(bytes: Buffer, { at, bytes: size, keyBytes, objectBytes }: FileRecord): Buffer {
+export function objectOf(bytes: Buffer, { at, bytes: size, keyBytes, objectBytes }: FileRecord): Buffer {
   return Buffer.from(unpackObject(bytes.subarray(at + keyBytes, at + size), objectBytes));
 }
 

@@ -107,7 +107,7 @@ function digestOf(column: Column): string {
   const hash = createHash('sha1');
   const add = (part: Column): void => {
     hash.update(`${part.kind} ${part.length} `);
-    if (part.valid !== undefined && part.valid.includes(0)) hash.update(part.valid);
+    if (part.valid?.includes(0)) hash.update(part.valid);
     if (part.kind === 'flat') {
       hash.update(part.dtype).update(bytesOf(part.values));
       return;

@@ -43,7 +43,11 @@ export async function receiptSubjects(): Promise<readonly Subject[]> {
     const codes = report.findings.map(({ code }) => code).filter((code) => code !== 'verify/rewritten');
     if (report.verdict === 'mixed-or-damaged') return { error: codes[0]!, columns: new Map(), errors: [], refused: [] };
     const same = bytes.toString().trimEnd() === text.trimEnd();
-    return { columns: new Map([['verdict', same ? 'accepted' : 'a changed receipt was accepted']]), errors: [], refused: [] };
+    return {
+      columns: new Map([['verdict', same ? 'accepted' : 'a changed receipt was accepted']]),
+      errors: [],
+      refused: [],
+    };
   };
   const bytes = Buffer.from(text);
   return [

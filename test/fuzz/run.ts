@@ -4,7 +4,7 @@
 // Exit 1 where a case was neither right data nor a coded error, took too long or too much memory.
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { fuzz, type FuzzReport } from './fuzz.ts';
+import { type FuzzReport, fuzz } from './fuzz.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -35,6 +35,7 @@ const report = await fuzz({
   cases: Number(options.cases),
   jobs: Number(options.jobs),
   only: options.only,
+  data: true,
   ...(options.case === undefined ? {} : { single: options.case }),
   ...(options.keep === undefined ? {} : { keep: options.keep }),
   onBug: ({ subject, number, kind, bug }) => {

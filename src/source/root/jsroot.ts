@@ -146,7 +146,8 @@ function bufferOf(
       if (++calls > CALLS_MIN + this.length) throw damaged('an object nests without end');
       if (className === 'TBasket') return readBasket(this, bytes, target as BasketObject);
       if (className === 'TObjArray') return readObjArray(this, target as { arr?: unknown[] });
-      if (className === 'TList' || className === 'THashList') return readListObject(this, target as { arr?: unknown[] });
+      if (className === 'TList' || className === 'THashList')
+        return readListObject(this, target as { arr?: unknown[] });
       return DESCRIBING.test(className) ? super.classStreamer(target, className) : passOver(this, target);
     }
     override checkByteCount(version: { readonly off: number; readonly bytecnt?: number }): boolean {
