@@ -107,7 +107,11 @@ async function load(uri: string, signal?: AbortSignal) {
 
 function withFile(cause: unknown, uri: string): unknown {
   if (!(cause instanceof ColweaveError) || cause.where[0] === uri) return cause;
-  return new ColweaveError(cause.code, cause.message, { where: [uri, ...cause.where], cause: cause.cause });
+  return new ColweaveError(cause.code, cause.message, {
+    where: [uri, ...cause.where],
+    hint: cause.hint,
+    cause: cause.cause,
+  });
 }
 
 /** A file ends in its magic, a stream in its end mark: data that stop between two batches are no whole data. */
