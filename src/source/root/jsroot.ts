@@ -1,6 +1,6 @@
 // Owns our use of jsroot: it turns the bytes of a tree object into branches and leaves by the file's streamer infos.
 // It gets those bytes decompressed by us, since its LZMA decoder is wrong and its zstd package is not installed.
-import type { TBuffer, TFile } from 'jsroot/io';
+import type { ArrayMember, TBuffer, TFile } from 'jsroot/io';
 import type { ByteStore } from '../../bytes/types.ts';
 import { ColweaveError } from '../../core/errors.ts';
 import { type RootHeader, type RootKey, readKeyAt, readObject } from './file-header.ts';
@@ -103,8 +103,8 @@ const viewOf = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffse
 /** The classes that a tree is made of. Other objects (user info, reference tables) are passed over by their length. */
 const DESCRIBING =
   /^(TTree|TNtupleD?|TBranch\w*|TLeaf\w*|TStreamer\w*|TNamed|TObject|TObjString|TAtt(Line|Fill|Marker)|TArray[A-Z]\d*|TKey|TRef|TDatime|ROOT::TIOFeatures)$/;
-/** No member of these classes is a longer array than this. */
-const MEMBER_LENGTH_MAX = 64;
+/** ROOT keeps the sizes of so many dimensions of a member. */
+const DIMENSIONS_MAX = 5;
 /** More calls than this and one a byte of an object are members without bytes that nest in each other. */
 const CALLS_MIN = 1000;
 
@@ -115,21 +115,15 @@ interface StreamerInfo {
 
 interface StreamerElement {
   readonly _typename?: string;
-  readonly fArrayLength?: number;
-  /** The sizes of fArrayDim dimensions; where there are none, ROOT keeps other things there. */
-  readonly fArrayDim?: number;
-  readonly fMaxIndex?: ArrayLike<number>;
 }
 
-/** In a damaged file a tree's own classes may have members of any type and number, which jsroot would make room for. */
+/** In a damaged file a tree's own classes may have members of any number, which jsroot would make room for. */
 function checkInfos(infos: readonly StreamerInfo[]): void {
   for (const { fName, fElements } of infos) {
     if (fName === undefined || !DESCRIBING.test(fName)) continue;
-    for (const { _typename, fArrayLength = 0, fArrayDim = 0, fMaxIndex = [] } of fElements?.arr ?? []) {
-      const unbounded = _typename === 'TStreamerSTL' || _typename === 'TStreamerLoop';
-      const sizes = fArrayDim > 0 ? Array.from(fMaxIndex) : [];
-      const long = Math.max(fArrayLength, ...sizes) > MEMBER_LENGTH_MAX;
-      if (unbounded || long) throw damaged(`class ${fName} has a member that it cannot have`);
+    const unbounded = ['TStreamerSTL', 'TStreamerLoop'];
+    if (fElements?.arr?.some(({ _typename }) => unbounded.includes(_typename ?? ''))) {
+      throw damaged(`class ${fName} has a member that it cannot have`);
     }
   }
 }
@@ -160,6 +154,19 @@ function bufferOf(
     override readFastArray(count: number, type: number): ArrayLike<unknown> {
       if (!(count >= 0 && count <= this.length - this.o)) throw damaged('an array is longer than its record');
       return super.readFastArray(count, type);
+    }
+    override readNdimArray(member: ArrayMember, readItem: (buffer: TBuffer, member: ArrayMember) => unknown): unknown {
+      const { fArrayDim: dimensions = 0, fArrayLength: length = 0, fMaxIndex: sizes = [] } = member;
+      const items =
+        dimensions < 1
+          ? length
+          : Array.from(sizes)
+              .slice(0, dimensions)
+              .reduce((all, size) => all * size, 1);
+      if (dimensions > DIMENSIONS_MAX || !(items <= this.length - this.o)) {
+        throw damaged('an array is longer than its record');
+      }
+      return super.readNdimArray(member, readItem);
     }
   }
   const buffer = new CheckedBuffer(viewOf(bytes), 0, file);
