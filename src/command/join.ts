@@ -4,6 +4,7 @@ import { ColweaveError } from '../core/errors.ts';
 import type { KeySpec } from '../core/key-spec.ts';
 import { typeName } from '../core/schema.ts';
 import { keyStates, type Seal, sealKeys } from '../core/seal.ts';
+import { refuseUnreadable } from '../join/asked-unreadable.ts';
 import { countLumis, type LumiCounts, lumiRanges } from '../join/lumis.ts';
 import { makePlan, type PlanSource } from '../join/make-plan.ts';
 import { type OutSchema, type SchemaSource, settleOutSchema } from '../join/out-schema.ts';
@@ -38,6 +39,7 @@ export const runJoin: RunJoin = async (options, context) => {
     const sample = agreeOnSample(options.sample, datasets);
     early = startEarly(options, datasets);
     const key = keySpecFor(options.on, datasets[0]!.descriptor.schema, whereOf(datasets[0]!));
+    refuseUnreadable(options.columns, datasets);
     const schema = settleOutSchema(schemaSources(options, datasets), schemaOptions(options, key));
     const sources = await readAllKeys(datasets, key, context);
     const plan = makePlan(sources, schema, planOptions(options, schema));
