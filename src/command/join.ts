@@ -4,6 +4,7 @@ import { ColweaveError } from '../core/errors.ts';
 import type { KeySpec } from '../core/key-spec.ts';
 import { typeName } from '../core/schema.ts';
 import { keyStates, type Seal, sealKeys } from '../core/seal.ts';
+import { refuseUnreadable } from '../join/asked-unreadable.ts';
 import { countLumis, type LumiCounts, lumiRanges } from '../join/lumis.ts';
 import { makePlan, type PlanSource } from '../join/make-plan.ts';
 import { type OutSchema, type SchemaSource, settleOutSchema } from '../join/out-schema.ts';
@@ -48,7 +49,7 @@ export const runJoin: RunJoin = async (options, context) => {
     const sample = agreeOnSample(options.sample, datasets);
     early = startEarly(options, datasets);
     const key = keySpecFor(options.on, datasets[0]!.descriptor.schema, whereOf(datasets[0]!));
-    refuseUnreadable(options, datasets);
+    refuseUnreadable(options.columns, datasets);
     const schema = settleOutSchema(schemaSources(options, datasets), schemaOptions(options, key));
     const sources = await readAllKeys(datasets, key, options.keyIndex, context);
     const plan = makePlan(sources, schema, planOptions(options, schema));
@@ -72,17 +73,6 @@ export const runJoin: RunJoin = async (options, context) => {
 
 /** Inputs from which threads are worth starting before the plan is known: they load while keys are read and matched. */
 const EARLY_BYTES = 64 * 2 ** 20;
-
-/** A column asked for by name that is there and cannot be read: that is said, not that there is none. */
-function refuseUnreadable({ columns }: JoinOptions, datasets: readonly Dataset[]): void {
-  const unreadable = datasets.flatMap((dataset) => dataset.unreadable.map((column) => ({ dataset, ...column })));
-  for (const pattern of columns) {
-    const asked = pattern.startsWith('!') ? undefined : unreadable.find(({ name }) => name === pattern);
-    if (asked === undefined) continue;
-    const what = `column "${asked.name}" (${asked.type}) cannot be read: ${asked.reason}`;
-    throw new ColweaveError('source/unreadable-column', what, { where: whereOf(asked.dataset) });
-  }
-}
 
 function startEarly(options: JoinOptions, datasets: readonly Dataset[]): Pool | undefined {
   const files = datasets.flatMap(({ descriptor }) => descriptor.files);

@@ -1,19 +1,23 @@
 // Owns what the words of one source mean: paths, quoted globs, directories, @lists, FILE:TREE.
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { basename, dirname, join, sep } from 'node:path';
+import { basename, dirname, join, relative, sep } from 'node:path';
 import { ColweaveError } from '../core/errors.ts';
 import { naturalCompare, nearestNames } from '../core/text.ts';
+import { isPartitionFolder, type PartitionKey, partitionOf } from './partition-name.ts';
 
 /** One input file, and the tree that the word itself named. */
 export interface Input {
   readonly uri: string;
   readonly tree?: string;
+  /** What the names of folders below the one given say of all of its rows. */
+  readonly partition?: readonly PartitionKey[];
 }
 
 /** Files that a directory given as a source contributes. */
 const DATA_FILE = /\.(root|parquet|pq|arrow|arrows|feather)$/i;
 /** A list may name lists; deeper than this it names itself. */
 const LIST_DEPTH_MAX = 8;
+const PATTERN = /[*?[]/;
 
 /**
  * The files of one source, in the order of the words; matches of one glob or directory in natural order.
@@ -42,8 +46,20 @@ function expandWord(word: string, depth: number): Input[] {
   if (word === '-') return listed(readFileSync(0, 'utf8'), depth);
   if (word.startsWith('@')) return listed(readList(word.slice(1)), depth);
   const { path, tree } = splitTree(word);
-  const paths = /[*?[]/.test(path) && !existsSync(path) ? expandGlob(path) : [path];
-  return paths.flatMap(expandPath).map((uri) => (tree === undefined ? { uri } : { uri, tree }));
+  const isPattern = PATTERN.test(path) && !existsSync(path);
+  const paths = isPattern ? expandGlob(path) : [path];
+  const given = isPattern ? fixedPart(path) : path;
+  return paths.flatMap(expandPath).map((uri): Input => {
+    const partition = partitionOf(relative(given, dirname(uri)));
+    return { uri, ...(tree === undefined ? {} : { tree }), ...(partition.length === 0 ? {} : { partition }) };
+  });
+}
+
+/** The folders of a pattern before the first that is one. */
+function fixedPart(pattern: string): string {
+  const steps = pattern.split(sep);
+  const first = steps.findIndex((step) => PATTERN.test(step));
+  return steps.slice(0, first).join(sep) || (pattern.startsWith(sep) ? sep : '.');
 }
 
 function listed(text: string, depth: number): Input[] {
@@ -83,13 +99,26 @@ function expandPath(path: string): string[] {
     });
   }
   if (!stat.isDirectory()) return [path];
-  const files = readdirSync(path).filter(
-    (name) => DATA_FILE.test(name) && !name.startsWith('.') && !name.startsWith('_'),
-  );
+  const files = filesIn(path);
   if (files.length === 0) {
     throw new ColweaveError('source/not-found', 'the directory holds no data file', { where: [path] });
   }
-  return files.sort(naturalCompare).map((name) => join(path, name));
+  return files;
+}
+
+/** Data files of a directory in natural order, then those of its partitions (`key=value`), as Hive and Spark nest them. */
+function filesIn(folder: string): string[] {
+  const entries = readdirSync(folder, { withFileTypes: true })
+    .filter(({ name }) => !name.startsWith('.') && !name.startsWith('_'))
+    .sort((left, right) => naturalCompare(left.name, right.name));
+  const at = ({ name }: { readonly name: string }) => join(folder, name);
+  const partitions = entries.filter((entry) => isPartitionFolder(entry.name) && isFolder(at(entry)));
+  const files = entries.filter((entry) => DATA_FILE.test(entry.name) && !partitions.includes(entry)).map(at);
+  return [...files, ...partitions.flatMap((entry) => filesIn(at(entry)))];
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
 function expandGlob(pattern: string): string[] {

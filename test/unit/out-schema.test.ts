@@ -1,8 +1,10 @@
 // Output names, types and nullability: decided by schemas and options, and stable whatever other friends are there.
 import { describe, expect, it } from 'vitest';
 import { type Field, flat, list, utf8 } from '../../src/core/schema.ts';
+import { refuseUnreadable } from '../../src/join/asked-unreadable.ts';
 import { type SchemaOptions, settleOutSchema } from '../../src/join/out-schema.ts';
 import { keySpecFor } from '../../src/keys/spec.ts';
+import type { Dataset } from '../../src/source/dataset.ts';
 import { memoryDataset } from '../property/memory.ts';
 
 const keys: Field[] = ['run', 'luminosityBlock', 'event'].map((name) => ({
@@ -96,5 +98,33 @@ describe('the output schema', () => {
     const text = source('x', 'x', [{ name: 'note', type: utf8, nullable: false }]);
     expect(() => settle([primary, text], { layout: 'nano' })).toThrow(/"note_x" is utf8/);
     expect(namesOf(settle([primary, text], { layout: 'nano', dropUnreadable: true }))).not.toContain('note_x');
+  });
+});
+
+describe('a column that cannot be read', () => {
+  const dataset = (label: string, names: readonly string[], unreadable: readonly string[]) =>
+    ({
+      descriptor: {
+        label,
+        schema: { fields: names.map((name) => ({ name, type: flat('i32'), nullable: false })) },
+        files: [{ descriptor: { uri: `${label}.parquet` }, firstRow: 0 }],
+      },
+      unreadable: unreadable.map((name) => ({ name, type: 'timestamp', reason: 'no column form' })),
+    }) as unknown as Dataset;
+
+  it('is refused by its type when it is asked for by name', () => {
+    const sources = [dataset('primary', ['run'], []), dataset('fr', ['good'], ['when'])];
+    const refused = {
+      code: 'source/unreadable-column',
+      message: 'column "when" (timestamp) cannot be read: no column form',
+    };
+    for (const name of ['when', 'when_fr']) {
+      expect(() => refuseUnreadable([name], sources)).toThrow(expect.objectContaining(refused));
+    }
+  });
+
+  it('is not in the way of a glob, of leaving it out, or of the same name elsewhere', () => {
+    const sources = [dataset('primary', ['run', 'when'], []), dataset('fr', ['good'], ['when'])];
+    expect(() => refuseUnreadable(['when', 'w*', '!when'], sources)).not.toThrow();
   });
 });

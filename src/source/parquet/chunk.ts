@@ -8,6 +8,7 @@ import type { ColumnChunk } from './footer.ts';
 import { type ChunkMemo, type ChunkWindow, keepDictionary, keepOpened, type Memos, notePlace } from './memo.ts';
 import {
   checkCrc,
+  checkPageBytes,
   countRows,
   type DataPage,
   decompressPage,
@@ -140,6 +141,7 @@ function takeDataPage(walk: Walk, at: number, header: PageHeader, body: Uint8Arr
     walk.row += seen.begun;
     return false;
   }
+  if (known === undefined) checkPageBytes(header, chunk.rawBytes, valueWidth(leaf));
   const page = known?.page ?? openDataPage(leaf, chunk.codec, header, body);
   const begun = page.rep === undefined ? page.entries : countRows(page.rep);
   // a page of a list column may go on with the row that the page before began
@@ -174,6 +176,7 @@ function readDictionary(walk: Walk, header: PageHeader, body: Uint8Array): void 
     throw damaged(`a dictionary of encoding ${header.encoding}`);
   }
   checkCrc(header, body);
+  checkPageBytes(header, chunk.rawBytes, valueWidth(leaf));
   const raw = decompressPage(chunk.codec, body, header.rawBytes);
   const leastBytes = valueWidth(leaf) === 0 ? 4 * header.entries : header.entries / 8;
   if (header.entries > DICTIONARY_VALUES_MAX || leastBytes > raw.length) {

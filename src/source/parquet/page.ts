@@ -65,6 +65,10 @@ const EXPANSION_MAX: Readonly<Record<number, number>> = {
   [Codec.LZ4_RAW]: 256,
 };
 const EXPANSION_SLACK_BYTES = 1 << 16;
+/** Up to here a page may say what it likes: some writers are wrong about the sizes of small columns. */
+const PAGE_BYTES_UNCHECKED = 16 * 2 ** 20;
+/** Of one entry, as levels of a deep list or as a dictionary's index. */
+const ENTRY_OVERHEAD_BYTES = 16;
 
 export function readPageHeader(bytes: Uint8Array, at: number): PageHeader {
   const cursor = thriftCursor(bytes, at);
@@ -133,6 +137,17 @@ export function checkCrc(header: PageHeader, body: Uint8Array): void {
   if (found !== header.crc) {
     throw damaged(`the page's CRC is ${found.toString(16)}, its header says ${header.crc.toString(16)}`);
   }
+}
+
+/**
+ * A compressed page may hold a thousand times its own bytes and more: no page is larger than its whole column, nor than
+ * its entries can be. Errors: source/damaged.
+ */
+export function checkPageBytes({ rawBytes, entries }: PageHeader, columnBytes: number, valueBytes: number): void {
+  if (rawBytes <= PAGE_BYTES_UNCHECKED) return;
+  if (rawBytes > columnBytes) throw damaged(`a page of ${rawBytes} bytes in a column of ${columnBytes}`);
+  const most = entries * (valueBytes + ENTRY_OVERHEAD_BYTES) + EXPANSION_SLACK_BYTES;
+  if (valueBytes > 0 && rawBytes > most) throw damaged(`a page of ${rawBytes} bytes for ${entries} values`);
 }
 
 export function decompressPage(codec: number, source: Uint8Array, rawBytes: number): Uint8Array {
