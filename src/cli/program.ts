@@ -54,6 +54,7 @@ interface JoinValues extends MannersValues {
   sample?: string;
   columns?: string[];
   expect?: 'aligned' | '1:1';
+  witness: string;
   layout: JoinOptions['layout'];
   missing: JoinOptions['missing'];
   schema: JoinOptions['schema'];
@@ -97,6 +98,12 @@ function joinCommand(): Command {
       'aligned',
       '1:1',
     ]),
+    option(
+      '--witness <COLS>',
+      'columns that must be equal for equal keys: auto, off, or names joined by commas; NAME~1e-3 allows that difference',
+    )
+      .argParser(parseNonEmpty)
+      .default('auto'),
     option(
       '--missing <POLICY>',
       'events a source lacks: null and a reason column, null, leave the event out, or fill=V',
@@ -177,6 +184,7 @@ function joinOptions(primary: readonly string[], friends: readonly SourceWords[]
     ...(values.sample === undefined ? {} : { sample: values.sample }),
     columns: values.columns ?? [],
     ...(values.expect === undefined ? {} : { expect: values.expect }),
+    witness: values.witness,
     layout: values.layout,
     missing: values.missing,
     schema: values.schema,

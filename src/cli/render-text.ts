@@ -2,6 +2,7 @@
 import type { JoinReport, PlanSummary, SourceSummary, VerifyReport } from '../command/types.ts';
 import type { ColweaveError } from '../core/errors.ts';
 import { formatBytes, formatCount } from '../core/text.ts';
+import { witnessLines } from './render-witness.ts';
 import { PLAIN, type Style } from './style.ts';
 
 const plural = (count: number, noun: string): string => `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
@@ -39,6 +40,7 @@ export function renderJoin(report: JoinReport, dryRun: boolean, style: Style = P
   if (!dryRun) {
     lines.push(style.good(`seals equal: ${plural(report.sealsEqual, 'column')}, as read and as written`));
   }
+  lines.push(...witnessLines(report.witness ?? [], dryRun));
   lines.push(...plan.notes.map((note) => `note: ${note}`));
   return lines;
 }

@@ -8,7 +8,10 @@ import { countLumis, type LumiCounts, lumiRanges } from '../join/lumis.ts';
 import { makePlan, type PlanSource } from '../join/make-plan.ts';
 import { type OutSchema, type SchemaSource, settleOutSchema } from '../join/out-schema.ts';
 import type { JoinPlan } from '../join/plan.ts';
+import { witnessOf } from '../join/receipt.ts';
 import { type RunResult, runPlan } from '../join/run.ts';
+import { noWitness } from '../join/witness.ts';
+import { parseWitness, planWitnesses } from '../join/witness-plan.ts';
 import { type Executor, inlineExecutor, poolExecutor } from '../join/work.ts';
 import { readKeys } from '../keys/read.ts';
 import { keySpecFor } from '../keys/spec.ts';
@@ -40,10 +43,19 @@ export const runJoin: RunJoin = async (options, context) => {
     const key = keySpecFor(options.on, datasets[0]!.descriptor.schema, whereOf(datasets[0]!));
     const schema = settleOutSchema(schemaSources(options, datasets), schemaOptions(options, key));
     const sources = await readAllKeys(datasets, key, context);
-    const plan = makePlan(sources, schema, planOptions(options, schema));
+    const witnesses = planWitnesses(
+      {
+        datasets: datasets.map(({ descriptor }) => descriptor),
+        columns: schema.columns,
+        checks: schema.checks,
+        key: key.columns.map(({ name }) => name),
+      },
+      parseWitness(options.witness ?? 'auto'),
+    );
+    const plan = makePlan(sources, schema, { ...planOptions(options, schema), witnesses });
     const budget = budgetFor(plan, datasets, options);
     const summary = summarize(plan, datasets, options, budget);
-    if (options.dryRun) return { plan: summary, outputs: [], sealsEqual: 0 };
+    if (options.dryRun) return { plan: summary, outputs: [], sealsEqual: 0, witness: witnessOf(plan, noWitness(plan)) };
     return await carryOut(
       plan,
       datasets,
@@ -166,7 +178,7 @@ async function carryOut(
   try {
     const format = await openSink(output === '-' ? 'arrow' : options.writer);
     format.check({ fields: plan.columns.map((column) => column.field) });
-    const { parts, sealsEqual, sinks } = await runHere(plan, datasets, format, {
+    const { parts, sealsEqual, witness, sinks } = await runHere(plan, datasets, format, {
       options,
       summary,
       place,
@@ -180,6 +192,7 @@ async function carryOut(
       plan: summary,
       outputs: parts.map(({ path, rows, bytes, rowGroups }) => ({ path, rows, bytes, rowGroups })),
       sealsEqual,
+      witness: witnessOf(plan, witness),
     };
   } catch (error) {
     abandonPlace(place);
@@ -268,6 +281,7 @@ function policiesOf(options: JoinOptions): Record<string, unknown> {
     schema: options.schema,
     absentTrigger: options.absentTrigger ?? null,
     expect: options.expect ?? null,
+    witness: options.witness ?? 'auto',
     dropUnreadable: options.dropUnreadable,
   };
 }

@@ -1,5 +1,6 @@
 // Owns what the commands take and give: typed options in, a report out. The cli parses the one and renders the other.
 import type { Emit } from '../core/events.ts';
+import type { ReceiptWitness } from '../core/receipt.ts';
 import type { Finding } from '../verify/findings.ts';
 
 export interface CommandContext {
@@ -27,6 +28,8 @@ export interface JoinOptions {
   /** Globs over output names, in order; `!GLOB` leaves out. Empty = all columns. */
   readonly columns: readonly string[];
   readonly expect?: 'aligned' | '1:1';
+  /** `auto` (the default), `off`, or columns joined by commas, each with `~TOLERANCE` if it may differ. */
+  readonly witness?: string;
   readonly layout: 'arrow' | 'nano';
   readonly missing: Missing;
   readonly schema: 'strict' | 'union' | 'intersect';
@@ -97,6 +100,8 @@ export interface JoinReport {
   readonly outputs: readonly OutputSummary[];
   /** Columns whose source and output seals were compared and found equal. */
   readonly sealsEqual: number;
+  /** One a friend: what proves, beside the key, that its rows are of the same events. */
+  readonly witness?: readonly ReceiptWitness[];
 }
 
 export interface VerifyOptions {

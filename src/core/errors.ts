@@ -41,6 +41,11 @@ export const ERRORS = {
   'join/expectation': kind(1, 'what --expect states does not hold', 'look at the counts, or do not expect it'),
   'join/counter-differs': kind(3, 'a list and its counter disagree inside one file', 'produce the file again'),
   'join/sample-differs': kind(1, 'sources belong to different samples', 'join one sample at a time'),
+  'join/witness-differs': kind(
+    1,
+    'the keys of two rows are equal, but they are not the same event',
+    'the files are of different samples or productions: join those that belong together; --witness off only if you know why they differ',
+  ),
   'join/null-in-nano': kind(
     1,
     'a null would be written in nano layout',

@@ -12,6 +12,7 @@ import { type How, type Matching, matchSources, type RowMap, type Side } from '.
 import type { OutSchema } from './out-schema.ts';
 import type { Block, JoinPlan, OutPart, Path, SourcePlan } from './plan.ts';
 import { invertMap } from './shuffle.ts';
+import type { Witness } from './witness-plan.ts';
 
 export interface PlanSource extends Side {
   readonly label: string;
@@ -27,6 +28,7 @@ export interface PlanOptions {
   readonly perFile: boolean;
   /** Raw bytes of one output row, by metadata. */
   readonly rowBytes: number;
+  readonly witnesses?: readonly Witness[];
 }
 
 /** Row groups aim at this many raw bytes: what a reader holds, and what a worker does at a time. */
@@ -76,6 +78,7 @@ export function makePlan(sources: readonly PlanSource[], schema: OutSchema, opti
     sources: plans,
     columns: schema.columns,
     checks: schema.checks,
+    witnesses: options.witnesses ?? [],
   };
   const fill = options.fill === undefined ? {} : { fill: options.fill };
   return { ...base, ...fill, rowsOut: matching.rowsOut, rowGroupRows, parts, blocks, notes: [] };

@@ -11,6 +11,7 @@ import { countLumis, type LumiCounts } from './lumis.ts';
 import type { Block, JoinPlan, OutColumn } from './plan.ts';
 import { makeReceipt, type PartTotals, type ReceiptContext } from './receipt.ts';
 import { addPartSeals, type PartSeals, type ScatterTask, type Segment } from './shuffle.ts';
+import { addWitness, type BlockWitness, noWitness } from './witness.ts';
 import type { Executor } from './work.ts';
 
 export interface RunOptions {
@@ -34,6 +35,7 @@ export interface WrittenPart {
 export interface RunResult<Encoded> {
   readonly parts: readonly WrittenPart[];
   readonly sealsEqual: number;
+  readonly witness: BlockWitness;
   /** Publishes every part, in order: the last thing done. */
   readonly sinks: readonly Sink<Encoded>[];
 }
@@ -57,6 +59,7 @@ export async function runPlan<Encoded>(
   try {
     const parts: WrittenPart[] = [];
     let sealsEqual = 0;
+    let witness = noWitness(plan);
     for (const [index, part] of plan.parts.entries()) {
       const schema = { fields: plan.columns.map((column) => column.field) };
       const sink = await format.open(options.targets[index]!, schema, { ...options.sink, force: options.force });
@@ -64,6 +67,7 @@ export async function runPlan<Encoded>(
       const totals = await writeBlocks(plan, index, sink, results, options);
       const whole = withScattered(plan, bins, index, totals);
       sealsEqual = checkSeals(plan, whole);
+      witness = addWitness(witness, whole.witness);
       const receipt = makeReceipt(plan, whole, sink.fingerprint(), { ...options.receipt, rows: part.end - part.start });
       await sink.finish({ [RECEIPT_KEY]: receiptText(receipt) });
       const { bytes, rowGroups } = sink.fingerprint();
@@ -75,7 +79,7 @@ export async function runPlan<Encoded>(
         receipt,
       });
     }
-    return { parts, sealsEqual, sinks };
+    return { parts, sealsEqual, witness, sinks };
   } catch (error) {
     await Promise.all(sinks.map((sink) => sink.abort()));
     throw error;
@@ -196,6 +200,7 @@ interface Totals {
   readonly sourceKeys: Seal[];
   readonly matched: number[];
   readonly lumis: LumiCounts;
+  witness: BlockWitness;
 }
 
 function emptyTotals(plan: JoinPlan): Totals {
@@ -211,6 +216,7 @@ function emptyTotals(plan: JoinPlan): Totals {
     sourceKeys: plan.sources.map(() => NO_SEAL),
     matched: plan.sources.map(() => 0),
     lumis: new Map(),
+    witness: noWitness(plan),
   };
 }
 
@@ -234,6 +240,7 @@ function addBlock<Encoded>(totals: Totals, result: BlockResult<Encoded>): void {
   result.sourceKeySeals.forEach((seal, s) => {
     totals.sourceKeys[s] = addSeals(totals.sourceKeys[s]!, seal ?? NO_SEAL);
   });
+  totals.witness = addWitness(totals.witness, result.witness);
   result.matched.forEach((rows, s) => {
     totals.matched[s] = totals.matched[s]! + rows;
   });

@@ -10,6 +10,7 @@ import { type Dataset, readRows, requireField } from '../source/dataset.ts';
 import { gatherColumn, gatherScope } from './gather.ts';
 import { type PlaceScope, placeColumn, placeScope } from './place.ts';
 import type { Block, JoinPlan } from './plan.ts';
+import { witnessOnly } from './witness.ts';
 
 /** Rows start .. end of a source, to be scattered. */
 export interface ScatterTask {
@@ -39,11 +40,12 @@ export interface Scattered {
   readonly seals: ReadonlyMap<number, PartSeals>;
 }
 
-/** Columns that a source gives to the output, and the counters they are checked against: the order of every segment. */
+/** Columns that a source gives to the output, counters they are checked against, witnesses: the order of every segment. */
 export function shuffledNames(plan: JoinPlan, source: number): readonly string[] {
   const payload = plan.columns.filter((column) => column.kind === 'payload' && column.source === source);
   const counters = plan.checks.filter((check) => check.source === source && check.counterSource === source);
-  return [...new Set([...payload.map(({ from }) => from), ...counters.map(({ counter }) => counter)])];
+  const names = [...payload.map(({ from }) => from), ...counters.map(({ counter }) => counter)];
+  return [...new Set([...names, ...witnessOnly(plan, source)])];
 }
 
 /** Output row of each source row, -1 = not in the output. */

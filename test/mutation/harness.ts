@@ -3,7 +3,7 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runJoin } from '../../src/command/join.ts';
-import type { CommandContext, JoinOptions, VerifyOptions, VerifyReport } from '../../src/command/types.ts';
+import type { CommandContext, JoinOptions, JoinReport, VerifyOptions, VerifyReport } from '../../src/command/types.ts';
 import { runVerify } from '../../src/command/verify.ts';
 import type { Column } from '../../src/core/column.ts';
 import { allocate, type Values } from '../../src/core/dtype.ts';
@@ -32,8 +32,8 @@ export const SOURCES = [FRIENDS.dn, PRIMARY[2]!, FRIENDS.par, PRIMARY[0]!, FRIEN
 export const scratch = (): string => mkdtempSync(join(tmpdir(), 'colweave-mutation-'));
 const context: CommandContext = { emit: () => {}, signal: new AbortController().signal };
 
-export async function makeOutput(output: string, options: Partial<JoinOptions> = {}): Promise<void> {
-  await runJoin(
+export async function makeOutput(output: string, options: Partial<JoinOptions> = {}): Promise<JoinReport> {
+  return runJoin(
     {
       primary: PRIMARY,
       friends: Object.entries(FRIENDS).map(([label, file]) => ({ label, files: [file] })),
