@@ -59,6 +59,7 @@ interface JoinValues extends MannersValues {
   missing: JoinOptions['missing'];
   schema: JoinOptions['schema'];
   absentTrigger?: 'false' | 'drop' | 'null';
+  titles: 'stop' | 'ignore';
   dropUnreadable?: true;
   output?: string;
   writer: JoinOptions['writer'];
@@ -90,6 +91,9 @@ function joinCommand(): Command {
       '--absent-trigger <POLICY>',
       'trigger columns (HLT_*, L1_*, DST_*) absent in some files: false, leave out, null',
     ).choices(['false', 'drop', 'null']),
+    option('--titles <POLICY>', 'weights (LHE*, PS*) whose titles or lengths differ between files of a source')
+      .choices(['stop', 'ignore'])
+      .default('stop'),
   ]);
   group(command, 'Joining:', [
     option('--how <HOW>', 'which events the output has').choices(['inner', 'left', 'right', 'outer']).default('left'),
@@ -189,6 +193,7 @@ function joinOptions(primary: readonly string[], friends: readonly SourceWords[]
     missing: values.missing,
     schema: values.schema,
     ...(values.absentTrigger === undefined ? {} : { absentTrigger: values.absentTrigger }),
+    titles: values.titles,
     dropUnreadable: values.dropUnreadable === true,
     ...(values.output === undefined ? {} : { output: values.output }),
     writer: values.writer,

@@ -22,6 +22,7 @@ import type { Sink, SinkFormat } from '../sink/types.ts';
 import { closeDataset, type Dataset, datasetBytes, openDataset } from '../source/dataset.ts';
 import { expandInputs } from '../source/inputs.ts';
 import { type Budget, budgetFor } from './budget.ts';
+import { refuseOtherTitles, settleChannel } from './mc-identity.ts';
 import { abandonPlace, isDirectory, type OutputPlace, preparePlace, writeSidecars } from './output.ts';
 import { threadsHere } from './resources.ts';
 import { agreeOnSample } from './sample.ts';
@@ -40,8 +41,10 @@ export const runJoin: RunJoin = async (options, context) => {
     }
     const sample = agreeOnSample(options.sample, datasets);
     early = startEarly(options, datasets);
-    const key = keySpecFor(options.on, datasets[0]!.descriptor.schema, whereOf(datasets[0]!));
+    const named = keySpecFor(options.on, datasets[0]!.descriptor.schema, whereOf(datasets[0]!));
+    const key = await settleChannel(named, datasets, sample, context.signal);
     const schema = settleOutSchema(schemaSources(options, datasets), schemaOptions(options, key));
+    if (options.titles !== 'ignore') await refuseTitles(datasets, schema, context.signal);
     const sources = await readAllKeys(datasets, key, context);
     const witnesses = planWitnesses(
       {
@@ -107,6 +110,13 @@ function sourcesOf(options: JoinOptions) {
     { ...shared, label: 'primary', files: options.primary },
     ...options.friends.map((friend, i) => ({ ...shared, label: friendName(options, i), files: friend.files })),
   ];
+}
+
+async function refuseTitles(datasets: readonly Dataset[], { columns }: OutSchema, signal: AbortSignal): Promise<void> {
+  for (const [s, dataset] of datasets.entries()) {
+    const wanted = columns.filter(({ kind, source }) => kind === 'payload' && source === s).map(({ from }) => from);
+    await refuseOtherTitles(dataset, new Set(wanted), signal);
+  }
 }
 
 function whereOf({ descriptor }: Dataset): string[] {
@@ -282,6 +292,7 @@ function policiesOf(options: JoinOptions): Record<string, unknown> {
     absentTrigger: options.absentTrigger ?? null,
     expect: options.expect ?? null,
     witness: options.witness ?? 'auto',
+    titles: options.titles ?? 'stop',
     dropUnreadable: options.dropUnreadable,
   };
 }

@@ -34,6 +34,8 @@ export interface JoinOptions {
   readonly missing: Missing;
   readonly schema: 'strict' | 'union' | 'intersect';
   readonly absentTrigger?: 'false' | 'drop' | 'null';
+  /** Weights whose titles or lengths differ between the files of a source stop the join, unless ignored. */
+  readonly titles?: 'stop' | 'ignore';
   readonly dropUnreadable: boolean;
   /** A file; a directory when it ends in `/` or is one; `-` for an Arrow IPC stream on stdout. */
   readonly output?: string;

@@ -25,6 +25,11 @@ export const ERRORS = {
   'source/no-column': kind(2, 'a column that was asked for does not exist', 'list the columns with --dry-run'),
   'source/unreadable-column': kind(3, 'a column has a type that cannot be read', "leave it out with -c '!NAME'"),
   'source/schema-differs': kind(3, 'files of one source differ in their columns', 'use --schema union or intersect'),
+  'source/titles-differ': kind(
+    3,
+    'files of one source have weights of other titles or lengths: the same item is another variation',
+    'join them apart, or use --titles ignore if that is meant',
+  ),
   'source/duplicate-file': kind(3, 'a file is given twice in one source', 'give each file once'),
   'source/too-many-rows': kind(3, 'a source has more than 2^31 - 2 rows', 'split the job into parts'),
   'key/absent': kind(3, 'a key column is absent', 'name the key columns with --on'),
@@ -41,6 +46,11 @@ export const ERRORS = {
   'join/expectation': kind(1, 'what --expect states does not hold', 'look at the counts, or do not expect it'),
   'join/counter-differs': kind(3, 'a list and its counter disagree inside one file', 'produce the file again'),
   'join/sample-differs': kind(1, 'sources belong to different samples', 'join one sample at a time'),
+  'join/sample-unknown': kind(
+    1,
+    'nothing tells which simulated sample a source is of, and event numbers repeat in every one',
+    'keep mcChannelNumber in each source, or say with --sample NAME that all are of one',
+  ),
   'join/witness-differs': kind(
     1,
     'the keys of two rows are equal, but they are not the same event',

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { runJoin } from '../../src/command/join.ts';
 import type { CommandContext, JoinOptions, JoinReport, VerifyOptions, VerifyReport } from '../../src/command/types.ts';
 import { runVerify } from '../../src/command/verify.ts';
-import type { Column } from '../../src/core/column.ts';
-import { allocate, type Values } from '../../src/core/dtype.ts';
+import { type Column, flatColumn } from '../../src/core/column.ts';
+import { allocate, type Dtype, type Values } from '../../src/core/dtype.ts';
 import { RECEIPT_KEY } from '../../src/core/receipt.ts';
-import type { Field } from '../../src/core/schema.ts';
+import { type Field, flat } from '../../src/core/schema.ts';
 import { keyStates, sealHex, sealOrder } from '../../src/core/seal.ts';
 import { readKeys } from '../../src/keys/read.ts';
 import { keySpecFor } from '../../src/keys/spec.ts';
@@ -74,6 +74,30 @@ export interface Table {
   fields: Field[];
   columns: Column[];
   receipt: string | undefined;
+}
+
+const DTYPE_OF: Readonly<Record<string, Dtype>> = {
+  Uint8Array: 'u8',
+  Int32Array: 'i32',
+  Uint32Array: 'u32',
+  BigInt64Array: 'i64',
+  BigUint64Array: 'u64',
+  Float32Array: 'f32',
+  Float64Array: 'f64',
+};
+
+/** A table of flat columns, each of the type of its array. */
+export function tableOf(columns: Readonly<Record<string, Values>>): Table {
+  const entries = Object.entries(columns).map(([name, values]) => ({
+    name,
+    values,
+    dtype: DTYPE_OF[values.constructor.name]!,
+  }));
+  return {
+    fields: entries.map(({ name, dtype }) => ({ name, type: flat(dtype), nullable: false })),
+    columns: entries.map(({ dtype, values }) => flatColumn(dtype, values)),
+    receipt: undefined,
+  };
 }
 
 export async function readTable(path: string): Promise<Table> {
