@@ -22,6 +22,7 @@ import type { Sink, SinkFormat } from '../sink/types.ts';
 import { closeDataset, type Dataset, datasetBytes, openDataset } from '../source/dataset.ts';
 import { expandInputs } from '../source/inputs.ts';
 import { type Budget, budgetFor } from './budget.ts';
+import { explainDuplicates } from './duplicates.ts';
 import { refuseOtherTitles, settleChannel } from './mc-identity.ts';
 import { abandonPlace, isDirectory, type OutputPlace, preparePlace, writeSidecars } from './output.ts';
 import { threadsHere } from './resources.ts';
@@ -55,7 +56,9 @@ export const runJoin: RunJoin = async (options, context) => {
       },
       parseWitness(options.witness ?? 'auto'),
     );
-    const plan = makePlan(sources, schema, { ...planOptions(options, schema), witnesses });
+    const plan = await planOrExplain(datasets, sources, context.signal, () =>
+      makePlan(sources, schema, { ...planOptions(options, schema), witnesses }),
+    );
     const budget = budgetFor(plan, datasets, options);
     const summary = summarize(plan, datasets, options, budget);
     if (options.dryRun) return { plan: summary, outputs: [], sealsEqual: 0, witness: witnessOf(plan, noWitness(plan)) };
@@ -150,6 +153,21 @@ async function readAllKeys(
   }
   emit({ type: 'progress', stage: 'keys', done: datasets.length, total: datasets.length });
   return sources;
+}
+
+/** A refusal of duplicates says which files share them, and whether their content is equal. */
+async function planOrExplain(
+  datasets: readonly Dataset[],
+  sources: readonly PlanSource[],
+  signal: AbortSignal,
+  plan: () => JoinPlan,
+): Promise<JoinPlan> {
+  try {
+    return plan();
+  } catch (error) {
+    const sides = sources.map(({ keys }, s) => ({ keys, dataset: datasets[s]! }));
+    throw await explainDuplicates(error, sides, signal);
+  }
 }
 
 function planOptions(options: JoinOptions, schema: OutSchema) {
