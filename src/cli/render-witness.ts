@@ -44,6 +44,6 @@ const nameOf = ({ name, tolerance }: ReceiptWitness['columns'][number]): string 
 function softLine({ source, columns }: ReceiptWitness): string[] {
   const differing = columns.filter((column) => !column.hard && column.differing > 0);
   if (differing.length === 0) return [];
-  const shares = differing.map((column) => `${column.name} ${percent(column.differing, column.compared)}`);
-  return [`differ honestly between versions, ${source}: ${shares.join(', ')} of events`];
+  const shares = differing.map((column) => `${column.name} in ${percent(column.differing, column.compared)}`);
+  return [`differs as versions and variations may: ${source}: ${shares.join(', ')} of events`];
 }

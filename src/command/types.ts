@@ -1,7 +1,9 @@
 // Owns what the commands take and give: typed options in, a report out. The cli parses the one and renders the other.
 import type { Emit } from '../core/events.ts';
 import type { ReceiptWitness } from '../core/receipt.ts';
+import type { Relation, SetCounts } from '../verify/event-sets.ts';
 import type { Finding } from '../verify/findings.ts';
+import type { RunLoss } from '../verify/lumi-json.ts';
 
 export interface CommandContext {
   readonly emit: Emit;
@@ -113,6 +115,36 @@ export interface VerifyOptions {
   /** The source files, in any order: each is found in the receipt by its identity. */
   readonly against: readonly string[];
   readonly tree?: string;
+  /** Files whose events are compared, as one set, with those of `outputs`; no receipt is looked at then. */
+  readonly relation?: { readonly kind: Relation; readonly files: readonly string[] };
+  /** `cms`, `atlas` or column names: the key of files without a receipt. */
+  readonly on?: string;
+  /** A lumi mask to compare with, and where to write the lumi blocks that have events. */
+  readonly lumis?: string;
+  readonly writeLumis?: string;
+  /** A directory of parts that one batch of joins wrote. */
+  readonly parts?: string;
+  readonly memoryBytes?: number;
+}
+
+/** How the events of two sets of files relate. */
+export interface RelationReport extends SetCounts {
+  readonly kind: Relation;
+  readonly left: { readonly files: readonly string[]; readonly rows: number };
+  readonly right: { readonly files: readonly string[]; readonly rows: number };
+  readonly holds: boolean;
+  readonly findings: readonly Finding[];
+}
+
+export interface LumiReport {
+  /** Lumi blocks that have events, and their events. */
+  readonly blocks: number;
+  readonly events: number;
+  /** By the receipts: what the joins lost of each run of their primaries. */
+  readonly runs: readonly RunLoss[];
+  readonly mask?: string;
+  readonly written?: string;
+  readonly findings: readonly Finding[];
 }
 
 export interface VerifyReport {
@@ -122,8 +154,12 @@ export interface VerifyReport {
     readonly rows: number;
     readonly columns: number;
     readonly against: boolean;
+    /** A directory: how many parts of a batch are in it. */
+    readonly parts?: number;
     readonly findings: readonly Finding[];
   }[];
+  readonly relation?: RelationReport;
+  readonly lumis?: LumiReport;
 }
 
 export type RunJoin = (options: JoinOptions, context: CommandContext) => Promise<JoinReport>;

@@ -77,6 +77,7 @@ export const ERRORS = {
   'output/disk-full': kind(5, 'the disk is full or over quota', 'free space or write elsewhere'),
   'verify/no-receipt': kind(3, 'a file has no receipt', 'give --receipt FILE or --against SOURCES'),
   'verify/not-data': kind(3, 'an argument of verify is absent or no data file', 'check the path'),
+  'verify/not-a-mask': kind(3, 'a file is no lumi mask', 'give JSON such as {"316995": [[1, 20], [23, 23]]}'),
   'memory/not-enough': kind(
     6,
     'the job does not fit into the memory or scratch that it may use',

@@ -198,7 +198,7 @@ describe('what proves little', () => {
         ['MET_pt', 'PFMET_pt', 0],
       ]),
     );
-    expect(said).toContain('differ honestly between versions, x: PV_npvs 10.0%, nJet 0.3% of events');
+    expect(said).toContain('differs as versions and variations may: x: PV_npvs in 10.0%, nJet in 0.3% of events');
   });
 
   it('a constant column: the source is called not witnessed, with the chance that two random events agree', async () => {
