@@ -1,7 +1,6 @@
 // What a join report says of witness columns: which friends are proved to hold the same events, beside their keys.
-import type { ReceiptWitness } from '../core/receipt.ts';
+import { isWitnessed, type ReceiptWitness } from '../core/receipt.ts';
 import { formatCount } from '../core/text.ts';
-import { isWitnessed } from '../join/witness.ts';
 
 const percent = (part: number, of: number): string => {
   const share = (100 * part) / of;

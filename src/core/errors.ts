@@ -30,6 +30,7 @@ export const ERRORS = {
     'files of one source have weights of other titles or lengths: the same item is another variation',
     'join them apart, or use --titles ignore if that is meant',
   ),
+  'source/changed': kind(3, 'a file changed while it was joined', 'join again when nobody writes to it'),
   'source/duplicate-file': kind(3, 'a file is given twice in one source', 'give each file once'),
   'source/too-many-rows': kind(3, 'a source has more than 2^31 - 2 rows', 'split the job into parts'),
   'key/absent': kind(3, 'a key column is absent', 'name the key columns with --on'),

@@ -64,6 +64,13 @@ export interface ReceiptWitness {
   readonly agreeing: number;
 }
 
+/** Two random events agree more often than this: equal witnesses prove little. */
+const WITNESS_POWER_MAX = 1e-3;
+
+export function isWitnessed({ pairs, agreeing }: Pick<ReceiptWitness, 'pairs' | 'agreeing'>): boolean {
+  return pairs > 0 && agreeing <= WITNESS_POWER_MAX * pairs;
+}
+
 export type LumiRanges = readonly (readonly [string, readonly (readonly [number, number, number])[]])[];
 
 export interface Receipt {

@@ -10,6 +10,7 @@ import { type Dataset, readRows } from '../source/dataset.ts';
 import { checkLengths, refuseNulls, requireItems } from './block-checks.ts';
 import { batchView, outputKeys, type SegmentsOf, type SourceView, viewOf } from './block-view.ts';
 import { gatherColumn } from './gather.ts';
+import { proveRows } from './key-proof.ts';
 import type { Block, JoinPlan, OutColumn } from './plan.ts';
 import {
   type BlockWitness,
@@ -89,6 +90,9 @@ export async function makeBlock<Encoded>(
     sourceKeySeals.push(view.source && sealKeys(view.source.states, view.source.rows));
     matched.push(view.matched);
     await placePayload(work, s, view);
+    if (view.placed !== undefined) continue;
+    arena.reset();
+    await proveRows(plan, s, context.datasets[s]!, { start: view.lo, end: view.hi }, { take: arena.take, signal });
   }
   await placeFlags(work);
   const order = sealOrder(states, block.start - plan.parts[block.part]!.start);

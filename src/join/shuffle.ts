@@ -8,6 +8,7 @@ import { addSeals, keyStates, NO_SEAL, type Seal, sealColumn, sealKeys, sealScop
 import { appendScratch, readScratch, type Scratch } from '../scratch/scratch.ts';
 import { type Dataset, readRows, requireField } from '../source/dataset.ts';
 import { gatherColumn, gatherScope } from './gather.ts';
+import { keyNames, proveKeys } from './key-proof.ts';
 import { type PlaceScope, placeColumn, placeScope } from './place.ts';
 import type { Block, JoinPlan } from './plan.ts';
 import { witnessOnly } from './witness.ts';
@@ -75,7 +76,10 @@ export async function scatterRows(
   const names = shuffledNames(plan, source);
   arena.clear();
   const { take } = arena;
-  const columns = await readRows(dataset, names, start, end, signal, take);
+  const keys = keyNames(plan, source);
+  const read = await readRows(dataset, [...names, ...keys], start, end, signal, take);
+  await proveKeys(plan, source, dataset, task, read.slice(names.length));
+  const columns = read.slice(0, names.length);
   const chunk: ChunkRows = { names, columns, targets: targets.subarray(start, end), first: start };
   const seals = new Map<number, PartSeals>();
   plan.parts.forEach((_, part) => {

@@ -195,11 +195,6 @@ export function powerOf(samples: readonly Float64Array[]): WitnessPower {
   return { pairs: (events * Math.max(0, events - 1)) / 2, agreeing };
 }
 
-/** Two random events agree more often than this: equal witnesses prove little. */
-const POWER_MAX = 1e-3;
-
-export const isWitnessed = ({ pairs, agreeing }: WitnessPower): boolean => pairs > 0 && agreeing <= POWER_MAX * pairs;
-
 export function addWitness(left: BlockWitness, right: BlockWitness): BlockWitness {
   const samples = new Map(left.samples);
   for (const [source, sample] of right.samples) {
