@@ -4,13 +4,14 @@ import { ColweaveError } from '../core/errors.ts';
 import type { KeySpec } from '../core/key-spec.ts';
 import { typeName } from '../core/schema.ts';
 import { keyStates, type Seal, sealKeys } from '../core/seal.ts';
+import { keyNames } from '../join/key-proof.ts';
 import { countLumis, type LumiCounts, lumiRanges } from '../join/lumis.ts';
 import { makePlan, type PlanSource } from '../join/make-plan.ts';
 import { type OutSchema, type SchemaSource, settleOutSchema } from '../join/out-schema.ts';
 import type { JoinPlan } from '../join/plan.ts';
 import { witnessOf } from '../join/receipt.ts';
 import { type RunResult, runPlan } from '../join/run.ts';
-import { noWitness } from '../join/witness.ts';
+import { noWitness, witnessOnly } from '../join/witness.ts';
 import { parseWitness, planWitnesses } from '../join/witness-plan.ts';
 import { type Executor, inlineExecutor, poolExecutor } from '../join/work.ts';
 import { readKeys } from '../keys/read.ts';
@@ -319,7 +320,7 @@ function summarize(plan: JoinPlan, datasets: readonly Dataset[], options: JoinOp
   const sources = plan.sources.map((source, s) => {
     const columns = plan.columns.filter((column) => column.source === s && column.kind !== 'missing');
     const dataset = datasets[s]!;
-    const names = columns.map(({ from }) => from);
+    const names = [...new Set([...columns.map(({ from }) => from), ...keyNames(plan, s), ...witnessOnly(plan, s)])];
     return {
       label: source.label,
       role: s === 0 ? ('primary' as const) : ('friend' as const),

@@ -1,12 +1,13 @@
 // Owns the proof that payload is read from the rows whose keys were matched: the keys are read once more, with the payload.
 import type { Take } from '../core/arena.ts';
+import { invariant } from '../core/check.ts';
 import type { Column, FlatColumn } from '../core/column.ts';
 import { wordsOf } from '../core/dtype.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { keyText } from '../core/key-spec.ts';
 import { readKeys } from '../keys/read.ts';
 import { keyColumnNames } from '../keys/spec.ts';
-import { type Dataset, locateRow, readRows } from '../source/dataset.ts';
+import { type Dataset, type DatasetDescriptor, locateRow, readRows } from '../source/dataset.ts';
 import type { JoinPlan } from './plan.ts';
 
 interface Rows {
@@ -42,7 +43,8 @@ export async function proveKeys(
   { start, end }: Rows,
   columns: readonly Column[],
 ): Promise<void> {
-  const { keys, label } = plan.sources[source]!;
+  const { keys, label, dataset: planned } = plan.sources[source]!;
+  invariant(sameFiles(planned, dataset.descriptor), `source ${label} is read from its own files`);
   let lane = start * keys.stride;
   let bad = -1;
   plan.key.columns.forEach(({ words }, c) => {
@@ -62,6 +64,18 @@ export async function proveKeys(
       `looked at rows ${start} to ${end - 1}`,
     ],
   });
+}
+
+/** Two variations hold the same events in the same order: only the identity of their files tells them apart. */
+function sameFiles(left: DatasetDescriptor, right: DatasetDescriptor): boolean {
+  if (left === right) return true;
+  return (
+    left.files.length === right.files.length &&
+    left.files.every(({ descriptor }, i) => {
+      const other = right.files[i]!.descriptor;
+      return descriptor.uri === other.uri && descriptor.identity.id === other.identity.id;
+    })
+  );
 }
 
 interface Lane {

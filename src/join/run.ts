@@ -60,6 +60,7 @@ export async function runPlan<Encoded>(
     const parts: WrittenPart[] = [];
     let sealsEqual = 0;
     let witness = noWitness(plan);
+    const used = plan.sources.map(() => NO_SEAL);
     for (const [index, part] of plan.parts.entries()) {
       const schema = { fields: plan.columns.map((column) => column.field) };
       const sink = await format.open(options.targets[index]!, schema, { ...options.sink, force: options.force });
@@ -67,6 +68,9 @@ export async function runPlan<Encoded>(
       const totals = await writeBlocks(plan, index, sink, results, options);
       const whole = withScattered(plan, bins, index, totals);
       sealsEqual = checkSeals(plan, whole);
+      whole.sourceKeys.forEach((seal, s) => {
+        used[s] = addSeals(used[s]!, seal);
+      });
       witness = addWitness(witness, whole.witness);
       const receipt = makeReceipt(plan, whole, sink.fingerprint(), { ...options.receipt, rows: part.end - part.start });
       await sink.finish({ [RECEIPT_KEY]: receiptText(receipt) });
@@ -79,6 +83,7 @@ export async function runPlan<Encoded>(
         receipt,
       });
     }
+    checkSources(plan, used, options.receipt.sourceKeySeals);
     return { parts, sealsEqual, witness, sinks };
   } catch (error) {
     await Promise.all(sinks.map((sink) => sink.abort()));
@@ -243,6 +248,20 @@ function addBlock<Encoded>(totals: Totals, result: BlockResult<Encoded>): void {
   totals.witness = addWitness(totals.witness, result.witness);
   result.matched.forEach((rows, s) => {
     totals.matched[s] = totals.matched[s]! + rows;
+  });
+}
+
+/** Over all parts: as many rows of each source as were matched, and, where that is all of them, just its keys. */
+function checkSources(plan: JoinPlan, used: readonly Seal[], all: readonly Seal[]): void {
+  plan.sources.forEach(({ map, dataset, label }, s) => {
+    const rows = map === undefined ? dataset.rows : map.reduce((count, row) => count + Number(row >= 0), 0);
+    const seal = used[s]!;
+    if (seal.present === rows && (rows !== dataset.rows || sameSeal(seal, all[s]!))) return;
+    throw new ColweaveError(
+      'join/seal-mismatch',
+      `${seal.present} rows of a source are in the output, ${rows} were matched, or others than those`,
+      { where: [label] },
+    );
   });
 }
 
