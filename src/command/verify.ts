@@ -127,7 +127,7 @@ function unopened(error: unknown, path: string): Finding {
 
 /** `--receipt FILE`, else the file's own, else OUT.receipt.json beside it. */
 function receiptFor(path: string, file: SourceFile, { receipt }: VerifyOptions): ReadReceipt | undefined {
-  const own = ownReceipt(file);
+  const own = ownReceipt(file.descriptor);
   const beside = receiptBeside(path);
   const given = receipt ?? (own === undefined && existsSync(beside) ? beside : undefined);
   if (given === undefined) return own === undefined ? undefined : readReceipt(own);

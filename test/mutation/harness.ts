@@ -3,6 +3,7 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runJoin } from '../../src/command/join.ts';
+import { ownReceipt } from '../../src/command/receipts.ts';
 import type { CommandContext, JoinOptions, JoinReport, VerifyOptions, VerifyReport } from '../../src/command/types.ts';
 import { runVerify } from '../../src/command/verify.ts';
 import { type Column, flatColumn } from '../../src/core/column.ts';
@@ -12,8 +13,7 @@ import { type Field, flat } from '../../src/core/schema.ts';
 import { keyStates, sealHex, sealOrder } from '../../src/core/seal.ts';
 import { readKeys } from '../../src/keys/read.ts';
 import { keySpecFor } from '../../src/keys/spec.ts';
-import { parquet } from '../../src/sink/parquet.ts';
-import { parquetMetadata } from '../../src/source/parquet.ts';
+import { openSink } from '../../src/sink/registry.ts';
 import { openSource } from '../../src/source/registry.ts';
 import type { Finding } from '../../src/verify/findings.ts';
 import { datasetOf } from '../../src/verify/output-file.ts';
@@ -109,7 +109,7 @@ export async function readTable(path: string): Promise<Table> {
   return {
     fields: [...schema.fields],
     columns: [...columns],
-    receipt: parquetMetadata(file.descriptor).get(RECEIPT_KEY),
+    receipt: ownReceipt(file.descriptor),
   };
 }
 
@@ -119,8 +119,9 @@ export async function writeTable(
   compression: 'zstd' | 'snappy' | 'none' = 'zstd',
 ): Promise<void> {
   const options = { compression } as const;
-  const sink = await parquet.open(path, { fields }, { ...options, force: true });
-  await sink.append(columns[0]!.length, await parquet.encode(fields, columns, options));
+  const format = await openSink(/\.arrows?$/.test(path) ? 'arrow' : 'parquet');
+  const sink = await format.open(path, { fields }, { ...options, force: true });
+  await sink.append(columns[0]!.length, await format.encode(fields, columns, options));
   await sink.finish(receipt === undefined ? {} : { [RECEIPT_KEY]: receipt });
   await sink.commit();
 }
