@@ -135,13 +135,25 @@ function otherNaN(column: Column, random: Random): Column | undefined {
 
 function setValid(from: 0 | 1) {
   return (column: Column, random: Random): Column | undefined => {
-    const out = copied(column);
-    const valid = out.valid ?? new Uint8Array(out.length).fill(1);
-    const rows = all(out).filter((i) => valid[i] === from && (from === 1 || out.kind === 'flat'));
+    const valid = column.valid?.slice() ?? new Uint8Array(column.length).fill(1);
+    const rows = all(column).filter((i) => valid[i] === from && (from === 1 || column.kind === 'flat'));
     if (rows.length === 0) return undefined;
-    valid[random.pick(rows)] = from === 1 ? 0 : 1;
-    return { ...out, valid } as Column;
+    const row = random.pick(rows);
+    valid[row] = from === 1 ? 0 : 1;
+    if (column.kind !== 'list')
+      return column.kind === 'flat' ? ({ ...column, valid } as Column) : nullText(column, valid, row);
+    const [start, end] = [column.offsets[row]!, column.offsets[row + 1]!];
+    const items = take(column.items, all(column.items).toSpliced(start, end - start));
+    return { ...column, offsets: column.offsets.map((at, i) => (i > row ? at - (end - start) : at)), items, valid };
   };
+}
+
+/** A null row has no bytes. */
+function nullText(column: Column, valid: Uint8Array, row: number): Column | undefined {
+  if (column.kind !== 'utf8') return undefined;
+  const [start, end] = [column.offsets[row]!, column.offsets[row + 1]!];
+  const bytes = Uint8Array.from([...column.bytes.subarray(0, start), ...column.bytes.subarray(end)]);
+  return { ...column, offsets: column.offsets.map((at, i) => (i > row ? at - (end - start) : at)), bytes, valid };
 }
 
 /** Where an event is missing the value of the row before is kept: what an index miss did to friends. */
