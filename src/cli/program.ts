@@ -2,6 +2,7 @@
 import { Argument, Command } from 'commander';
 import type { JoinOptions, SourceWords, VerifyOptions } from '../command/types.ts';
 import { VERSION } from '../command/version.ts';
+import { ColweaveError } from '../core/errors.ts';
 import { group, type Manners, type MannersValues, manners, option, optionTerm, start } from './define.ts';
 import { collectGlobs, collectNames, parseCount, parseMissing, parseNonEmpty, parseSize } from './option-values.ts';
 import { type BenchActions, benchCommand } from './program-bench.ts';
@@ -64,10 +65,12 @@ interface JoinValues extends MannersValues {
   sample?: string;
   columns?: string[];
   expect?: 'aligned' | '1:1';
+  witness: string;
   layout: JoinOptions['layout'];
   missing: JoinOptions['missing'];
   schema: JoinOptions['schema'];
   absentTrigger?: 'false' | 'drop' | 'null';
+  titles: 'stop' | 'ignore';
   dropUnreadable?: true;
   output?: string;
   writer: JoinOptions['writer'];
@@ -85,6 +88,14 @@ interface VerifyValues extends MannersValues {
   receipt?: string;
   against?: string[];
   tree?: string;
+  sameEvents?: string[];
+  subsetOf?: string[];
+  disjoint?: string[];
+  on?: string;
+  lumis?: string;
+  writeLumis?: string;
+  parts?: string;
+  memory?: number;
 }
 
 function joinCommand(): Command {
@@ -101,6 +112,9 @@ function joinCommand(): Command {
       '--absent-trigger <POLICY>',
       'trigger columns (HLT_*, L1_*, DST_*) absent in some files: false, leave out, null',
     ).choices(['false', 'drop', 'null']),
+    option('--titles <POLICY>', 'weights (LHE*, PS*) whose titles or lengths differ between files of a source')
+      .choices(['stop', 'ignore'])
+      .default('stop'),
   ]);
   group(command, 'Joining:', [
     option('--how <HOW>', 'which events the output has').choices(['inner', 'left', 'right', 'outer']).default('left'),
@@ -109,6 +123,12 @@ function joinCommand(): Command {
       'aligned',
       '1:1',
     ]),
+    option(
+      '--witness <COLS>',
+      'columns that must be equal for equal keys: auto, off, or names joined by commas; NAME~1e-3 allows that difference',
+    )
+      .argParser(parseNonEmpty)
+      .default('auto'),
     option(
       '--missing <POLICY>',
       'events a source lacks: null and a reason column, null, leave the event out, or fill=V',
@@ -126,6 +146,11 @@ function joinCommand(): Command {
       .choices(['arrow', 'nano'])
       .default('arrow'),
   ]);
+  joinOutput(command);
+  return command;
+}
+
+function joinOutput(command: Command): void {
   group(command, 'Output:', [
     option(
       '-o, --output <OUT>',
@@ -149,16 +174,29 @@ function joinCommand(): Command {
       'keep the keys of input files there, for other jobs that read the same files',
     ).argParser(parseNonEmpty),
   ]);
-  return command;
 }
 
 function verifyCommand(): Command {
   const command = start('verify', VERIFY, 'OUT... [--receipt FILE] [--against FILES...]');
-  command.addArgument(new Argument('<OUT...>', 'joined files'));
+  command.addArgument(
+    new Argument('[OUT...]', 'joined files; with --same-events and the like, and --lumis, any files'),
+  );
   group(command, 'Evidence:', [
     option('--receipt <FILE>', 'a receipt kept beside, for a file that lost its own').argParser(parseNonEmpty),
     option('--against <FILES...>', 'the source files, in any order: every word up to the next option'),
+    option('--parts <DIR>', 'the parts of a batch of joins: each, and whether they add up').argParser(parseNonEmpty),
     option('--tree <NAME>', 'tree to read in the source files').argParser(parseNonEmpty),
+  ]);
+  group(command, 'Sets of events (of any readable files, all of OUT as one set):', [
+    option('--same-events <FILES...>', 'OUT and FILES hold the same events'),
+    option('--subset-of <FILES...>', 'every event of OUT is in FILES'),
+    option('--disjoint <FILES...>', 'no event of OUT is in FILES'),
+    option('--lumis <MASK>', 'events outside of this lumi mask (CMS JSON), and lumi blocks without events').argParser(
+      parseNonEmpty,
+    ),
+    option('--write-lumis <FILE>', 'write the lumi blocks that have events (CMS JSON)').argParser(parseNonEmpty),
+    option('--on <KEY>', 'cms, atlas, or columns joined by commas (default: by tree content)').argParser(parseNonEmpty),
+    option('--memory <SIZE>', 'memory cap: keys beyond it are sorted in scratch').argParser(parseSize),
   ]);
   return command;
 }
@@ -197,10 +235,12 @@ function joinOptions(primary: readonly string[], friends: readonly SourceWords[]
     ...(values.sample === undefined ? {} : { sample: values.sample }),
     columns: values.columns ?? [],
     ...(values.expect === undefined ? {} : { expect: values.expect }),
+    witness: values.witness,
     layout: values.layout,
     missing: values.missing,
     schema: values.schema,
     ...(values.absentTrigger === undefined ? {} : { absentTrigger: values.absentTrigger }),
+    titles: values.titles,
     dropUnreadable: values.dropUnreadable === true,
     ...(values.output === undefined ? {} : { output: values.output }),
     writer: values.writer,
@@ -215,11 +255,36 @@ function joinOptions(primary: readonly string[], friends: readonly SourceWords[]
   };
 }
 
+function relationOf({ sameEvents, subsetOf, disjoint, against, parts }: VerifyValues): Pick<VerifyOptions, 'relation'> {
+  const asked = [
+    ...(sameEvents === undefined ? [] : [{ kind: 'same-events' as const, files: sameEvents }]),
+    ...(subsetOf === undefined ? [] : [{ kind: 'subset-of' as const, files: subsetOf }]),
+    ...(disjoint === undefined ? [] : [{ kind: 'disjoint' as const, files: disjoint }]),
+  ];
+  if (asked.length > 1 || (asked.length === 1 && (against !== undefined || parts !== undefined))) {
+    throw new ColweaveError(
+      'usage/bad-option',
+      'one comparison at a time: --same-events, --subset-of, --disjoint, or the others',
+    );
+  }
+  return asked.length === 0 ? {} : { relation: asked[0]! };
+}
+
 function verifyOptions(outputs: readonly string[], values: VerifyValues): VerifyOptions {
+  if (outputs.length === 0 && values.parts === undefined)
+    throw new ColweaveError('usage/bad-option', 'missing required argument "OUT..."', {
+      hint: 'see colweave verify --help',
+    });
   return {
     outputs,
     ...(values.receipt === undefined ? {} : { receipt: values.receipt }),
     against: values.against ?? [],
     ...(values.tree === undefined ? {} : { tree: values.tree }),
+    ...relationOf(values),
+    ...(values.on === undefined ? {} : { on: values.on }),
+    ...(values.lumis === undefined ? {} : { lumis: values.lumis }),
+    ...(values.writeLumis === undefined ? {} : { writeLumis: values.writeLumis }),
+    ...(values.parts === undefined ? {} : { parts: values.parts }),
+    ...(values.memory === undefined ? {} : { memoryBytes: values.memory }),
   };
 }

@@ -1,10 +1,11 @@
 // Reports and messages as text for people: pure functions from data to lines.
-import type { JoinReport, PlanSummary, SourceSummary, VerifyReport } from '../command/types.ts';
+import type { JoinReport, PlanSummary, SourceSummary } from '../command/types.ts';
 import type { ColweaveError } from '../core/errors.ts';
 import { formatBytes, formatCount } from '../core/text.ts';
+import { witnessLines } from './render-witness.ts';
 import { PLAIN, type Style } from './style.ts';
 
-const plural = (count: number, noun: string): string => `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
+export const plural = (count: number, noun: string): string => `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
 
 /** Columns padded to equal width; numbers (`right`) to the right. The last column is never padded. */
 export function table(rows: readonly (readonly string[])[], right: readonly number[] = [], indent = '  '): string[] {
@@ -40,6 +41,7 @@ export function renderJoin(report: JoinReport, dryRun: boolean, style: Style = P
   if (!dryRun) {
     lines.push(style.good(`seals equal: ${plural(report.sealsEqual, 'column')}, as read and as written`));
   }
+  lines.push(...witnessLines(report.witness ?? [], dryRun));
   lines.push(...plan.notes.map((note) => `note: ${note}`));
   return lines;
 }
@@ -68,7 +70,7 @@ function headline(plan: PlanSummary, dryRun: boolean, style: Style): string {
   return style.bold(`${does}${plan.how} join of ${plan.sources.length} sources by ${key} (layout ${plan.layout})`);
 }
 
-const shape = (rows: number, columns: number): string => `${plural(rows, 'row')}, ${plural(columns, 'column')}`;
+export const shape = (rows: number, columns: number): string => `${plural(rows, 'row')}, ${plural(columns, 'column')}`;
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
 function sourceTable(sources: readonly SourceSummary[], dryRun: boolean): string[] {
@@ -114,42 +116,13 @@ function leftOut(sources: readonly SourceSummary[]): string[] {
   return lines;
 }
 
-function few(names: readonly string[], count = 8): string {
+export function few(names: readonly string[], count = 8): string {
   const rest = names.length - count;
   return rest > 0 ? `${names.slice(0, count).join(', ')} and ${formatCount(rest)} more` : names.join(', ');
 }
 
 function columnTable(plan: PlanSummary): string[] {
   return table(plan.columnsOut.map(({ name, type, nullable, source }) => [name, nullable ? `${type}?` : type, source]));
-}
-
-const VERDICT = {
-  verified: 'verified: every column holds what the receipt says',
-  rewritten: 'rewritten by another tool, with equal content: every column holds what the receipt says',
-  'mixed-or-damaged': 'NOT what was joined: mixed or damaged',
-} as const;
-
-export function renderVerify(report: VerifyReport, style: Style = PLAIN): string[] {
-  return report.files.flatMap((file) => {
-    const paint = file.verdict === 'mixed-or-damaged' ? style.bad : style.good;
-    const against = file.against && file.verdict !== 'mixed-or-damaged' ? ', and what the sources hold' : '';
-    return [
-      `${style.bold(file.path)}: ${paint(VERDICT[file.verdict] + against)} (${shape(file.rows, file.columns)})`,
-      ...file.findings.flatMap((finding) => findingLines(finding, style)),
-    ];
-  });
-}
-
-type FileFinding = VerifyReport['files'][number]['findings'][number];
-
-function findingLines(finding: FileFinding, style: Style): string[] {
-  const lines = [`  ${style.warn(finding.code)}: ${finding.text} (${formatCount(finding.count)})`];
-  if (finding.columns !== undefined && finding.columns.length > 0)
-    lines.push(`    columns: ${few(finding.columns, 12)}`);
-  if (finding.lumis !== undefined && finding.lumis.length > 0) lines.push(`    run:lumi: ${few(finding.lumis, 12)}`);
-  for (const { key, file, entry } of finding.first ?? []) lines.push(`    ${key} (${file}, entry ${entry})`);
-  if (finding.hint !== '') lines.push(`    hint: ${finding.hint}`);
-  return lines;
 }
 
 /** Where the trouble is the file as a whole, not something in it. */

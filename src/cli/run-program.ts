@@ -1,6 +1,7 @@
 // Runs one command line: calls the command, has its report or error told, and ends with the right status.
 import { benchStatus } from '../bench/types.ts';
-import type { CommandContext } from '../command/types.ts';
+import type { CommandContext, VerifyReport } from '../command/types.ts';
+import { isDamage } from '../verify/findings.ts';
 import type { Manners } from './define.ts';
 import { abortOnSignals, asColweaveError, isBrokenPipe, Pipe, signalExit } from './exit.ts';
 import { parseAndRun } from './parse.ts';
@@ -8,7 +9,8 @@ import type { Actions } from './program.ts';
 import { renderBench, renderFloor } from './render-bench.ts';
 import type { Report } from './render-json.ts';
 import { renderSchema } from './render-schema.ts';
-import { renderJoin, renderVerify } from './render-text.ts';
+import { renderJoin } from './render-text.ts';
+import { renderVerify } from './render-verify.ts';
 import type { Style } from './style.ts';
 import { progressOf, tellError, tellEvent, tellInterrupted, tellReport, type Voice, voiceOf } from './voice.ts';
 
@@ -71,9 +73,7 @@ function actionsOf(run: Run): Actions {
       run.voice = voiceOf('verify', manners, run.stdout, run.stderr, false);
       const work = async (context: CommandContext) =>
         (await import('../command/verify.ts')).runVerify(options, context);
-      return perform(run, work, renderVerify, (report) =>
-        report.files.some((file) => file.verdict === 'mixed-or-damaged') ? 1 : 0,
-      );
+      return perform(run, work, renderVerify, (report) => (saysNo(report) ? 1 : 0));
     },
     schema: (options, manners) => {
       run.voice = voiceOf('schema', manners, run.stdout, run.stderr, false);
@@ -94,6 +94,11 @@ function actionsOf(run: Run): Actions {
       return perform(run, work, renderFloor);
     },
   };
+}
+
+function saysNo({ files, relation, lumis }: VerifyReport): boolean {
+  const mixed = files.some((file) => file.verdict === 'mixed-or-damaged');
+  return mixed || relation?.holds === false || (lumis?.findings ?? []).some(isDamage);
 }
 
 async function perform<R extends Report>(

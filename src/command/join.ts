@@ -5,11 +5,15 @@ import type { KeySpec } from '../core/key-spec.ts';
 import { typeName } from '../core/schema.ts';
 import { keyStates, type Seal, sealKeys } from '../core/seal.ts';
 import { refuseUnreadable } from '../join/asked-unreadable.ts';
+import { keyNames } from '../join/key-proof.ts';
 import { countLumis, type LumiCounts, lumiRanges } from '../join/lumis.ts';
 import { makePlan, type PlanSource } from '../join/make-plan.ts';
 import { type OutSchema, type SchemaSource, settleOutSchema } from '../join/out-schema.ts';
 import type { JoinPlan } from '../join/plan.ts';
+import { witnessOf } from '../join/receipt.ts';
 import { type RunResult, runPlan } from '../join/run.ts';
+import { noWitness, witnessOnly } from '../join/witness.ts';
+import { parseWitness, planWitnesses } from '../join/witness-plan.ts';
 import { type Executor, inlineExecutor, poolExecutor } from '../join/work.ts';
 import { readKeptKeys } from '../keys/key-files.ts';
 import { readKeys } from '../keys/read.ts';
@@ -30,6 +34,8 @@ import {
   NOTHING_CARRIED,
   sumsMetadata,
 } from './carry.ts';
+import { explainDuplicates } from './duplicates.ts';
+import { refuseOtherTitles, settleChannel } from './mc-identity.ts';
 import { abandonPlace, isDirectory, type OutputPlace, preparePlace, writeSidecars } from './output.ts';
 import { threadsHere } from './resources.ts';
 import { agreeOnSample } from './sample.ts';
@@ -48,16 +54,29 @@ export const runJoin: RunJoin = async (options, context) => {
     }
     const sample = agreeOnSample(options.sample, datasets);
     early = startEarly(options, datasets);
-    const key = keySpecFor(options.on, datasets[0]!.descriptor.schema, whereOf(datasets[0]!));
+    const named = keySpecFor(options.on, datasets[0]!.descriptor.schema, whereOf(datasets[0]!));
+    const key = await settleChannel(named, datasets, sample, context.signal);
     refuseUnreadable(options.columns, datasets);
     const schema = settleOutSchema(schemaSources(options, datasets), schemaOptions(options, key));
+    if (options.titles !== 'ignore') await refuseTitles(datasets, schema, context.signal);
     const sources = await readAllKeys(datasets, key, options.keyIndex, context);
-    const plan = makePlan(sources, schema, planOptions(options, schema));
+    const witnesses = planWitnesses(
+      {
+        datasets: datasets.map(({ descriptor }) => descriptor),
+        columns: schema.columns,
+        checks: schema.checks,
+        key: key.columns.map(({ name }) => name),
+      },
+      parseWitness(options.witness ?? 'auto'),
+    );
+    const plan = await planOrExplain(datasets, sources, context.signal, () =>
+      makePlan(sources, schema, { ...planOptions(options, schema), witnesses }),
+    );
     const budget = budgetFor(plan, datasets, options);
     const summary = summarize(plan, datasets, options, budget);
     if (options.dryRun) {
       await checkCarried(datasets[0]!, carryOptions(options, options.output ?? 'out'), context.signal);
-      return { plan: summary, outputs: [], sealsEqual: 0 };
+      return { plan: summary, outputs: [], sealsEqual: 0, witness: witnessOf(plan, noWitness(plan)) };
     }
     return await carryOut(
       plan,
@@ -115,6 +134,13 @@ function sourcesOf(options: JoinOptions) {
   ];
 }
 
+async function refuseTitles(datasets: readonly Dataset[], { columns }: OutSchema, signal: AbortSignal): Promise<void> {
+  for (const [s, dataset] of datasets.entries()) {
+    const wanted = columns.filter(({ kind, source }) => kind === 'payload' && source === s).map(({ from }) => from);
+    await refuseOtherTitles(dataset, new Set(wanted), signal);
+  }
+}
+
 function whereOf({ descriptor }: Dataset): string[] {
   const first = descriptor.files[0]!.descriptor;
   return [first.uri, ...(first.identity.tree === undefined ? [] : [first.identity.tree])];
@@ -142,15 +168,29 @@ async function readAllKeys(
   const sources: PlanSource[] = [];
   for (const dataset of datasets) {
     emit({ type: 'progress', stage: 'keys', done: sources.length, total: datasets.length });
-    const { keys, fromIndex } =
+    const keys =
       index === undefined
-        ? { keys: await readKeys(dataset, key, undefined, signal), fromIndex: false }
+        ? await readKeys(dataset, key, undefined, signal)
         : await readKeptKeys(dataset, key, index, { emit, signal });
-    const { descriptor } = dataset;
-    sources.push({ descriptor, keys, keysFromIndex: fromIndex, label: descriptor.label });
+    sources.push({ descriptor: dataset.descriptor, keys, label: dataset.descriptor.label });
   }
   emit({ type: 'progress', stage: 'keys', done: datasets.length, total: datasets.length });
   return sources;
+}
+
+/** A refusal of duplicates says which files share them, and whether their content is equal. */
+async function planOrExplain(
+  datasets: readonly Dataset[],
+  sources: readonly PlanSource[],
+  signal: AbortSignal,
+  plan: () => JoinPlan,
+): Promise<JoinPlan> {
+  try {
+    return plan();
+  } catch (error) {
+    const sides = sources.map(({ keys }, s) => ({ keys, dataset: datasets[s]! }));
+    throw await explainDuplicates(error, sides, signal);
+  }
 }
 
 function planOptions(options: JoinOptions, schema: OutSchema) {
@@ -191,7 +231,7 @@ async function carryOut(
     const format = await openSink(output === '-' ? 'arrow' : options.writer);
     format.check({ fields: plan.columns.map((column) => column.field) });
     carried = await carryTrees(datasets[0]!, carryOptions(options, output), signal);
-    const { parts, sealsEqual, sinks } = await runHere(plan, datasets, format, {
+    const { parts, sealsEqual, witness, sinks } = await runHere(plan, datasets, format, {
       options,
       carried,
       summary,
@@ -208,6 +248,7 @@ async function carryOut(
       sealsEqual,
       ...(carried.trees.length > 0 ? { carried: carried.trees } : {}),
       ...(carried.sums === undefined ? {} : { sums: carried.sums }),
+      witness: witnessOf(plan, witness),
     };
   } catch (error) {
     await Promise.all(carried.sinks.map((sink) => sink.abort()));
@@ -304,6 +345,8 @@ function policiesOf(options: JoinOptions): Record<string, unknown> {
     schema: options.schema,
     absentTrigger: options.absentTrigger ?? null,
     expect: options.expect ?? null,
+    witness: options.witness ?? 'auto',
+    titles: options.titles ?? 'stop',
     dropUnreadable: options.dropUnreadable,
   };
 }
@@ -312,7 +355,7 @@ function summarize(plan: JoinPlan, datasets: readonly Dataset[], options: JoinOp
   const sources = plan.sources.map((source, s) => {
     const columns = plan.columns.filter((column) => column.source === s && column.kind !== 'missing');
     const dataset = datasets[s]!;
-    const names = columns.map(({ from }) => from);
+    const names = [...new Set([...columns.map(({ from }) => from), ...keyNames(plan, s), ...witnessOnly(plan, s)])];
     return {
       label: source.label,
       role: s === 0 ? ('primary' as const) : ('friend' as const),

@@ -1,6 +1,9 @@
 // Owns what the commands take and give: typed options in, a report out. The cli parses the one and renders the other.
 import type { Emit } from '../core/events.ts';
+import type { ReceiptWitness } from '../core/receipt.ts';
+import type { Relation, SetCounts } from '../verify/event-sets.ts';
 import type { Finding } from '../verify/findings.ts';
+import type { RunLoss } from '../verify/lumi-json.ts';
 import type { Sums } from './sums.ts';
 
 export interface CommandContext {
@@ -28,10 +31,14 @@ export interface JoinOptions {
   /** Globs over output names, in order; `!GLOB` leaves out. Empty = all columns. */
   readonly columns: readonly string[];
   readonly expect?: 'aligned' | '1:1';
+  /** `auto` (the default), `off`, or columns joined by commas, each with `~TOLERANCE` if it may differ. */
+  readonly witness?: string;
   readonly layout: 'arrow' | 'nano';
   readonly missing: Missing;
   readonly schema: 'strict' | 'union' | 'intersect';
   readonly absentTrigger?: 'false' | 'drop' | 'null';
+  /** Weights whose titles or lengths differ between the files of a source stop the join, unless ignored. */
+  readonly titles?: 'stop' | 'ignore';
   readonly dropUnreadable: boolean;
   /** A file; a directory when it ends in `/` or is one; `-` for an Arrow IPC stream on stdout. */
   readonly output?: string;
@@ -105,6 +112,8 @@ export interface JoinReport {
   readonly carried?: readonly CarriedSummary[];
   /** Totals of the carried Runs tree. */
   readonly sums?: Sums;
+  /** One a friend: what proves, beside the key, that its rows are of the same events. */
+  readonly witness?: readonly ReceiptWitness[];
 }
 
 export interface CarriedSummary {
@@ -123,6 +132,36 @@ export interface VerifyOptions {
   /** The source files, in any order: each is found in the receipt by its identity. */
   readonly against: readonly string[];
   readonly tree?: string;
+  /** Files whose events are compared, as one set, with those of `outputs`; no receipt is looked at then. */
+  readonly relation?: { readonly kind: Relation; readonly files: readonly string[] };
+  /** `cms`, `atlas` or column names: the key of files without a receipt. */
+  readonly on?: string;
+  /** A lumi mask to compare with, and where to write the lumi blocks that have events. */
+  readonly lumis?: string;
+  readonly writeLumis?: string;
+  /** A directory of parts that one batch of joins wrote. */
+  readonly parts?: string;
+  readonly memoryBytes?: number;
+}
+
+/** How the events of two sets of files relate. */
+export interface RelationReport extends SetCounts {
+  readonly kind: Relation;
+  readonly left: { readonly files: readonly string[]; readonly rows: number };
+  readonly right: { readonly files: readonly string[]; readonly rows: number };
+  readonly holds: boolean;
+  readonly findings: readonly Finding[];
+}
+
+export interface LumiReport {
+  /** Lumi blocks that have events, and their events. */
+  readonly blocks: number;
+  readonly events: number;
+  /** By the receipts: what the joins lost of each run of their primaries. */
+  readonly runs: readonly RunLoss[];
+  readonly mask?: string;
+  readonly written?: string;
+  readonly findings: readonly Finding[];
 }
 
 export interface VerifyReport {
@@ -132,8 +171,12 @@ export interface VerifyReport {
     readonly rows: number;
     readonly columns: number;
     readonly against: boolean;
+    /** A directory: how many parts of a batch are in it. */
+    readonly parts?: number;
     readonly findings: readonly Finding[];
   }[];
+  readonly relation?: RelationReport;
+  readonly lumis?: LumiReport;
 }
 
 export type RunJoin = (options: JoinOptions, context: CommandContext) => Promise<JoinReport>;

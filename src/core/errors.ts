@@ -34,17 +34,18 @@ export const ERRORS = {
   ),
   'source/unreadable-column': kind(3, 'a column has a type that cannot be read', "leave it out with -c '!NAME'"),
   'source/schema-differs': kind(3, 'files of one source differ in their columns', 'use --schema union or intersect'),
+  'source/titles-differ': kind(
+    3,
+    'files of one source have weights of other titles or lengths: the same item is another variation',
+    'join them apart, or use --titles ignore if that is meant',
+  ),
+  'source/changed': kind(3, 'a file changed while it was joined', 'join again when nobody writes to it'),
   'source/duplicate-file': kind(3, 'a file is given twice in one source', 'give each file once'),
   'source/too-many-rows': kind(3, 'a source has more than 2^31 - 2 rows', 'split the job into parts'),
   'key/absent': kind(3, 'a key column is absent', 'name the key columns with --on'),
   'key/bad-type': kind(3, 'a key column is not an integer', 'produce the file again with integer event numbers'),
   'key/negative': kind(3, 'a key column holds a negative or null value', 'produce the file again'),
   'key/not-unique': kind(1, 'a shortened key does not name each event once', 'join on the full key'),
-  'key/stale-index': kind(
-    3,
-    'the keys that --key-index keeps are not those of the file',
-    'take that directory away and join again',
-  ),
   'join/duplicate-key': kind(1, 'an event is there twice in one source', 'remove the overlap between the input files'),
   'join/name-clash': kind(2, 'two sources give a column the same name', 'give the source a label: --with LABEL: FILES'),
   'join/list-length': kind(
@@ -55,6 +56,16 @@ export const ERRORS = {
   'join/expectation': kind(1, 'what --expect states does not hold', 'look at the counts, or do not expect it'),
   'join/counter-differs': kind(3, 'a list and its counter disagree inside one file', 'produce the file again'),
   'join/sample-differs': kind(1, 'sources belong to different samples', 'join one sample at a time'),
+  'join/sample-unknown': kind(
+    1,
+    'nothing tells which simulated sample a source is of, and event numbers repeat in every one',
+    'keep mcChannelNumber in each source, or say with --sample NAME that all are of one',
+  ),
+  'join/witness-differs': kind(
+    1,
+    'the keys of two rows are equal, but they are not the same event',
+    'the files are of different samples or productions: join those that belong together; --witness off only if you know why they differ',
+  ),
   'join/null-in-nano': kind(
     1,
     'a null would be written in nano layout',
@@ -76,6 +87,7 @@ export const ERRORS = {
   'output/disk-full': kind(5, 'the disk is full or over quota', 'free space or write elsewhere'),
   'verify/no-receipt': kind(3, 'a file has no receipt', 'give --receipt FILE or --against SOURCES'),
   'verify/not-data': kind(3, 'an argument of verify is absent or no data file', 'check the path'),
+  'verify/not-a-mask': kind(3, 'a file is no lumi mask', 'give JSON such as {"316995": [[1, 20], [23, 23]]}'),
   'memory/not-enough': kind(
     6,
     'the job does not fit into the memory or scratch that it may use',

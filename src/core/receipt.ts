@@ -46,6 +46,31 @@ export interface ReceiptSource {
   readonly dropped: readonly string[];
 }
 
+/** What the files of a friend and of the primary both say of an event: proof that equal keys are the same event. */
+export interface ReceiptWitness {
+  readonly source: string;
+  readonly columns: readonly {
+    /** In the primary, and in the friend. */
+    readonly name: string;
+    readonly from: string;
+    /** Unequal in one event, and the join had stopped. */
+    readonly hard: boolean;
+    readonly tolerance: number;
+    readonly compared: number;
+    readonly differing: number;
+  }[];
+  /** Pairs of sampled events of the primary, and those that agree in every hard column. */
+  readonly pairs: number;
+  readonly agreeing: number;
+}
+
+/** Two random events agree more often than this: equal witnesses prove little. */
+const WITNESS_POWER_MAX = 1e-3;
+
+export function isWitnessed({ pairs, agreeing }: Pick<ReceiptWitness, 'pairs' | 'agreeing'>): boolean {
+  return pairs > 0 && agreeing <= WITNESS_POWER_MAX * pairs;
+}
+
 export type LumiRanges = readonly (readonly [string, readonly (readonly [number, number, number])[]])[];
 
 export interface Receipt {
@@ -64,6 +89,7 @@ export interface Receipt {
   };
   /** Per run: [first, last, events] of each stretch of lumi blocks with the same number of events a block. */
   readonly lumis: { readonly in: LumiRanges; readonly out: LumiRanges };
+  readonly witness?: readonly ReceiptWitness[];
   readonly policies: Readonly<Record<string, unknown>>;
   /** Of the canonical text without this member: any edit shows that is not made on purpose. */
   readonly sha256?: string;

@@ -12,10 +12,10 @@ import { type How, type Matching, matchSources, type RowMap, type Side } from '.
 import type { OutSchema } from './out-schema.ts';
 import type { Block, JoinPlan, OutPart, Path, SourcePlan } from './plan.ts';
 import { invertMap } from './shuffle.ts';
+import type { Witness } from './witness-plan.ts';
 
 export interface PlanSource extends Side {
   readonly label: string;
-  readonly keysFromIndex: boolean;
 }
 
 export interface PlanOptions {
@@ -28,6 +28,7 @@ export interface PlanOptions {
   readonly perFile: boolean;
   /** Raw bytes of one output row, by metadata. */
   readonly rowBytes: number;
+  readonly witnesses?: readonly Witness[];
 }
 
 /** Row groups aim at this many raw bytes: what a reader holds, and what a worker does at a time. */
@@ -40,6 +41,7 @@ const SPAN_FACTOR_MAX = 2;
 /** Errors: those of matching, join/expectation, key/negative where another source's key does not fit the primary's type. */
 export function makePlan(sources: readonly PlanSource[], schema: OutSchema, options: PlanOptions): JoinPlan {
   const matching = matchSources(sources, options.how, options.drop);
+  proveCounts(sources, matching, options);
   expect(sources, matching, options);
   refuseWideKeys(sources, schema, matching);
   const rowGroupRows = rowsPerGroup(options.rowBytes);
@@ -58,7 +60,6 @@ export function makePlan(sources: readonly PlanSource[], schema: OutSchema, opti
       dataset: source.descriptor,
       label: source.label,
       keys: source.keys,
-      keysFromIndex: source.keysFromIndex,
       map,
       path,
       why,
@@ -78,9 +79,24 @@ export function makePlan(sources: readonly PlanSource[], schema: OutSchema, opti
     sources: plans,
     columns: schema.columns,
     checks: schema.checks,
+    witnesses: options.witnesses ?? [],
   };
   const fill = options.fill === undefined ? {} : { fill: options.fill };
   return { ...base, ...fill, rowsOut: matching.rowsOut, rowGroupRows, parts, blocks, notes: [] };
+}
+
+/** Where no row is left out, each row of a friend is matched or extra: one that is neither was lost. */
+function proveCounts(sources: readonly PlanSource[], { maps, extra }: Matching, { how, drop }: PlanOptions): void {
+  if (drop || (how !== 'left' && how !== 'outer')) return;
+  maps.forEach((map, s) => {
+    if (map === undefined) return;
+    const { rows } = sources[s]!.keys;
+    const apart = how === 'left' && s > 0 ? extra[s - 1]! : 0;
+    if (map.length - countNegative(map) + apart === rows) return;
+    throw new ColweaveError('join/seal-mismatch', 'a match was lost: rows are neither matched nor extra', {
+      where: [sources[s]!.label],
+    });
+  });
 }
 
 /** Output rows that every source has. */

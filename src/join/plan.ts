@@ -3,6 +3,7 @@ import type { KeySpec, KeyTable } from '../core/key-spec.ts';
 import type { Field } from '../core/schema.ts';
 import type { DatasetDescriptor } from '../source/dataset.ts';
 import type { How, RowMap } from './match.ts';
+import type { Witness } from './witness-plan.ts';
 
 /** How the rows of a source reach the output: read in place, read a span and gather, or scatter in one sequential pass. */
 export type Path = 'primary' | 'aligned' | 'local' | 'shuffle';
@@ -33,8 +34,6 @@ export interface SourcePlan {
   readonly dataset: DatasetDescriptor;
   readonly label: string;
   readonly keys: KeyTable;
-  /** From an index, not from the source itself: the keys of rows that are moved are compared with it. */
-  readonly keysFromIndex: boolean;
   readonly map: RowMap;
   readonly path: Path;
   readonly why: string;
@@ -73,6 +72,7 @@ export interface JoinPlan {
   readonly sources: readonly SourcePlan[];
   readonly columns: readonly OutColumn[];
   readonly checks: readonly LengthCheck[];
+  readonly witnesses: readonly Witness[];
   readonly rowsOut: number;
   readonly rowGroupRows: number;
   readonly parts: readonly OutPart[];

@@ -6,6 +6,7 @@ import {
   type Receipt,
   type ReceiptColumn,
   type ReceiptSource,
+  type ReceiptWitness,
 } from '../core/receipt.ts';
 import { typeName } from '../core/schema.ts';
 import { type Seal, sealHex } from '../core/seal.ts';
@@ -13,6 +14,7 @@ import type { Fingerprint } from '../sink/types.ts';
 import type { ColumnSeals } from './block.ts';
 import { type LumiCounts, lumiRanges } from './lumis.ts';
 import type { JoinPlan, OutColumn } from './plan.ts';
+import { type BlockWitness, powerOf } from './witness.ts';
 
 /** Sums over the blocks of one part. */
 export interface PartTotals {
@@ -23,6 +25,7 @@ export interface PartTotals {
   readonly sourceKeys: readonly Seal[];
   readonly matched: readonly number[];
   readonly lumis: LumiCounts;
+  readonly witness: BlockWitness;
 }
 
 export interface ReceiptContext {
@@ -54,8 +57,20 @@ export function makeReceipt(
       rowGroups,
     },
     lumis: { in: context.lumisIn, out: lumiRanges(totals.lumis) },
+    witness: witnessOf(plan, totals.witness),
     policies: context.policies,
   };
+}
+
+/** Of every friend: what was compared with the primary, and how often two random events would agree. */
+export function witnessOf(plan: JoinPlan, { counts, samples }: BlockWitness): readonly ReceiptWitness[] {
+  return plan.sources.slice(1).map(({ label }, i) => ({
+    source: label,
+    columns: plan.witnesses.flatMap(({ source, primary, friend, hard, tolerance }, w) =>
+      source === i + 1 ? [{ name: primary, from: friend, hard, tolerance, ...counts[w]! }] : [],
+    ),
+    ...powerOf([samples.get(i + 1) ?? new Float64Array(0)]),
+  }));
 }
 
 function sourceOf(plan: JoinPlan, totals: PartTotals, s: number, keySeal: Seal): ReceiptSource {

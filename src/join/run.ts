@@ -12,6 +12,7 @@ import { countLumis, type LumiCounts } from './lumis.ts';
 import type { Block, JoinPlan, OutColumn } from './plan.ts';
 import { makeReceipt, type PartTotals, type ReceiptContext } from './receipt.ts';
 import { addPartSeals, type PartSeals, type ScatterTask, type Segment } from './shuffle.ts';
+import { addWitness, type BlockWitness, noWitness } from './witness.ts';
 import type { Executor } from './work.ts';
 
 export interface RunOptions {
@@ -37,6 +38,7 @@ export interface WrittenPart {
 export interface RunResult<Encoded> {
   readonly parts: readonly WrittenPart[];
   readonly sealsEqual: number;
+  readonly witness: BlockWitness;
   /** Publishes every part, in order: the last thing done. */
   readonly sinks: readonly Sink<Encoded>[];
 }
@@ -64,6 +66,8 @@ export async function runPlan<Encoded>(
   try {
     const parts: WrittenPart[] = [];
     let sealsEqual = 0;
+    let witness = noWitness(plan);
+    const used = plan.sources.map(() => NO_SEAL);
     for (const [index, part] of plan.parts.entries()) {
       const schema = { fields: plan.columns.map((column) => column.field) };
       const sink = await format.open(options.targets[index]!, schema, { ...options.sink, force: options.force });
@@ -71,6 +75,10 @@ export async function runPlan<Encoded>(
       const totals = await writeBlocks(plan, index, sink, results, options);
       const whole = withScattered(plan, bins, index, totals);
       sealsEqual = checkSeals(plan, whole);
+      whole.sourceKeys.forEach((seal, s) => {
+        used[s] = addSeals(used[s]!, seal);
+      });
+      witness = addWitness(witness, whole.witness);
       const receipt = makeReceipt(plan, whole, sink.fingerprint(), { ...options.receipt, rows: part.end - part.start });
       await sink.finish({ [RECEIPT_KEY]: receiptText(receipt), ...options.metadataOf?.(index) });
       const { bytes, rowGroups } = sink.fingerprint();
@@ -82,7 +90,8 @@ export async function runPlan<Encoded>(
         receipt,
       });
     }
-    return { parts, sealsEqual, sinks };
+    checkSources(plan, used, options.receipt.sourceKeySeals);
+    return { parts, sealsEqual, witness, sinks };
   } catch (error) {
     await Promise.all(sinks.map((sink) => sink.abort()));
     throw error;
@@ -188,6 +197,7 @@ interface Totals {
   readonly sourceKeys: Seal[];
   readonly matched: number[];
   readonly lumis: LumiCounts;
+  witness: BlockWitness;
 }
 
 function emptyTotals(plan: JoinPlan): Totals {
@@ -203,6 +213,7 @@ function emptyTotals(plan: JoinPlan): Totals {
     sourceKeys: plan.sources.map(() => NO_SEAL),
     matched: plan.sources.map(() => 0),
     lumis: new Map(),
+    witness: noWitness(plan),
   };
 }
 
@@ -226,8 +237,23 @@ function addBlock<Encoded>(totals: Totals, result: BlockResult<Encoded>): void {
   result.sourceKeySeals.forEach((seal, s) => {
     totals.sourceKeys[s] = addSeals(totals.sourceKeys[s]!, seal ?? NO_SEAL);
   });
+  totals.witness = addWitness(totals.witness, result.witness);
   result.matched.forEach((rows, s) => {
     totals.matched[s] = totals.matched[s]! + rows;
+  });
+}
+
+/** Over all parts: as many rows of each source as were matched, and, where that is all of them, just its keys. */
+function checkSources(plan: JoinPlan, used: readonly Seal[], all: readonly Seal[]): void {
+  plan.sources.forEach(({ map, dataset, label }, s) => {
+    const rows = map === undefined ? dataset.rows : map.reduce((count, row) => count + Number(row >= 0), 0);
+    const seal = used[s]!;
+    if (seal.present === rows && (rows !== dataset.rows || sameSeal(seal, all[s]!))) return;
+    throw new ColweaveError(
+      'join/seal-mismatch',
+      `${seal.present} rows of a source are in the output, ${rows} were matched, or others than those`,
+      { where: [label] },
+    );
   });
 }
 

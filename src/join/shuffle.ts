@@ -8,9 +8,10 @@ import { addSeals, keyStates, NO_SEAL, type Seal, sealColumn, sealKeys, sealScop
 import { appendScratch, readScratch, type Scratch } from '../scratch/scratch.ts';
 import { type Dataset, readRows, requireField } from '../source/dataset.ts';
 import { gatherColumn, gatherScope } from './gather.ts';
+import { keyNames, proveKeys } from './key-proof.ts';
 import { type PlaceScope, placeColumn, placeScope } from './place.ts';
 import type { Block, JoinPlan } from './plan.ts';
-import { proveKeys } from './prove-keys.ts';
+import { witnessOnly } from './witness.ts';
 
 /** Rows start .. end of a source, to be scattered. */
 export interface ScatterTask {
@@ -40,11 +41,12 @@ export interface Scattered {
   readonly seals: ReadonlyMap<number, PartSeals>;
 }
 
-/** Columns that a source gives to the output, and the counters they are checked against: the order of every segment. */
+/** Columns that a source gives to the output, counters they are checked against, witnesses: the order of every segment. */
 export function shuffledNames(plan: JoinPlan, source: number): readonly string[] {
   const payload = plan.columns.filter((column) => column.kind === 'payload' && column.source === source);
   const counters = plan.checks.filter((check) => check.source === source && check.counterSource === source);
-  return [...new Set([...payload.map(({ from }) => from), ...counters.map(({ counter }) => counter)])];
+  const names = [...payload.map(({ from }) => from), ...counters.map(({ counter }) => counter)];
+  return [...new Set([...names, ...witnessOnly(plan, source)])];
 }
 
 /** Output row of each source row, -1 = not in the output. */
@@ -74,8 +76,10 @@ export async function scatterRows(
   const names = shuffledNames(plan, source);
   arena.clear();
   const { take } = arena;
-  await proveKeys(plan.sources[source]!, dataset, { lo: start, hi: end }, signal);
-  const columns = await readRows(dataset, names, start, end, signal, take);
+  const keys = keyNames(plan, source);
+  const read = await readRows(dataset, [...names, ...keys], start, end, signal, take);
+  await proveKeys(plan, source, dataset, task, read.slice(names.length));
+  const columns = read.slice(0, names.length);
   const chunk: ChunkRows = { names, columns, targets: targets.subarray(start, end), first: start };
   const seals = new Map<number, PartSeals>();
   plan.parts.forEach((_, part) => {

@@ -15,12 +15,6 @@ import { keyColumnNames } from './spec.ts';
 
 const FORMAT = 'colweave keys/1';
 
-export interface KeptKeys {
-  readonly keys: KeyTable;
-  /** Some are from key files: rows whose payload is used are to be compared with the input itself. */
-  readonly fromIndex: boolean;
-}
-
 interface KeyFileHead {
   readonly format: string;
   readonly madeFrom: string;
@@ -31,6 +25,7 @@ interface KeyFileHead {
 /**
  * The keys of all rows of a dataset: from the key files in `folder` where they are, else from the inputs, whose keys are
  * then kept there. A key file that is damaged or of another input is made anew; one that cannot be written is a warning.
+ * They may be stale all the same: the join compares the keys of every row that it moves with the input.
  * Errors: those of `readKeys`.
  */
 export async function readKeptKeys(
@@ -38,11 +33,10 @@ export async function readKeptKeys(
   spec: KeySpec,
   folder: string,
   { emit, signal }: { readonly emit: Emit; readonly signal: AbortSignal },
-): Promise<KeptKeys> {
+): Promise<KeyTable> {
   const stride = keyStride(spec);
   const { descriptor } = dataset;
   const words = new Uint32Array(new SharedArrayBuffer(descriptor.rows * stride * 4));
-  let fromIndex = false;
   for (const [i, { firstRow, descriptor: file }] of descriptor.files.entries()) {
     const madeFrom = makingOf(dataset.files[i]!, spec);
     const path = join(folder, `${createHash('sha256').update(madeFrom).digest('hex').slice(0, 40)}.keys`);
@@ -51,10 +45,10 @@ export async function readKeptKeys(
       const range = { start: firstRow, end: firstRow + file.rows };
       own = (await readKeys(dataset, spec, range, signal)).words;
       keepKeys(path, own, { format: FORMAT, madeFrom, rows: file.rows, crc: crc32(wordBytes(own)) }, emit);
-    } else fromIndex = true;
+    }
     words.set(own, firstRow * stride);
   }
-  return { keys: { spec, rows: descriptor.rows, stride, words }, fromIndex };
+  return { spec, rows: descriptor.rows, stride, words };
 }
 
 /** What tells that the keys are still those: another file, or the same one written anew, differs in one of these. */

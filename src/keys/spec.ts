@@ -53,6 +53,12 @@ function refuse(schema: Schema, where: readonly string[]): never {
   });
 }
 
+/** The key with one column more, for sources in which it alone does not name an event. */
+export function withKeyColumn(spec: KeySpec, column: string): KeySpec {
+  const names = spec.columns.map(({ name }) => name);
+  return names.includes(column) ? spec : specOf(spec.name, [...names, column]);
+}
+
 /** The name under which a schema has a key column, or undefined. */
 export function keyColumnName(schema: Schema, column: string): string | undefined {
   const names = new Set(schema.fields.map((field) => field.name));

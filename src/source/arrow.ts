@@ -18,6 +18,7 @@ import type { FileDescriptor, SourceFile, SourceFormat, UnreadableColumn } from 
 interface ArrowLayout {
   readonly leaves: readonly ArrowLeaf[];
   readonly unreadable: readonly UnreadableColumn[];
+  readonly metadata: readonly (readonly [string, string])[];
 }
 
 const FILE_MAGIC = 'ARROW1';
@@ -35,11 +36,11 @@ export const arrowFormat: SourceFormat = {
   name: 'arrow',
   recognises: (head) => isFile(head) || isStream(head),
   async open(uri, _options, signal) {
-    const { bytes, batches, fields } = await load(uri, signal);
+    const { bytes, batches, fields, metadata } = await load(uri, signal);
     const { leaves, unreadable } = arrowLeaves(fields);
     const rows = batches.reduce((sum, batch) => sum + batch.numRows, 0);
     if (rows > ROWS_MAX) throw new ColweaveError('source/too-many-rows', `the file has ${rows} rows`, { where: [uri] });
-    const layout: ArrowLayout = { leaves, unreadable };
+    const layout: ArrowLayout = { leaves, unreadable, metadata };
     const descriptor: FileDescriptor = {
       format: 'arrow',
       uri,
@@ -60,6 +61,11 @@ export const arrowFormat: SourceFormat = {
     return sourceFile(descriptor, batches);
   },
 };
+
+/** Key-value metadata of the schema. */
+export function arrowMetadata(descriptor: FileDescriptor): ReadonlyMap<string, string> {
+  return new Map((descriptor.layout as ArrowLayout).metadata);
+}
 
 function isFile(head: Uint8Array): boolean {
   return Buffer.from(head.subarray(0, FILE_MAGIC.length)).toString('latin1') === FILE_MAGIC;
@@ -89,9 +95,9 @@ async function load(uri: string, signal?: AbortSignal) {
     try {
       const reader = arrow.RecordBatchReader.from(bytes!);
       reader.open();
-      const { fields } = reader.schema; // gone once the last batch is read
+      const { fields, metadata } = reader.schema; // gone once the last batch is read
       const batches: RecordBatch[] = [...reader];
-      return { bytes: bytes!, batches, fields };
+      return { bytes: bytes!, batches, fields, metadata: [...metadata] };
     } catch (cause) {
       if (cause instanceof ColweaveError) throw cause;
       throw new ColweaveError('source/damaged', `the Arrow data cannot be read: ${(cause as Error).message}`, {

@@ -24,7 +24,7 @@ export function readReceipt(text: string): ReadReceipt {
   const wrong = parsed === undefined ? 'it is not JSON' : wrongShape(parsed);
   if (wrong !== undefined) return { receipt: undefined, findings: [edited(wrong)] };
   const receipt = parsed as Receipt;
-  const faults = [...wrongCounts(receipt), ...wrongSeals(receipt)];
+  const faults = [...wrongCounts(receipt), ...wrongSeals(receipt), ...wrongWitness(receipt)];
   if (receipt.sha256 !== undefined && receipt.sha256 !== receiptDigest(receipt))
     faults.unshift('it does not have its own sha256');
   if (canonicalJson(receipt) !== text.trimEnd()) faults.unshift('its text is not canonical: it was written by hand');
@@ -45,6 +45,8 @@ function parse(text: string): unknown {
 
 type Check = (value: unknown) => boolean;
 const isCount: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
+const isNumber: Check = (value) => typeof value === 'number' && value >= 0;
+const isFlag: Check = (value) => typeof value === 'boolean';
 const isText: Check = (value) => typeof value === 'string';
 const isSeal: Check = (value) => typeof value === 'string' && SEAL.test(value);
 const isHash: Check = (value) => typeof value === 'string' && SHA256.test(value);
@@ -93,6 +95,11 @@ function wrongShape(value: unknown): string | undefined {
     { rows: isCount, keySeal: isSeal, columns: listOf(column), rowGroups: listOf(rowGroup), order: optional(isSeal) },
     fail,
   );
+  const witnessColumn = shape(
+    { name: isText, from: isText, compared: isCount, differing: isCount, tolerance: isNumber, hard: isFlag },
+    fail,
+  );
+  const witness = shape({ source: isText, columns: listOf(witnessColumn), pairs: isCount, agreeing: isCount }, fail);
   const run: Check = (item) => Array.isArray(item) && isText(item[0]) && listOf(stretch)(item[1]);
   const stretch: Check = (item) => Array.isArray(item) && item.length === 3 && item.every(isCount);
   const format: Check = (item) => item === RECEIPT_FORMAT;
@@ -104,6 +111,7 @@ function wrongShape(value: unknown): string | undefined {
       sources: listOf(source),
       output,
       lumis: shape({ in: listOf(run), out: listOf(run) }, fail),
+      witness: optional(listOf(witness)),
       policies: isObject,
       sha256: optional(isHash),
     },
@@ -167,6 +175,16 @@ function wrongSeals({ sources, output }: Receipt): string[] {
     if (keySeal !== output.keySeal)
       faults.push(`all events of source ${label} are in the output, but the key seals differ`);
   return faults;
+}
+
+/** A join that met an unequal witness published nothing. */
+function wrongWitness({ witness = [], sources }: Receipt): string[] {
+  return witness.flatMap(({ source, columns }) => {
+    const matched = sources.find(({ label }) => label === source)?.matched ?? 0;
+    return columns
+      .filter(({ hard, compared, differing }) => (hard && differing > 0) || differing > compared || compared > matched)
+      .map(({ name }) => `witness ${name} of source ${source}: the counts cannot be`);
+  });
 }
 
 function repeats({ duplicates }: ReceiptSource): boolean {

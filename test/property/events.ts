@@ -117,7 +117,6 @@ export async function planOf(datasets: readonly Dataset[], how: How): Promise<Jo
     datasets.map(async (dataset) => ({
       descriptor: dataset.descriptor,
       keys: await readKeys(dataset, key),
-      keysFromIndex: false,
       label: dataset.descriptor.label,
     })),
   );

@@ -80,8 +80,8 @@ test.each([
     forge(path, change);
     const error = await joined('bad.parquet', { keyIndex: index }).catch((cause: unknown) => cause);
     expect(error).toBeInstanceOf(ColweaveError);
-    expect((error as ColweaveError).code).toBe('key/stale-index');
-    expect((error as ColweaveError).details[0]).toMatch(/^in the file: run \d+/);
+    expect((error as ColweaveError).code).toBe('source/changed');
+    expect((error as ColweaveError).details[0]).toMatch(/^matched: run \d+/);
     expect(readdirSync(folder)).not.toContain('bad.parquet');
     writeFileSync(path, before);
   }
