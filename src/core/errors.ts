@@ -17,6 +17,8 @@ export const ERRORS = {
     'use a newer Node; in a checkout the npm scripts bring one',
   ),
   'source/not-found': kind(3, 'an input file does not exist, or a pattern matches nothing', 'check the path'),
+  'source/bad-list': kind(3, 'a list of files cannot be read, is empty, or names itself', 'correct the list'),
+  'source/remote': kind(3, 'a file is on a server, which cannot be read from yet', 'bring the file here first'),
   'source/not-readable': kind(3, 'an input file cannot be opened or read', 'check its permissions'),
   'source/not-root': kind(3, 'a file is not of the format that its name or the command says', 'give the right file'),
   'source/truncated': kind(3, 'a file ends before its data do', 'copy or produce the file again'),

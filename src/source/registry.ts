@@ -3,6 +3,7 @@ import { openFileStore } from '../bytes/file.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { arrowFormat } from './arrow.ts';
 import { parquetFormat } from './parquet.ts';
+import { refuseRemote } from './remote.ts';
 import { rootTtree } from './root-ttree.ts';
 import type { FileDescriptor, OpenOptions, SourceFile, SourceFormat } from './types.ts';
 
@@ -11,8 +12,9 @@ export const SOURCE_FORMATS: readonly SourceFormat[] = [rootTtree, parquetFormat
 
 const HEAD_BYTES = 64;
 
-/** Errors: source/not-found, source/not-readable, source/not-root and those of the format. */
+/** Errors: source/remote, source/not-found, source/not-readable, source/not-root and those of the format. */
 export async function openSource(uri: string, options: OpenOptions, signal?: AbortSignal): Promise<SourceFile> {
+  refuseRemote(uri);
   const head = await readHead(uri);
   const format = SOURCE_FORMATS.find((candidate) => candidate.recognises(head, uri));
   const namedRoot = uri.endsWith('.root');
