@@ -39,6 +39,11 @@ export function renderJoin(report: JoinReport, dryRun: boolean, style: Style = P
   if (!dryRun) {
     lines.push(style.good(`seals equal: ${plural(report.sealsEqual, 'column')}, as read and as written`));
   }
+  lines.push(
+    ...(plan.overlaps ?? []).map(
+      ({ kept, dropped, rows }) => `  ${plural(rows, 'event')} of ${dropped} left out: ${kept} has them too`,
+    ),
+  );
   lines.push(...plan.notes.map((note) => `note: ${note}`));
   return lines;
 }

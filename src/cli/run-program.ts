@@ -7,7 +7,8 @@ import { parseAndRun } from './parse.ts';
 import type { Actions } from './program.ts';
 import { renderBench, renderFloor } from './render-bench.ts';
 import type { Report } from './render-json.ts';
-import { renderJoin, renderVerify } from './render-text.ts';
+import { outcomeStatus, renderOutcome } from './render-outcome.ts';
+import { renderVerify } from './render-text.ts';
 import type { Style } from './style.ts';
 import { progressOf, tellError, tellEvent, tellInterrupted, tellReport, type Voice, voiceOf } from './voice.ts';
 
@@ -63,8 +64,11 @@ function actionsOf(run: Run): Actions {
     join: (options, manners) => {
       run.dataOnStdout = options.output === '-' && !options.dryRun;
       run.voice = voiceOf('join', manners, run.stdout, run.stderr, run.dataOnStdout);
-      const work = async (context: CommandContext) => (await import('../command/join.ts')).runJoin(options, context);
-      return perform(run, work, (report, style) => renderJoin(report, options.dryRun, style));
+      const work = async (context: CommandContext) =>
+        options.fileset === undefined
+          ? (await import('../command/join.ts')).runJoin(options, context)
+          : (await import('../command/fileset.ts')).runFileset(options, context);
+      return perform(run, work, (report, style) => renderOutcome(report, options.dryRun, style), outcomeStatus);
     },
     verify: (options, manners) => {
       run.voice = voiceOf('verify', manners, run.stdout, run.stderr, false);

@@ -56,6 +56,12 @@ function wantsNextWord(word: string, takesValue: (flag: string) => boolean): boo
   return first !== -1 && first === letters.length - 1;
 }
 
+export function checkLabel(label: string): void {
+  if (!/^\w+$/.test(label)) {
+    misuse(`the label "${label}" cannot be part of a column name`, 'use letters, digits and _');
+  }
+}
+
 function sourceWords(group: readonly string[]): SourceWords {
   const [first, ...rest] = group;
   if (first === undefined || first === '') misuse('--with names no files', '--with [LABEL:] FILES...');
@@ -65,9 +71,7 @@ function sourceWords(group: readonly string[]): SourceWords {
     return { files: group };
   }
   const label = first!.slice(0, -1);
-  if (!/^\w+$/.test(label)) {
-    misuse(`the label "${label}" cannot be part of a column name`, 'use letters, digits and _');
-  }
+  checkLabel(label);
   if (rest.length === 0) misuse(`--with ${first} names no files`, '--with [LABEL:] FILES...');
   return { label, files: rest };
 }

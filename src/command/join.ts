@@ -4,6 +4,7 @@ import { ColweaveError } from '../core/errors.ts';
 import type { KeySpec } from '../core/key-spec.ts';
 import { typeName } from '../core/schema.ts';
 import { keyStates, type Seal, sealKeys } from '../core/seal.ts';
+import type { RowGroup } from '../join/duplicates.ts';
 import { countLumis, type LumiCounts, lumiRanges } from '../join/lumis.ts';
 import { makePlan, type PlanSource } from '../join/make-plan.ts';
 import { type OutSchema, type SchemaSource, settleOutSchema } from '../join/out-schema.ts';
@@ -16,43 +17,45 @@ import { type Pool, startPool } from '../pool/pool.ts';
 import { closeScratch, openScratch, scratchFolder } from '../scratch/scratch.ts';
 import { openSink } from '../sink/registry.ts';
 import type { Sink, SinkFormat } from '../sink/types.ts';
-import { closeDataset, type Dataset, datasetBytes, openDataset } from '../source/dataset.ts';
-import { expandInputs } from '../source/inputs.ts';
+import { type Dataset, datasetBytes } from '../source/dataset.ts';
 import { type Budget, budgetFor } from './budget.ts';
-import { abandonPlace, isDirectory, type OutputPlace, preparePlace, writeSidecars } from './output.ts';
+import { writeDepfile } from './depfile.ts';
+import { finishIfFresh, targetOf } from './finished.ts';
+import { closeSources, inputsOf, type Opened, openSources } from './open-sources.ts';
+import { abandonPlace, isDirectory, type OutputPlace, preparePlace, retireSummary, writeSidecars } from './output.ts';
+import { type DatasetFiles, primaryDatasets } from './primary-datasets.ts';
+import type { Request } from './request.ts';
 import { threadsHere } from './resources.ts';
-import { agreeOnSample } from './sample.ts';
 import type { CommandContext, JoinOptions, JoinReport, PlanSummary, RunJoin } from './types.ts';
 import { TOOL } from './version.ts';
 
 /** Joins the friends to the primary by event key. Errors: the catalogue's source/, key/, join/, sink/ and output/ codes. */
 export const runJoin: RunJoin = async (options, context) => {
   refuseNonsense(options);
-  const datasets: Dataset[] = [];
+  let opened: Opened | undefined;
   let early: Pool | undefined;
   try {
-    for (const source of sourcesOf(options)) {
-      context.emit({ type: 'progress', stage: 'open', done: datasets.length, total: options.friends.length + 1 });
-      datasets.push(await openDataset(expandInputs(source.files), source, context.signal));
-    }
-    const sample = agreeOnSample(options.sample, datasets);
+    opened = await openSources(options, context);
+    const { datasets, groups, sample, request } = opened;
+    const fresh = await finishIfFresh(options, opened, context);
+    if (fresh.report !== undefined) return fresh.report;
     early = startEarly(options, datasets);
     const key = keySpecFor(options.on, datasets[0]!.descriptor.schema, whereOf(datasets[0]!));
     const schema = settleOutSchema(schemaSources(options, datasets), schemaOptions(options, key));
     const sources = await readAllKeys(datasets, key, context);
-    const plan = makePlan(sources, schema, planOptions(options, schema));
+    const plan = makePlan(sources, schema, planOptions(options, schema, rowGroups(options, opened)));
     const budget = budgetFor(plan, datasets, options);
     const summary = summarize(plan, datasets, options, budget);
     if (options.dryRun) return { plan: summary, outputs: [], sealsEqual: 0 };
     return await carryOut(
       plan,
       datasets,
-      { ...options, ...(sample === undefined ? {} : { sample }) },
-      { summary, early, ...context },
+      { ...options, force: options.force || fresh.replace, ...(sample === undefined ? {} : { sample }) },
+      { summary, early, request, groups, inputs: inputsOf(opened, options), ...context },
     );
   } finally {
     await early?.close();
-    await Promise.all(datasets.map(closeDataset));
+    if (opened !== undefined) await closeSources(opened);
   }
 };
 
@@ -78,23 +81,37 @@ function refuseNonsense(options: JoinOptions): void {
   if (twice !== undefined) throw new ColweaveError('usage/bad-option', `label "${twice}" is given to two sources`);
   if (!options.dryRun && options.output === undefined)
     throw new ColweaveError('usage/bad-option', 'no output: give -o OUT, or --dry-run');
+  refuseBadParts(options);
 }
 
-/** `f1`, `f2` name the friends without a label in flags and reports; their columns keep their names. */
-function friendName(options: JoinOptions, index: number): string {
-  return options.friends[index]!.label ?? `f${index + 1}`;
+function refuseBadParts({ primary, output, duplicates, eventsPerFile, targetBytes, depfile }: JoinOptions): void {
+  const misuse = (message: string, hint?: string) =>
+    new ColweaveError('usage/bad-option', message, hint === undefined ? {} : { hint });
+  if (eventsPerFile !== undefined && targetBytes !== undefined) {
+    throw misuse('--events-per-file and --target-size are two sizes for the same files');
+  }
+  const sized = eventsPerFile !== undefined ? '--events-per-file' : '--target-size';
+  if ((eventsPerFile ?? targetBytes) !== undefined && output !== undefined && !isDirectory(output)) {
+    throw misuse(`${sized} makes several files, and ${output} is one`, 'name a directory: -o DIR/');
+  }
+  if (depfile !== undefined && output === '-') throw misuse('--depfile is about a file, and -o - makes none');
+  if (duplicates !== undefined && primaryDatasets(primary).length < 2) {
+    throw misuse(
+      '--duplicates first-by-source wants to know which files are which primary dataset',
+      'name them in the order that counts: colweave join SingleMuon: mu/*.root DoubleMuon: dimu/*.root ...',
+    );
+  }
 }
 
-function sourcesOf(options: JoinOptions) {
-  const shared = {
-    schema: options.schema,
-    ...(options.tree === undefined ? {} : { tree: options.tree }),
-    ...(options.absentTrigger === undefined ? {} : { absentTrigger: options.absentTrigger }),
-  };
-  return [
-    { ...shared, label: 'primary', files: options.primary },
-    ...options.friends.map((friend, i) => ({ ...shared, label: friendName(options, i), files: friend.files })),
-  ];
+/** The rows of each primary dataset, where the first one keeps what several have. */
+function rowGroups({ duplicates }: JoinOptions, { datasets, groups }: Opened): readonly RowGroup[] {
+  if (duplicates === undefined) return [];
+  const { files, rows } = datasets[0]!.descriptor;
+  let end = 0;
+  return groups.map((group) => {
+    end += group.files;
+    return { label: group.label, rowEnd: files[end]?.firstRow ?? rows };
+  });
 }
 
 function whereOf({ descriptor }: Dataset): string[] {
@@ -106,7 +123,8 @@ function schemaSources(options: JoinOptions, datasets: readonly Dataset[]): Sche
   return datasets.map(({ descriptor }, s) => {
     const label = s === 0 ? undefined : options.friends[s - 1]!.label;
     const rowBytes = (column: string) => datasetBytes(datasets[s]!, [column]).raw / Math.max(1, descriptor.rows);
-    return { dataset: descriptor, label, name: descriptor.label, rowBytes };
+    const columns = s === 0 ? undefined : options.friends[s - 1]!.columns;
+    return { dataset: descriptor, label, name: descriptor.label, rowBytes, ...(columns && { columns }) };
   });
 }
 
@@ -130,8 +148,14 @@ async function readAllKeys(
   return sources;
 }
 
-function planOptions(options: JoinOptions, schema: OutSchema) {
+function planOptions(options: JoinOptions, schema: OutSchema, groups: readonly RowGroup[]) {
+  const { eventsPerFile, targetBytes } = options;
   return {
+    groups,
+    partSize: {
+      ...(eventsPerFile === undefined ? {} : { events: eventsPerFile }),
+      ...(targetBytes === undefined ? {} : { bytes: targetBytes }),
+    },
     how: options.how,
     layout: options.layout,
     drop: options.missing.kind === 'drop',
@@ -149,33 +173,35 @@ function fillValue(text: string): number {
   return value;
 }
 
+interface CarryOut extends CommandContext {
+  readonly summary: PlanSummary;
+  readonly early: Pool | undefined;
+  readonly request: Request;
+  readonly groups: readonly DatasetFiles[];
+  /** All files that the output depends on. */
+  readonly inputs: readonly string[];
+}
+
 async function carryOut(
   plan: JoinPlan,
   datasets: readonly Dataset[],
   options: JoinOptions,
-  {
-    summary,
-    early,
-    emit,
-    signal,
-  }: CommandContext & { readonly summary: PlanSummary; readonly early: Pool | undefined },
+  { inputs, ...context }: CarryOut,
 ): Promise<JoinReport> {
+  const { summary, request, signal } = context;
   const output = options.output;
   invariant(output !== undefined, 'an output was asked for');
   const place = preparePlace(output, plan, datasets, options.force);
   try {
     const format = await openSink(output === '-' ? 'arrow' : options.writer);
     format.check({ fields: plan.columns.map((column) => column.field) });
-    const { parts, sealsEqual, sinks } = await runHere(plan, datasets, format, {
-      options,
-      summary,
-      place,
-      early,
-      emit,
-      signal,
+    const { parts, sealsEqual, sinks } = await runHere(plan, datasets, format, { options, place, ...context });
+    await publish(sinks, signal, () => {
+      // a depfile without its output is harmless; an output without it would not be made again
+      if (options.depfile !== undefined) writeDepfile(options.depfile, targetOf(output), inputs);
+      retireSummary(place);
     });
-    await publish(sinks, signal);
-    writeSidecars(parts, place, options.receipt);
+    await writeSidecars(parts, place, { receipts: options.receipt, request, identify: options.writer !== 'arrow' });
     return {
       plan: summary,
       outputs: parts.map(({ path, rows, bytes, rowGroups }) => ({ path, rows, bytes, rowGroups })),
@@ -187,13 +213,9 @@ async function carryOut(
   }
 }
 
-interface RunHere {
+interface RunHere extends Omit<CarryOut, 'inputs'> {
   readonly options: JoinOptions;
-  readonly summary: PlanSummary;
   readonly place: OutputPlace;
-  readonly early: Pool | undefined;
-  readonly emit: CommandContext['emit'];
-  readonly signal: AbortSignal;
 }
 
 /** Runs the plan in this thread, or on a pool where more threads are allowed and there is work for them. */
@@ -201,7 +223,7 @@ async function runHere<Encoded>(
   plan: JoinPlan,
   datasets: readonly Dataset[],
   format: SinkFormat<Encoded>,
-  { options, summary, place, early, emit, signal }: RunHere,
+  { options, summary, place, early, request, groups, emit, signal }: RunHere,
 ): Promise<RunResult<Encoded>> {
   const sink = { compression: options.compression };
   const { threads } = summary;
@@ -214,7 +236,7 @@ async function runHere<Encoded>(
         ? poolExecutor<Encoded>(plan, format.name, sink, { pool, scratch })
         : Promise.resolve(inlineExecutor(plan, datasets, format, sink, { signal, scratch }));
     starting.catch(() => {}); // awaited below, when this thread has done its own part
-    const receipt = receiptContext(plan, options);
+    const receipt = receiptContext(plan, options, { request, groups });
     const run = { targets: place.targets, sink, force: options.force, receipt, emit, signal };
     const executor: Executor<Encoded> = await starting;
     return await runPlan(plan, executor, format, run).finally(() => executor.close());
@@ -223,9 +245,14 @@ async function runHere<Encoded>(
   }
 }
 
-async function publish<Encoded>(sinks: readonly Sink<Encoded>[], signal: AbortSignal): Promise<void> {
+async function publish<Encoded>(
+  sinks: readonly Sink<Encoded>[],
+  signal: AbortSignal,
+  before: () => void,
+): Promise<void> {
   try {
     signal.throwIfAborted();
+    before();
     for (const sink of sinks) await sink.commit();
   } catch (error) {
     await Promise.all(sinks.map((sink) => sink.abort()));
@@ -233,13 +260,17 @@ async function publish<Encoded>(sinks: readonly Sink<Encoded>[], signal: AbortSi
   }
 }
 
-function receiptContext(plan: JoinPlan, options: JoinOptions) {
+function receiptContext(
+  plan: JoinPlan,
+  options: JoinOptions,
+  { request, groups }: { readonly request: Request; readonly groups: readonly DatasetFiles[] },
+) {
   const lumis: LumiCounts = new Map();
   countLumis(lumis, plan.sources[0]!.keys);
   const sourceKeySeals = plan.sources.map(({ keys }): Seal => sealKeys(keyStates(keys, 0, keys.rows)));
   return {
     tool: TOOL,
-    spec: specOf(plan, options),
+    spec: { ...specOf(plan, options), request, ...(groups.length === 0 ? {} : { primaryDatasets: groups }) },
     policies: policiesOf(options),
     sourceKeySeals,
     lumisIn: lumiRanges(lumis),
@@ -264,7 +295,7 @@ function policiesOf(options: JoinOptions): Record<string, unknown> {
   const missing = options.missing.kind === 'fill' ? `fill=${options.missing.value}` : options.missing.kind;
   return {
     missing,
-    duplicates: 'error',
+    duplicates: options.duplicates ?? 'error',
     schema: options.schema,
     absentTrigger: options.absentTrigger ?? null,
     expect: options.expect ?? null,
@@ -310,6 +341,7 @@ function summarize(plan: JoinPlan, datasets: readonly Dataset[], options: JoinOp
     memoryBytes: budget.memoryBytes,
     scratchBytes: budget.scratchBytes,
     notes: notesOf(plan, options),
+    ...(plan.overlaps.length === 0 ? {} : { overlaps: plan.overlaps }),
   };
 }
 

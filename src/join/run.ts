@@ -64,7 +64,11 @@ export async function runPlan<Encoded>(
       const totals = await writeBlocks(plan, index, sink, results, options);
       const whole = withScattered(plan, bins, index, totals);
       sealsEqual = checkSeals(plan, whole);
-      const receipt = makeReceipt(plan, whole, sink.fingerprint(), { ...options.receipt, rows: part.end - part.start });
+      const receipt = makeReceipt(plan, whole, sink.fingerprint(), {
+        ...options.receipt,
+        rows: part.end - part.start,
+        ...(part.of === undefined ? {} : { part: part.of }),
+      });
       await sink.finish({ [RECEIPT_KEY]: receiptText(receipt) });
       const { bytes, rowGroups } = sink.fingerprint();
       parts.push({
