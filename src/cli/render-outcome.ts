@@ -37,8 +37,15 @@ function renderFileset({ datasets, fileset }: FilesetReport, dryRun: boolean, st
     ),
   ]);
   const failed = datasets.filter(({ outcome }) => 'error' in outcome);
-  if (fileset !== undefined) lines.push(`wrote ${style.bold(fileset)}: ${formatCount(datasets.length)} datasets`);
-  else if (failed.length > 0) {
+  const count = `${formatCount(datasets.length)} dataset${datasets.length === 1 ? '' : 's'}`;
+  const fresh = datasets.every(({ outcome }) => 'upToDate' in outcome);
+  if (fileset !== undefined) {
+    lines.push(
+      fresh
+        ? `${style.bold(fileset)}: ${style.good('up to date')} (${count})`
+        : `wrote ${style.bold(fileset)}: ${count}`,
+    );
+  } else if (failed.length > 0) {
     const names = failed.map(({ name }) => name).join(', ');
     lines.push(style.bad(`failed: ${names} (${failed.length} of ${datasets.length} datasets; no fileset is written)`));
   }

@@ -144,7 +144,7 @@ function findingLines(finding: FileFinding, style: Style): string[] {
 
 /** Where the trouble is the file as a whole, not something in it. */
 const THE_FILE_ITSELF =
-  /^output\/|^source\/(not-found|not-readable|not-root|duplicate-file)$|^verify\/(not-data|no-receipt)$/;
+  /^output\/|^source\/(not-found|not-readable|not-root|duplicate-file|bad-list|bad-fileset|remote)$|^verify\/(not-data|no-receipt)$/;
 
 /** `colweave join: source/no-column: no column "Jet_ptt" in b.root:Events (nearest: Jet_pt)`, then hint, evidence, causes. */
 export function renderError(command: string, error: ColweaveError, debug: boolean, style: Style = PLAIN): string[] {
