@@ -29,7 +29,7 @@ function renderFresh({ outputs }: FreshReport, style: Style): string[] {
   return [`${style.bold(place)}: ${style.good('up to date')} (${what}; --redo makes it again)`];
 }
 
-function renderFileset({ datasets, fileset }: FilesetReport, dryRun: boolean, style: Style): string[] {
+function renderFileset({ datasets, fileset, upToDate }: FilesetReport, dryRun: boolean, style: Style): string[] {
   const lines = datasets.flatMap(({ name, outcome }) => [
     style.bold(`dataset ${name}`),
     ...('error' in outcome ? failure(outcome.error, style) : renderOutcome(outcome, dryRun, style)).map(
@@ -38,10 +38,9 @@ function renderFileset({ datasets, fileset }: FilesetReport, dryRun: boolean, st
   ]);
   const failed = datasets.filter(({ outcome }) => 'error' in outcome);
   const count = `${formatCount(datasets.length)} dataset${datasets.length === 1 ? '' : 's'}`;
-  const fresh = datasets.every(({ outcome }) => 'upToDate' in outcome);
   if (fileset !== undefined) {
     lines.push(
-      fresh
+      upToDate
         ? `${style.bold(fileset)}: ${style.good('up to date')} (${count})`
         : `wrote ${style.bold(fileset)}: ${count}`,
     );

@@ -18,7 +18,7 @@ import type {
   RunFileset,
   SourceWords,
 } from './types.ts';
-import { writeIfOther } from './whole-file.ts';
+import { readIfThere, writeIfOther } from './whole-file.ts';
 
 /** What coffea and make are given: written last, when all datasets are there. */
 const FILESET_FILE = 'fileset.json';
@@ -59,9 +59,11 @@ export const runFileset: RunFileset = async (options, context) => {
   }
   if (dryRun || datasets.some(({ outcome }) => 'error' in outcome)) return { datasets };
   if (depfile !== undefined) writeDepfile(depfile, target, inputs);
-  writeIfOther(target, filesetText(tasks, datasets));
+  const text = filesetText(tasks, datasets);
+  const upToDate = readIfThere(target) === text && datasets.every(({ outcome }) => 'upToDate' in outcome);
+  writeIfOther(target, text);
   touchIfOlder(target, inputs);
-  return { datasets, fileset: target };
+  return { datasets, fileset: target, ...(upToDate ? { upToDate } : {}) };
 };
 
 function tasksOf(options: JoinOptions, folder: string, { emit }: CommandContext): readonly Task[] {

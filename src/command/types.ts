@@ -151,6 +151,8 @@ export interface FilesetReport {
   }[];
   /** The fileset of the outputs; absent for a dry run, or when a dataset failed. */
   readonly fileset?: string;
+  /** Nothing was done, for any dataset. */
+  readonly upToDate?: true;
 }
 
 export interface VerifyOptions {
