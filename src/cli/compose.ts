@@ -2,7 +2,17 @@
 import { readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 import { type Command, InvalidArgumentError, type Option } from 'commander';
-import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, type YAMLMap } from 'yaml';
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseDocument,
+  type YAMLMap,
+} from 'yaml';
 import type { SourceWords } from '../command/types.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { nearestNames } from '../core/text.ts';
@@ -104,9 +114,11 @@ function pairsOf(reading: Reading, node: unknown, what: string): Pair[] {
 }
 
 /** `*name` stands for what `&name` named. */
-function resolved({ document }: Reading, node: unknown): Node | null {
-  const alias = node as { resolve?: (document: Document) => Node | undefined } | null;
-  return (typeof alias?.resolve === 'function' ? (alias.resolve(document) ?? null) : node) as Node | null;
+function resolved(reading: Reading, node: unknown): Node | null {
+  if (!isAlias(node)) return node as Node | null;
+  const found = node.resolve(reading.document);
+  if (found === undefined) throw bad(reading, offsetOf(node), yamlFault(`there is no &${node.source}`), QUOTE);
+  return found;
 }
 
 function offsetOf(node: Node | null): number {
