@@ -8,7 +8,7 @@ import { finishIfFresh } from './finished.ts';
 import { touchIfOlder } from './fresh.ts';
 import { runJoin } from './join.ts';
 import { closeSources, inputsOf, type Opened, openSources } from './open-sources.ts';
-import { isDirectory } from './output.ts';
+import { isDirectory, refuseOverwritingInput } from './output.ts';
 import type {
   CommandContext,
   FilesetReport,
@@ -50,6 +50,7 @@ export const runFileset: RunFileset = async (options, context) => {
     fresh.push(look.fresh);
   }
   const target = `${folder}/${FILESET_FILE}`;
+  if (!dryRun) refuseOverwritingInput([target, ...(depfile === undefined ? [] : [depfile])], inputs);
   // from the first dataset that changes until all are there, nobody is told that they are
   if (!dryRun && fresh.includes(undefined)) rmSync(target, { force: true });
   const datasets: FilesetReport['datasets'][number][] = [];

@@ -1,6 +1,6 @@
 // Owns stopping early: an output that is up to date is left alone, one that is something else is not replaced unasked.
 import { ColweaveError } from '../core/errors.ts';
-import { writeDepfile } from './depfile.ts';
+import { depfileText, writeDepfile } from './depfile.ts';
 import { restoreSidecars, standingOf, touchIfOlder } from './fresh.ts';
 import { inputsOf, type Opened } from './open-sources.ts';
 import { isDirectory, SUM_FILE } from './output.ts';
@@ -19,6 +19,8 @@ export async function finishIfFresh(
 ): Promise<{ readonly report?: FreshReport; readonly replace: boolean }> {
   const { output, writer, force, redo = false, receipt, depfile } = options;
   if (options.dryRun || output === undefined || output === '-') return { replace: false };
+  const inputs = inputsOf(opened, options);
+  if (depfile !== undefined) depfileText(targetOf(output), inputs); // a name that make cannot read is told before the work
   const standing = await standingOf(output, isDirectory(output), opened.request, { writer, signal });
   if (standing.kind === 'none') return { replace: false };
   if (standing.kind === 'other') {
@@ -26,7 +28,6 @@ export async function finishIfFresh(
     throw new ColweaveError('output/exists', `the output is there already, and ${standing.why}`, { where: [output] });
   }
   if (redo) return { replace: true };
-  const inputs = inputsOf(opened, options);
   if (receipt) restoreSidecars(standing.outputs);
   if (depfile !== undefined) writeDepfile(depfile, targetOf(output), inputs);
   touchIfOlder(targetOf(output), inputs);

@@ -191,7 +191,7 @@ async function carryOut(
   const { summary, request, signal } = context;
   const output = options.output;
   invariant(output !== undefined, 'an output was asked for');
-  const place = preparePlace(output, plan, datasets, options.force);
+  const place = preparePlace(output, plan, inputs, options);
   try {
     const format = await openSink(output === '-' ? 'arrow' : options.writer);
     format.check({ fields: plan.columns.map((column) => column.field) });

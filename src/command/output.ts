@@ -5,7 +5,6 @@ import { ColweaveError } from '../core/errors.ts';
 import { canonicalJson, receiptText } from '../core/receipt.ts';
 import type { JoinPlan } from '../join/plan.ts';
 import type { WrittenPart } from '../join/run.ts';
-import type { Dataset } from '../source/dataset.ts';
 import { openSource } from '../source/registry.ts';
 import type { Request } from './request.ts';
 import { TOOL } from './version.ts';
@@ -43,14 +42,14 @@ export function isDirectory(output: string): boolean {
   return output.endsWith('/') || (existsSync(output) && statSync(output).isDirectory());
 }
 
-/** Errors: output/exists, output/not-writable. */
+/** `inputs`: all files that the output is made from. Errors: output/exists, output/not-writable. */
 export function preparePlace(
   output: string,
   plan: JoinPlan,
-  datasets: readonly Dataset[],
-  force: boolean,
+  inputs: readonly string[],
+  { force, depfile }: { readonly force: boolean; readonly depfile?: string },
 ): OutputPlace {
-  refuseOverwritingInput(output, datasets);
+  refuseOverwritingInput([output, ...(depfile === undefined ? [] : [depfile])], inputs);
   if (output === '-' || !isDirectory(output)) return { targets: plan.parts.map(() => output) };
   const made = makeFolder(output);
   const summary = join(output, SUM_FILE);
@@ -60,9 +59,10 @@ export function preparePlace(
   const names = plan.parts.map(({ name }) => name);
   const before = (readSum(output)?.files ?? []).map(({ name }) => name);
   refuseStrays(output, [...names, ...before]);
-  const stale = before.filter((name) => !names.includes(name) && name === basename(name));
   const targets = names.map((name) => join(output, name));
-  return { targets, summary, stale: stale.map((name) => join(output, name)), ...(made === undefined ? {} : { made }) };
+  const stale = before.filter((name) => !names.includes(name)).map((name) => join(output, name));
+  refuseOverwritingInput([...targets, ...stale], inputs);
+  return { targets, summary, stale, ...(made === undefined ? {} : { made }) };
 }
 
 /** After a failure: empty directories that were made for the output go, from the inside out. */
@@ -76,12 +76,17 @@ export function abandonPlace({ made, summary }: OutputPlace): void {
   }
 }
 
-/** The output must not be one of the files it is made from. */
-function refuseOverwritingInput(output: string, datasets: readonly Dataset[]): void {
-  const inputs = datasets.flatMap(({ descriptor }) => descriptor.files.map((file) => resolve(file.descriptor.uri)));
-  if (!inputs.includes(resolve(output))) return;
+/** No file that is written or removed may be one of those it is made from, under whichever name. Errors: output/not-writable. */
+export function refuseOverwritingInput(outputs: readonly string[], inputs: readonly string[]): void {
+  const idOf = (path: string) => {
+    const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+    return stat === undefined ? resolve(path) : `${stat.dev}:${stat.ino}`;
+  };
+  const known = new Set(inputs.map(idOf));
+  const taken = outputs.find((path) => known.has(idOf(path)));
+  if (taken === undefined) return;
   throw new ColweaveError('output/not-writable', 'the output is one of the input files', {
-    where: [output],
+    where: [taken],
     hint: 'write elsewhere',
   });
 }

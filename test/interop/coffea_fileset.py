@@ -176,8 +176,21 @@ def real(d):
         notes.append(f"{len(keys[1])} events in both")
 
 
+def freshness(d):
+    with case("a file that pyarrow wrote again under its name, receipt kept, is not up to date: neither changed nor unchanged"):
+        out, source = os.path.join(d, "kept.parquet"), os.path.join(FIXTURES, "nano_1.root")
+        join(source, "-c", "MET_pt", "-o", out)
+        assert "up to date" in join(source, "-c", "MET_pt", "-o", out).stdout
+        table = pq.read_table(out).replace_schema_metadata({b"colweave.receipt": pq.read_metadata(out).metadata[b"colweave.receipt"]})
+        for changed in (table, table.set_column(3, table.schema.field(3), pa.array(np.roll(table["MET_pt"].to_numpy(), 1))), table.slice(0, 50)):
+            pq.write_table(changed, out)
+            done = run("join", source, "-c", "MET_pt", "-o", out)
+            assert done.returncode == 5 and "another program wrote it again" in done.stderr, done.stderr
+
+
 def main():
     with scratch() as d:
+        freshness(d)
         if os.path.isdir(DATA):
             real(d)
         else:

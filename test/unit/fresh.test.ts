@@ -2,11 +2,13 @@
 import {
   appendFileSync,
   copyFileSync,
+  linkSync,
   mkdtempSync,
   readFileSync,
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   utimesSync,
   writeFileSync,
@@ -197,5 +199,36 @@ describe('a directory', () => {
     };
     await expect(join_(bad)).rejects.toMatchObject({ code: 'join/duplicate-key' });
     expect(await isFresh(sized())).toBe(true);
+  });
+});
+
+describe('what is written', () => {
+  const refusedInput = (options: Partial<JoinOptions>) =>
+    expect(join_({ friends: [], columns: ['MET_pt'], force: true, ...options })).rejects.toMatchObject({
+      code: 'output/not-writable',
+      message: 'the output is one of the input files',
+    });
+
+  it('is never an input: by its own name, a link, a list, a file of a directory, a depfile', async () => {
+    const own = at('own.root');
+    copyFileSync(fixture('nano_1.root'), own);
+    await refusedInput({ primary: [own], output: own });
+    symlinkSync(own, at('link.parquet'));
+    await refusedInput({ primary: [own], output: at('link.parquet') });
+    linkSync(own, at('hard.parquet'));
+    await refusedInput({ primary: [own], output: at('hard.parquet') });
+    writeFileSync(at('list.txt'), `${own}\n`);
+    await refusedInput({ primary: [`@${at('list.txt')}`], output: at('list.txt') });
+    await refusedInput({ primary: [own], output: at('new.parquet'), depfile: own });
+    await join_({ friends: [], columns: ['MET_pt'], eventsPerFile: 60, output: at('again/') });
+    await refusedInput({ primary: [at('again')], eventsPerFile: 70, output: at('again/') });
+    await refusedInput({ primary: [at('again/part-3.parquet')], eventsPerFile: 70, output: at('again/') });
+    expect(readFileSync(own).equals(readFileSync(fixture('nano_1.root')))).toBe(true);
+  });
+
+  it('a depfile that make could not read stops before any work', async () => {
+    copyFileSync(fixture('nano_1.root'), at('semi;colon.root'));
+    const options = { primary: [at('semi;colon.root')], friends: [], columns: ['MET_pt'], depfile: at('x.d') };
+    await expect(join_({ ...options, output: at('semi.parquet') })).rejects.toMatchObject({ code: 'usage/bad-option' });
   });
 });
