@@ -16,7 +16,7 @@ import {
 import type { SourceWords } from '../command/types.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { nearestNames } from '../core/text.ts';
-import { checkLabel } from './split-with.ts';
+import { isLabel } from './split-with.ts';
 
 export interface ComposeFile {
   readonly primary: readonly string[];
@@ -172,7 +172,9 @@ function oneSource(reading: Reading, node: Node | null, at: number, label: strin
     else throw unknownSourceKey(reading, key, place, label === undefined);
   }
   if (source.files.length === 0) throw bad(reading, at, `${name} names no files`, 'files: PATH, or a list of them');
-  if (own !== undefined) checkLabel(own);
+  if (own !== undefined && !isLabel(own)) {
+    throw bad(reading, at, `the label "${own}" cannot be part of a column name`, 'use letters, digits and _');
+  }
   return own === undefined ? source : { label: own, ...source };
 }
 

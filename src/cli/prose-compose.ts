@@ -23,7 +23,7 @@ export const COMPOSE_SECTIONS: Prose['sections'] = [
       "--fileset IN.json takes what coffea's Runner takes, {DATASET: {files: {PATH: TREE} or [PATHS], treename, metadata}}, or what its preprocess writes ({PATH: {object_path, steps, num_entries}}), gzipped or not. Each dataset is one join, of sample DATASET, into DIR/DATASET/ (a / in the name becomes __). Paths in it are relative to the current directory, as for coffea. Steps must cover all events of a file, since whole files are joined.",
       'With --fileset each --with takes one fileset too, with the same datasets; datasets that only it has are named in a note.',
       'All files of all datasets are opened and their columns compared before the first is joined. Then each dataset is joined and published by itself: duplicates, broken expectations or damaged data of one dataset are reported, the others are made all the same, and the exit status is that of the first failure. A second run makes what is left.',
-      'DIR/fileset.json is written last, when all datasets are there: coffea\'s Runner(format="parquet") takes it as it is, with the metadata of IN.json (use --layout nano). Its paths begin with DIR as it was given.',
+      'DIR/fileset.json is written last, when all datasets are there: coffea\'s Runner(format="parquet") takes it as it is, with the metadata of IN.json (use --layout nano). Its paths begin with DIR as it was given. colweave verify DIR/*/ checks all of it.',
     ],
   },
   {

@@ -56,10 +56,9 @@ function wantsNextWord(word: string, takesValue: (flag: string) => boolean): boo
   return first !== -1 && first === letters.length - 1;
 }
 
-export function checkLabel(label: string): void {
-  if (!/^\w+$/.test(label)) {
-    misuse(`the label "${label}" cannot be part of a column name`, 'use letters, digits and _');
-  }
+/** A label becomes part of column names. */
+export function isLabel(label: string): boolean {
+  return /^\w+$/.test(label);
 }
 
 function sourceWords(group: readonly string[]): SourceWords {
@@ -71,7 +70,9 @@ function sourceWords(group: readonly string[]): SourceWords {
     return { files: group };
   }
   const label = first!.slice(0, -1);
-  checkLabel(label);
+  if (!isLabel(label)) {
+    misuse(`the label "${label}" cannot be part of a column name`, 'use letters, digits and _');
+  }
   if (rest.length === 0) misuse(`--with ${first} names no files`, '--with [LABEL:] FILES...');
   return { label, files: rest };
 }

@@ -136,12 +136,12 @@ export function restoreSidecars(outputs: readonly FreshOutput[]): void {
 
 /** make goes by time stamps: an output that is up to date and older than an input gets a new one, or make asks for ever. */
 export function touchIfOlder(target: string, inputs: readonly string[]): void {
-  const { mtimeMs } = statSync(target);
-  const older = inputs.some((path) => (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0) >= mtimeMs);
-  if (!older) return;
-  const now = new Date();
+  const newest = Math.max(0, ...inputs.map((path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0));
+  if (newest <= statSync(target).mtimeMs) return;
+  // an input with a time to come must not be newer either; a millisecond, as times are cut to what Date holds
+  const time = new Date(Math.max(Date.now(), newest + 1));
   try {
-    utimesSync(target, now, now);
+    utimesSync(target, time, time);
   } catch {
     // somebody else's file: it is up to date all the same
   }

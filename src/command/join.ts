@@ -43,7 +43,9 @@ export const runJoin: RunJoin = async (options, context) => {
     const key = keySpecFor(options.on, datasets[0]!.descriptor.schema, whereOf(datasets[0]!));
     const schema = settleOutSchema(schemaSources(options, datasets), schemaOptions(options, key));
     const sources = await readAllKeys(datasets, key, context);
-    const plan = makePlan(sources, schema, planOptions(options, schema, rowGroups(options, opened)));
+    const plan = planned(options, opened, () =>
+      makePlan(sources, schema, planOptions(options, schema, rowGroups(options, opened!))),
+    );
     const budget = budgetFor(plan, datasets, options);
     const summary = summarize(plan, datasets, options, budget);
     if (options.dryRun) return { plan: summary, outputs: [], sealsEqual: 0 };
@@ -100,6 +102,19 @@ function refuseBadParts({ primary, output, duplicates, eventsPerFile, targetByte
       '--duplicates first-by-source wants to know which files are which primary dataset',
       'name them in the order that counts: colweave join SingleMuon: mu/*.root DoubleMuon: dimu/*.root ...',
     );
+  }
+}
+
+/** Who names primary datasets and has them overlap is told of the option for it. */
+function planned(options: JoinOptions, { groups }: Opened, make: () => JoinPlan): JoinPlan {
+  try {
+    return make();
+  } catch (error) {
+    const named = groups.length > 1 && options.duplicates === undefined;
+    if (!named || !(error instanceof ColweaveError) || error.code !== 'join/duplicate-key') throw error;
+    const { code, message, where, details, cause } = error;
+    const hint = 'to take events that several primary datasets have from the first: --duplicates first-by-source';
+    throw new ColweaveError(code, message, { where, details, cause, hint });
   }
 }
 
