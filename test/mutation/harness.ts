@@ -48,6 +48,7 @@ export async function makeOutput(output: string, options: Partial<JoinOptions> =
       dryRun: false,
       receipt: true,
       force: true,
+      redo: true,
       jobs: 1,
       output,
       ...options,
