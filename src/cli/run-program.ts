@@ -18,6 +18,8 @@ interface Run {
   readonly stdout: Pipe;
   readonly stderr: Pipe;
   dataOnStdout: boolean;
+  /** Several outputs, each published by itself. */
+  many: boolean;
   voice: Voice;
   status: number;
 }
@@ -31,7 +33,7 @@ export async function runProgram(argv: readonly string[]): Promise<never> {
     const signal = caught();
     if (signal !== undefined) {
       run.status = signalExit(signal);
-      tellInterrupted(run.voice, signal, run.status);
+      tellInterrupted(run.voice, signal, run);
     } else if (isBrokenPipe(error) || (run.dataOnStdout && run.stdout.closed)) {
       run.status = 0;
     } else {
@@ -54,7 +56,7 @@ function startRun(argv: readonly string[]): Run {
   const manners: Manners = { json: argv.includes('--json'), quiet: false, debug: argv.includes('--debug') };
   const name = /^(join|verify|bench)$/.test(argv[0] ?? '') ? argv[0]! : '';
   const voice = voiceOf(name, manners, stdout, stderr, false);
-  const run: Run = { controller, stdout, stderr, dataOnStdout: false, voice, status: 0 };
+  const run: Run = { controller, stdout, stderr, dataOnStdout: false, many: false, voice, status: 0 };
   return run;
 }
 
@@ -63,6 +65,7 @@ function actionsOf(run: Run): Actions {
   return {
     join: (options, manners) => {
       run.dataOnStdout = options.output === '-' && !options.dryRun;
+      run.many = options.fileset !== undefined;
       run.voice = voiceOf('join', manners, run.stdout, run.stderr, run.dataOnStdout);
       const work = async (context: CommandContext) =>
         options.fileset === undefined

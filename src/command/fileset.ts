@@ -56,7 +56,12 @@ export const runFileset: RunFileset = async (options, context) => {
   const datasets: FilesetReport['datasets'][number][] = [];
   for (const [done, task] of tasks.entries()) {
     context.emit({ type: 'progress', stage: 'datasets', done, total: tasks.length });
-    datasets.push(await joinOne(task, fresh[done], context));
+    try {
+      datasets.push(await joinOne(task, fresh[done], context));
+    } catch (error) {
+      notePublished(datasets, context.emit);
+      throw error;
+    }
   }
   if (dryRun || datasets.some(({ outcome }) => 'error' in outcome)) return { datasets };
   if (depfile !== undefined) writeDepfile(depfile, target, inputs);
@@ -66,6 +71,12 @@ export const runFileset: RunFileset = async (options, context) => {
   touchIfOlder(target, inputs);
   return { datasets, fileset: target, ...(upToDate ? { upToDate } : {}) };
 };
+
+/** What stops everything does not take back what is done. */
+function notePublished(datasets: FilesetReport['datasets'], emit: CommandContext['emit']): void {
+  const names = datasets.filter(({ outcome }) => !('error' in outcome)).map(({ name }) => name);
+  if (names.length > 0) emit({ type: 'note', text: `done before, and left as they are: ${names.join(', ')}` });
+}
 
 function tasksOf(options: JoinOptions, folder: string, { emit }: CommandContext): readonly Task[] {
   const datasets = readFileset(options.fileset!);

@@ -125,6 +125,7 @@ function parseReceipt(text: string): Receipt | undefined {
 function otherRequest(tool: unknown, found: unknown, wanted: Request): string | undefined {
   const { inputs, options } = (found ?? {}) as Partial<Request>;
   if (tool !== TOOL) return `another version made it (${String(tool)})`;
+  if (inputs === undefined) return 'its receipt does not say what was asked';
   if (inputs !== wanted.inputs) return 'it was made from other inputs';
   return options === wanted.options ? undefined : 'it was made with other options';
 }
