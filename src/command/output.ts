@@ -13,6 +13,9 @@ import { readIfThere, writeWhole } from './whole-file.ts';
 /** The file of an output directory whose presence means complete. */
 export const SUM_FILE = '_receipt.json';
 
+/** Beside it from the first file that is published to the last: names of files that are ours, should we not get to the end. */
+const CLAIM_FILE = '_receipt.unfinished.json';
+
 /** receipt-sum/1: what the files of a directory are. */
 interface ReceiptSum {
   readonly tool: string;
@@ -57,7 +60,7 @@ export function preparePlace(
     throw new ColweaveError('output/exists', 'the output directory holds a finished join', { where: [summary] });
   }
   const names = plan.parts.map(({ name }) => name);
-  const before = (readSum(output)?.files ?? []).map(({ name }) => name);
+  const before = [SUM_FILE, CLAIM_FILE].flatMap((file) => readSum(output, file)?.files ?? []).map(({ name }) => name);
   refuseStrays(output, [...names, ...before]);
   const targets = names.map((name) => join(output, name));
   const stale = before.filter((name) => !names.includes(name)).map((name) => join(output, name));
@@ -110,9 +113,12 @@ function refuseStrays(folder: string, known: readonly string[]): void {
   });
 }
 
-export function readSum(folder: string): ReceiptSum | undefined {
+export function readSum(
+  folder: string,
+  file = SUM_FILE,
+): (Pick<ReceiptSum, 'files'> & Partial<ReceiptSum>) | undefined {
   try {
-    const sum = JSON.parse(readIfThere(join(folder, SUM_FILE)) ?? '') as ReceiptSum;
+    const sum = JSON.parse(readIfThere(join(folder, file)) ?? '') as ReceiptSum;
     return Array.isArray(sum.files) && sum.files.every(({ name }) => name === basename(name)) ? sum : undefined;
   } catch {
     return undefined;
@@ -120,8 +126,11 @@ export function readSum(folder: string): ReceiptSum | undefined {
 }
 
 /** `_receipt.json` means complete: it goes before anything else changes, and comes back last. */
-export function retireSummary({ summary }: OutputPlace): void {
-  if (summary !== undefined) rmSync(summary, { force: true });
+export function retireSummary({ summary, targets, stale = [] }: OutputPlace): void {
+  if (summary === undefined) return;
+  const files = [...targets, ...stale].map((path) => ({ name: basename(path) }));
+  writeWhole(join(dirname(summary), CLAIM_FILE), `${canonicalJson({ format: 'receipt-sum/1', files })}\n`);
+  rmSync(summary, { force: true });
 }
 
 /** Receipts beside the outputs on request, and the sum that says a directory is complete. */
@@ -146,6 +155,7 @@ export async function writeSidecars(
   }
   const rows = parts.reduce((sum, part) => sum + part.rows, 0);
   writeWhole(summary, `${canonicalJson({ format: 'receipt-sum/1', tool: TOOL, request, rows, files })}\n`);
+  rmSync(join(dirname(summary), CLAIM_FILE), { force: true });
 }
 
 async function identityOf(path: string): Promise<{ readonly size: number; readonly id: string }> {
