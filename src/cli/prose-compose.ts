@@ -37,7 +37,7 @@ export const COMPOSE_SECTIONS: Prose['sections'] = [
     title: 'FILES OF A DIRECTORY',
     paragraphs: [
       '-o DIR/ writes one file a primary file, INDEX-NAME.parquet. --events-per-file N cuts the output, in its order, into files of N events, part-INDEX.parquet; --target-size SIZE into files of as many events as have SIZE bytes before encoding and compression, by the metadata of the inputs and rounded down to whole row groups: on disk they are smaller. The last file has what is left. Rows that only a friend has (right, outer) are in _only_LABEL.parquet. The files of different datasets are never put together.',
-      'DIR/_receipt.json names all files and is written last: where it is, the directory is complete. Files of a join that is replaced go when the new one is done; a Parquet file that no join named there is never touched, and stops the join.',
+      'DIR/_receipt.json names all files and is written last: where it is, the directory is complete. Files of a join that is replaced go when the new one is done; a Parquet file that no join named there is never touched, and stops the join. While files are published, DIR/_receipt.unfinished.json names them, so that the next run can clear away what a killed one left.',
     ],
   },
   {
