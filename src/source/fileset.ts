@@ -45,12 +45,36 @@ function parseJson(path: string): unknown {
   } catch (cause) {
     throw new ColweaveError('source/not-found', 'the fileset cannot be read', { where: [path], cause });
   }
+  let text: string;
+  let parsed: unknown;
   try {
     const packed = bytes[0] === 0x1f && bytes[1] === 0x8b;
-    return JSON.parse((packed ? gunzipSync(bytes, { maxOutputLength: TEXT_BYTES_MAX }) : bytes).toString('utf8'));
+    text = (packed ? gunzipSync(bytes, { maxOutputLength: TEXT_BYTES_MAX }) : bytes).toString('utf8');
+    parsed = JSON.parse(text);
   } catch (cause) {
     throw new ColweaveError('source/bad-fileset', 'it is no JSON', { where: [path], cause });
   }
+  const twice = repeatedName(text);
+  if (twice !== undefined) throw bad(path, `"${twice}" is there twice, and readers of JSON keep the last one alone`);
+  return parsed;
+}
+
+/** The first name that one object of this good JSON has twice. */
+function repeatedName(text: string): string | undefined {
+  const open: (Set<string> | undefined)[] = [];
+  let last = '';
+  for (const [word] of text.matchAll(/"(?:[^"\\]|\\.)*"|[{}[\]:]/g)) {
+    if (word === '{') open.push(new Set());
+    else if (word === '[') open.push(undefined);
+    else if (word === '}' || word === ']') open.pop();
+    else if (word === ':') {
+      const name = JSON.parse(last) as string;
+      const names = open.at(-1);
+      if (names?.has(name)) return name;
+      names?.add(name);
+    } else last = word;
+  }
+  return undefined;
 }
 
 /** `{files, metadata, treename}`, or its files alone. */

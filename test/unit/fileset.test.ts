@@ -127,6 +127,21 @@ it.each<[string, unknown, RegExp]>([
   expect(() => read(value)).toThrow(message);
 });
 
+it.each([
+  ['{"A": ["a"], "B": ["b"], "A": ["c"]}', 'A'],
+  ['{"A": {"files": {"x\\"y": "T", "x\\u0022y": "T"}}}', 'x"y'],
+  ['{"A": {"files": ["a"], "metadata": {"k": [{"n": 1, "n": 2}]}}}', 'n'],
+])('refuses a name that is there twice: %s', (text, name) => {
+  writeFileSync(path, text);
+  expect(() => readFileset(path)).toThrow(`"${name}" is there twice`);
+});
+
+it('the same name in different objects is no name twice', () => {
+  expect(read({ A: { files: { a: 'A' }, metadata: { A: ':', b: '{"A":' } }, B: { files: { a: 'A' } } })).toHaveLength(
+    2,
+  );
+});
+
 it('refuses what is no JSON, and a file that is not there', () => {
   writeFileSync(path, '{"A": [');
   expect(() => readFileset(path)).toThrow(/no JSON/);
