@@ -28,7 +28,7 @@ export interface ComposeFile {
 /** Options that belong to the command line: what to read, and how to talk. */
 const NEVER = ['with', 'compose', 'help', 'json', 'quiet', 'debug'];
 /** Values that are names of files. */
-const PATHS = ['output', 'depfile', 'fileset'];
+const PATHS = ['output', 'depfile', 'fileset', 'key-index'];
 const SOURCE_KEYS = ['files', 'tree', 'columns'];
 const WORD_KEYS = ['primary', 'primary-datasets', 'sources'];
 

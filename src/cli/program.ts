@@ -80,6 +80,7 @@ interface JoinValues extends MannersValues {
   depfile?: string;
   jobs?: number;
   memory?: number;
+  keyIndex?: string;
 }
 
 interface VerifyValues extends MannersValues {
@@ -145,6 +146,10 @@ function joinCommand(): Command {
   group(command, 'Running:', [
     option('-j, --jobs <N>', 'worker threads (default: the cores this job may use)').argParser(parseCount),
     option('--memory <SIZE>', 'memory cap: k, M, G, T count by 1024; kB, MB, GB, TB by 1000').argParser(parseSize),
+    option(
+      '--key-index <DIR>',
+      'keep the keys of input files there, for other jobs that read the same files',
+    ).argParser(parseNonEmpty),
   ]);
   return command;
 }
@@ -219,7 +224,8 @@ function joinOptions({ primary, friends, values }: Composed<JoinValues>): JoinOp
     dryRun: values.dryRun === true,
     receipt: values.receipt === true,
     force: values.force === true,
-    ...given({ redo: values.redo, depfile: values.depfile, jobs: values.jobs, memoryBytes: values.memory }),
+    ...given({ redo: values.redo, depfile: values.depfile }),
+    ...given({ jobs: values.jobs, memoryBytes: values.memory, keyIndex: values.keyIndex }),
   };
 }
 

@@ -96,6 +96,12 @@ export const JOIN: Prose = {
         'The same inputs, options and build give the same bytes, whatever -j and --memory are.',
       ],
     },
+    {
+      title: 'MANY JOBS',
+      paragraphs: [
+        'Every job reads the keys of all its sources. With --key-index DIR the keys of each input file are kept in that directory, 16 bytes an event, and later jobs with the same file take them from there. A key file is used only for the file that it was made from (size, identity, entries, stored size of the key columns), and the keys of every row whose columns are moved are read from the file all the same and compared: key/stale-index. Jobs may share the directory while they run; it may be deleted at any time.',
+      ],
+    },
     ...COMPOSE_SECTIONS,
   ],
   examples: [

@@ -11,6 +11,7 @@ import { type OutSchema, type SchemaSource, settleOutSchema } from '../join/out-
 import type { JoinPlan } from '../join/plan.ts';
 import { type RunResult, runPlan } from '../join/run.ts';
 import { type Executor, inlineExecutor, poolExecutor } from '../join/work.ts';
+import { readKeptKeys } from '../keys/key-files.ts';
 import { readKeys } from '../keys/read.ts';
 import { keySpecFor } from '../keys/spec.ts';
 import { type Pool, startPool } from '../pool/pool.ts';
@@ -42,7 +43,7 @@ export const runJoin: RunJoin = async (options, context) => {
     early = startEarly(options, datasets);
     const key = keySpecFor(options.on, datasets[0]!.descriptor.schema, whereOf(datasets[0]!));
     const schema = settleOutSchema(schemaSources(options, datasets), schemaOptions(options, key));
-    const sources = await readAllKeys(datasets, key, context);
+    const sources = await readAllKeys(datasets, key, options.keyIndex, context);
     const plan = planned(options, opened, () =>
       makePlan(sources, schema, planOptions(options, schema, rowGroups(options, opened!))),
     );
@@ -151,13 +152,18 @@ function schemaOptions(options: JoinOptions, key: KeySpec) {
 async function readAllKeys(
   datasets: readonly Dataset[],
   key: KeySpec,
+  index: string | undefined,
   { emit, signal }: CommandContext,
 ): Promise<PlanSource[]> {
   const sources: PlanSource[] = [];
   for (const dataset of datasets) {
     emit({ type: 'progress', stage: 'keys', done: sources.length, total: datasets.length });
-    const keys = await readKeys(dataset, key, undefined, signal);
-    sources.push({ descriptor: dataset.descriptor, keys, label: dataset.descriptor.label });
+    const { keys, fromIndex } =
+      index === undefined
+        ? { keys: await readKeys(dataset, key, undefined, signal), fromIndex: false }
+        : await readKeptKeys(dataset, key, index, { emit, signal });
+    const { descriptor } = dataset;
+    sources.push({ descriptor, keys, keysFromIndex: fromIndex, label: descriptor.label });
   }
   emit({ type: 'progress', stage: 'keys', done: datasets.length, total: datasets.length });
   return sources;

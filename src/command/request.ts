@@ -32,6 +32,7 @@ const NEUTRAL: readonly (keyof JoinOptions)[] = [
   'redo',
   'jobs',
   'memoryBytes',
+  'keyIndex',
 ];
 
 /** `sample`: the one agreed on. `perFile`: the output is a directory. `groups`: files of each primary dataset. */

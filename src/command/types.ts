@@ -67,6 +67,8 @@ export interface JoinOptions {
   readonly depfile?: string;
   readonly jobs?: number;
   readonly memoryBytes?: number;
+  /** Directory where the keys of input files are kept for other jobs. */
+  readonly keyIndex?: string;
 }
 
 export interface SourceSummary {

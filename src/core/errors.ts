@@ -35,6 +35,11 @@ export const ERRORS = {
   'key/bad-type': kind(3, 'a key column is not an integer', 'produce the file again with integer event numbers'),
   'key/negative': kind(3, 'a key column holds a negative or null value', 'produce the file again'),
   'key/not-unique': kind(1, 'a shortened key does not name each event once', 'join on the full key'),
+  'key/stale-index': kind(
+    3,
+    'the keys that --key-index keeps are not those of the file',
+    'take that directory away and join again',
+  ),
   'join/duplicate-key': kind(1, 'an event is there twice in one source', 'remove the overlap between the input files'),
   'join/name-clash': kind(2, 'two sources give a column the same name', 'give the source a label: --with LABEL: FILES'),
   'join/list-length': kind(

@@ -11,9 +11,10 @@ import { checkLengths, refuseNulls, requireItems } from './block-checks.ts';
 import { batchView, outputKeys, type SegmentsOf, type SourceView, viewOf } from './block-view.ts';
 import { gatherColumn } from './gather.ts';
 import type { Block, JoinPlan, OutColumn } from './plan.ts';
+import { proveKeys } from './prove-keys.ts';
 
 /** Raw bytes of one source's columns read, moved and encoded at a time: bounds what is held beside the encoded bytes. */
-const BATCH_BYTES = 12 * 2 ** 20;
+const BATCH_BYTES = 8 * 2 ** 20;
 const BATCH_COLUMNS_MAX = 64;
 
 export interface BlockContext<Encoded> {
@@ -74,6 +75,7 @@ export async function makeBlock<Encoded>(
   const lengths = await primaryCounters(work, own);
   for (let s = 0; s < plan.sources.length; s++) {
     const view = s === 0 ? own : lasting(s);
+    await proveKeys(plan.sources[s]!, context.datasets[s]!, view, signal);
     sourceKeySeals.push(view.source && sealKeys(view.source.states, view.source.rows));
     matched.push(view.matched);
     await placePayload(work, s, view, lengths);

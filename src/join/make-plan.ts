@@ -16,6 +16,7 @@ import { invertMap } from './shuffle.ts';
 
 export interface PlanSource extends Side {
   readonly label: string;
+  readonly keysFromIndex: boolean;
 }
 
 export interface PlanOptions {
@@ -62,6 +63,7 @@ export function makePlan(sources: readonly PlanSource[], schema: OutSchema, opti
       dataset: source.descriptor,
       label: source.label,
       keys: source.keys,
+      keysFromIndex: source.keysFromIndex,
       map,
       path,
       why,

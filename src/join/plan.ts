@@ -34,6 +34,8 @@ export interface SourcePlan {
   readonly dataset: DatasetDescriptor;
   readonly label: string;
   readonly keys: KeyTable;
+  /** From an index, not from the source itself: the keys of rows that are moved are compared with it. */
+  readonly keysFromIndex: boolean;
   readonly map: RowMap;
   readonly path: Path;
   readonly why: string;

@@ -7,6 +7,7 @@ import { addSeals, NO_SEAL, type Seal, sameSeal } from '../core/seal.ts';
 import type { Sink, SinkFormat, SinkOptions } from '../sink/types.ts';
 import type { BlockResult, ColumnSeals } from './block.ts';
 import { outputKeys } from './block-view.ts';
+import { inOrder, type Lane } from './lanes.ts';
 import { countLumis, type LumiCounts } from './lumis.ts';
 import type { Block, JoinPlan, OutColumn } from './plan.ts';
 import { makeReceipt, type PartTotals, type ReceiptContext } from './receipt.ts';
@@ -40,6 +41,10 @@ export interface RunResult<Encoded> {
 
 /** Rows of a source scattered at a time. */
 const SCATTER_ROWS = 1 << 16;
+/** Encoded row groups that wait for the ones before them take memory: their bytes beside the one a thread works on. */
+const WAITING_BYTES_MAX = 28 * 2 ** 20;
+/** Encoded bytes of a raw one: about what NanoAOD gives. */
+const ENCODED_PART = 0.4;
 
 /**
  * Writes every part beside its target. Nothing is published here: the caller commits the sinks, or aborts them.
@@ -105,7 +110,8 @@ async function scatterAll<Encoded>(
     return scatterTasks(s, source.dataset.rows);
   });
   let done = 0;
-  for await (const { task, result } of inOrder(tasks, executor.width, (task) => executor.scatter(task))) {
+  const lanes = { width: executor.width, runMax: tasks.length, share: 1 };
+  for await (const { task, result } of inOrder(tasks, lanes, (task, lane) => executor.scatter(task, lane))) {
     signal.throwIfAborted();
     for (const { block, segment } of result.segments) {
       const bin = segments[block]!;
@@ -127,31 +133,14 @@ function scatterTasks(source: number, rows: number): ScatterTask[] {
   return tasks;
 }
 
-/** Keeps `width` tasks going and gives their results in the order of the tasks. */
-async function* inOrder<Task, Result>(
-  tasks: readonly Task[],
-  width: number,
-  run: (task: Task) => Promise<Result>,
-): AsyncGenerator<{ readonly task: Task; readonly result: Result }> {
-  const going: { readonly task: Task; readonly promise: Promise<Result> }[] = [];
-  // one task more than there are threads, so that none waits for the main thread to take a result
-  const ahead = width > 1 ? width + 1 : 1;
-  let next = 0;
-  while (next < tasks.length || going.length > 0) {
-    while (going.length < ahead && next < tasks.length) {
-      const task = tasks[next++]!;
-      const promise = run(task);
-      promise.catch(() => {});
-      going.push({ task, promise });
-    }
-    const first = going.shift()!;
-    yield { task: first.task, result: await first.promise };
-  }
-}
-
 interface MadeBlock<Encoded> {
   readonly block: Block;
   readonly result: BlockResult<Encoded>;
+}
+
+function blocksInARow({ columns, rowGroupRows }: JoinPlan): number {
+  const rowBytes = columns.reduce((sum, column) => sum + column.rowBytes, 0);
+  return Math.max(1, Math.min(4, Math.floor(WAITING_BYTES_MAX / (rowBytes * rowGroupRows * ENCODED_PART))));
 }
 
 async function* blocksInOrder<Encoded>(
@@ -160,13 +149,14 @@ async function* blocksInOrder<Encoded>(
   bins: Bins,
   signal: AbortSignal,
 ): AsyncGenerator<MadeBlock<Encoded>> {
-  const run = (index: number) => {
+  const run = (index: number, lane: Lane) => {
     const segments = bins.segments[index]!;
     const copy = new Map(segments);
     segments.clear();
-    return executor.block(index, copy);
+    return executor.block(index, copy, lane);
   };
-  for await (const { task, result } of inOrder([...plan.blocks.keys()], executor.width, run)) {
+  const lanes = { width: executor.width, runMax: blocksInARow(plan), share: 0.5 };
+  for await (const { task, result } of inOrder([...plan.blocks.keys()], lanes, run)) {
     signal.throwIfAborted();
     yield { block: plan.blocks[task]!, result };
   }

@@ -10,6 +10,7 @@ import { type Dataset, readRows, requireField } from '../source/dataset.ts';
 import { gatherColumn, gatherScope } from './gather.ts';
 import { type PlaceScope, placeColumn, placeScope } from './place.ts';
 import type { Block, JoinPlan } from './plan.ts';
+import { proveKeys } from './prove-keys.ts';
 
 /** Rows start .. end of a source, to be scattered. */
 export interface ScatterTask {
@@ -73,6 +74,7 @@ export async function scatterRows(
   const names = shuffledNames(plan, source);
   arena.clear();
   const { take } = arena;
+  await proveKeys(plan.sources[source]!, dataset, { lo: start, hi: end }, signal);
   const columns = await readRows(dataset, names, start, end, signal, take);
   const chunk: ChunkRows = { names, columns, targets: targets.subarray(start, end), first: start };
   const seals = new Map<number, PartSeals>();
@@ -138,18 +140,11 @@ function packSegments(
     return spans.map(({ block, ...span }) => ({ block, segment: { kind: 'memory', columns: sorted, ...span } }));
   }
   const packings = spans.map(({ start, end }) => planPacking(end - start, sliceAll(sorted, start, end)));
-  const bytes = new Uint8Array(packings.reduce((sum, packing) => sum + packing.bytes, 0));
-  let at = 0;
-  const lengths = packings.map((packing) => {
-    packing.writeTo(bytes.subarray(at, at + packing.bytes));
-    at += packing.bytes;
-    return packing.bytes;
-  });
-  let offset = appendScratch(scratch, bytes);
+  const room = take('u8', Math.max(0, ...packings.map(({ bytes }) => bytes))) as Uint8Array;
   return spans.map(({ block }, i) => {
-    const segment: Segment = { kind: 'scratch', offset, length: lengths[i]! };
-    offset += segment.length;
-    return { block, segment };
+    const packed = room.subarray(0, packings[i]!.bytes);
+    packings[i]!.writeTo(packed);
+    return { block, segment: { kind: 'scratch', offset: appendScratch(scratch, packed), length: packed.length } };
   });
 }
 
@@ -202,10 +197,12 @@ function blockIndex(starts: Int32Array, row: number): number {
   return low;
 }
 
-function segmentColumns(segment: Segment, scratch: Scratch | undefined): readonly Column[] {
+function segmentColumns(segment: Segment, scratch: Scratch | undefined, take: Take): readonly Column[] {
   if (segment.kind === 'memory') return sliceAll(segment.columns, segment.start, segment.end);
   invariant(scratch !== undefined, 'a segment is in memory or in scratch');
-  return unpackColumns(readScratch(scratch, segment.offset, segment.length));
+  const bytes = take('u8', segment.length) as Uint8Array;
+  readScratch(scratch, segment.offset, bytes);
+  return unpackColumns(bytes);
 }
 
 /** All rows of one block that a shuffled source has, each in its place. */
@@ -217,14 +214,21 @@ export interface Placed {
   fresh(take: Take): Placed;
 }
 
+/** What was scattered for one block; `take` makes what has to last as long as the block does. */
+interface BlockSegments {
+  readonly segments: readonly Segment[];
+  readonly scratch: Scratch | undefined;
+  readonly take: Take;
+}
+
 export function placeSegments(
   plan: JoinPlan,
   source: number,
   block: Block,
-  { segments, scratch }: { readonly segments: readonly Segment[]; readonly scratch: Scratch | undefined },
+  { segments, scratch, take }: BlockSegments,
 ): Placed {
   const names = shuffledNames(plan, source);
-  const parts = segments.map((segment) => segmentColumns(segment, scratch));
+  const parts = segments.map((segment) => segmentColumns(segment, scratch, take));
   const dests = parts.map(([dest]) => (dest as FlatColumn).values as Int32Array);
   const rows = block.end - block.start;
   const placed = (scope: PlaceScope): Placed => ({

@@ -113,6 +113,11 @@ export async function reopenDataset(descriptor: DatasetDescriptor): Promise<Data
   return { descriptor, files, unreadable: [], redundant: [] };
 }
 
+/** Gives up what its files kept for a read that goes on where the last one ended. */
+export function forgetRead({ files }: Dataset): void {
+  for (const file of files) file.forget?.();
+}
+
 export async function closeDataset(dataset: Dataset): Promise<void> {
   await Promise.all(dataset.files.map((file) => file.close()));
 }

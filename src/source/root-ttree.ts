@@ -16,7 +16,7 @@ import {
 import { readTreeObject } from './root/jsroot.ts';
 import type { BranchLayout, RootLayout } from './root/layout.ts';
 import { describeTree } from './root/metadata.ts';
-import { readRows, type TreeReader } from './root/reader.ts';
+import { forgetKept, readRows, type TreeReader } from './root/reader.ts';
 import type { FileDescriptor, OpenOptions, SourceFile, SourceFormat, UnreadableColumn } from './types.ts';
 
 const FORMAT = 'root-ttree';
@@ -119,6 +119,7 @@ function sourceFile(store: ByteStore, descriptor: FileDescriptor, leftOut: LeftO
       const wanted = names.map(lookup);
       return placed(where, () => readRows(reader, wanted, { rowStart, rowEnd }, { signal, take }));
     },
+    forget: () => forgetKept(reader.kept),
     close: () => store.close(),
   };
 }

@@ -45,6 +45,8 @@ export interface SourceFile {
     signal?: AbortSignal,
     take?: Take,
   ): Promise<readonly Column[]>;
+  /** Gives up what was kept for a read that goes on where the last one ended: the next one begins elsewhere. */
+  forget?(): void;
   close(): Promise<void>;
 }
 

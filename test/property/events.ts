@@ -121,6 +121,7 @@ export async function planOf(
     datasets.map(async (dataset) => ({
       descriptor: dataset.descriptor,
       keys: await readKeys(dataset, key),
+      keysFromIndex: false,
       label: dataset.descriptor.label,
     })),
   );

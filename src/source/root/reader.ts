@@ -43,6 +43,11 @@ interface Kept {
   bytes: number;
 }
 
+export function forgetKept(kept: Kept): void {
+  kept.baskets.clear();
+  kept.bytes = 0;
+}
+
 /** Rows start .. end of one branch, being read. Rows may be more than were asked for: a counter serves whole baskets. */
 interface Task {
   readonly branch: BranchLayout;
@@ -78,6 +83,8 @@ interface Span {
 }
 
 interface Counted extends Span {
+  /** The counter's own values in these rows. */
+  readonly counts: Values;
   /** Position of the first item of row rowStart + i, and the end of the last. */
   readonly starts: Int32Array;
   /** Of the rows asked for, from 0: the one object that all lists of this counter share. */
@@ -98,9 +105,17 @@ export async function readRows(
   );
   const { take = allocate, signal } = how;
   const counters = await readCounters(reader, branches, rows, { take, signal });
-  const tasks = branches.map((branch) => makeTask(branch, rows, branch.counter && counters.get(branch.counter), take));
-  await runTasks(reader, tasks, rowEnd, signal);
-  return tasks.map((task) => columnOf(task, task.branch.counter ? counters.get(task.branch.counter) : undefined));
+  const tasks = branches.map((branch) => {
+    if (counters.has(branch.name)) return undefined; // it was read to cut the others
+    return makeTask(branch, rows, branch.counter && counters.get(branch.counter), take);
+  });
+  const toRun = tasks.filter((task) => task !== undefined);
+  await runTasks(reader, toRun, rowEnd, signal);
+  return tasks.map((task, i) => {
+    if (task !== undefined) return columnOf(task, task.branch.counter ? counters.get(task.branch.counter) : undefined);
+    const { counts, rowStart: first } = counters.get(branches[i]!.name)!;
+    return flatColumn(branches[i]!.dtype, counts.subarray(rowStart - first, rowEnd - first));
+  });
 }
 
 /** Each counter once, over all baskets that any of its lists touches: an edge basket is cut by its counts. */
@@ -154,7 +169,7 @@ function count(task: Task, rows: Readonly<Span>, take: Take): Counted {
   const base = starts[first]!;
   const offsets = take('i32', rows.rowEnd - rows.rowStart + 1) as Int32Array;
   for (let i = 0; i < offsets.length; i++) offsets[i] = starts[first + i]! - base;
-  return { rowStart, rowEnd, starts, offsets };
+  return { rowStart, rowEnd, counts: task.values, starts, offsets };
 }
 
 /** Fills `starts` with sums, from 0 on, and returns the last the sum; -1 - i where entry i has a negative count. */
