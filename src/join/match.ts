@@ -67,7 +67,7 @@ export function matchSources(
       continue;
     }
     const found = lookUp(friend, tiers, unionRows);
-    proveDisjoint(tiers, found, friend, repeated?.flags);
+    proveDisjoint(tiers, found, friend);
     matched.push(found.map);
     extra.push(found.extra.length);
     missing.push(countAbsent(found.map, primary.keys.rows) - (repeated?.count ?? 0));
@@ -183,9 +183,9 @@ function countAbsent(map: Int32Array, rows: number): number {
 }
 
 /** A lost match would show here: sorted, no key that one side lacks may be a key that the other lacks. */
-function proveDisjoint(tiers: readonly Tier[], found: Found, friend: Side, repeated: Uint8Array | undefined): void {
+function proveDisjoint(tiers: readonly Tier[], found: Found, friend: Side): void {
   const lonely: number[] = [];
-  for (let i = 0; i < found.map.length; i++) if (found.map[i]! < 0 && repeated?.[i] !== 1) lonely.push(i);
+  for (let i = 0; i < found.map.length; i++) if (found.map[i]! < 0) lonely.push(i);
   if (lonely.length === 0 || found.extra.length === 0) return;
   const left = sortedKeys(
     lonely,
