@@ -56,6 +56,7 @@ const REASONS: Readonly<Record<string, string>> = {
   typescript: 'type check',
   vitest: 'runs the tests',
   wabt: 'assembles the WebAssembly kernels (seals, pages, LZMA); what it makes is in the repository',
+  yaml: 'reads compose files, with the line of each key; bundled, loaded when one is given',
 };
 
 interface SourceText {

@@ -3,9 +3,11 @@ import { Argument, Command } from 'commander';
 import type { JoinOptions, SourceWords, VerifyOptions } from '../command/types.ts';
 import { VERSION } from '../command/version.ts';
 import { ColweaveError } from '../core/errors.ts';
-import { group, type Manners, type MannersValues, manners, option, optionTerm, start } from './define.ts';
+import { type Composed, composedOptions } from './composed.ts';
+import { given, group, type Manners, type MannersValues, manners, option, optionTerm, start } from './define.ts';
 import { collectGlobs, collectNames, parseCount, parseMissing, parseNonEmpty, parseSize } from './option-values.ts';
 import { type BenchActions, benchCommand } from './program-bench.ts';
+import { composeOptions, duplicatesOption, makeOptions, sizeOptions } from './program-compose.ts';
 import { type SchemaActions, schemaCommand } from './program-schema.ts';
 import { BENCH, COLWEAVE, JOIN, type Prose, VERIFY } from './prose.ts';
 import { SCHEMA } from './prose-schema.ts';
@@ -40,8 +42,10 @@ export function defineProgram(actions: Actions, friends: readonly SourceWords[] 
     .version(VERSION, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .helpCommand('help [command]', 'print the help of a command');
-  const join = joinCommand().action(async (primary: string[], values: JoinValues) => {
-    await actions.join(joinOptions(primary, friends, values), manners(values));
+  const join = joinCommand().action(async (primary: string[], values: JoinValues, command: Command) => {
+    const composed = await composedOptions<JoinValues>(command, values.compose, { primary, friends });
+    requirePrimary(composed.primary, composed.values);
+    await actions.join({ ...joinOptions(composed), ...composed.origin }, manners(values));
   });
   const verify = verifyCommand().action(async (outputs: string[], values: VerifyValues) => {
     await actions.verify(verifyOptions(outputs, values), manners(values));
@@ -59,6 +63,9 @@ export function takesValue(command: Command, flag: string): boolean {
 }
 
 interface JoinValues extends MannersValues {
+  compose?: string;
+  fileset?: string;
+  redirector?: string;
   how: JoinOptions['how'];
   on?: string;
   tree?: string;
@@ -72,6 +79,9 @@ interface JoinValues extends MannersValues {
   absentTrigger?: 'false' | 'drop' | 'null';
   titles: 'stop' | 'ignore';
   dropUnreadable?: true;
+  duplicates: 'error' | 'first-by-source';
+  eventsPerFile?: number;
+  targetSize?: number;
   output?: string;
   writer: JoinOptions['writer'];
   compression: JoinOptions['compression'];
@@ -79,6 +89,8 @@ interface JoinValues extends MannersValues {
   receipt?: true;
   carry?: string[];
   force?: true;
+  redo?: true;
+  depfile?: string;
   jobs?: number;
   memory?: number;
   keyIndex?: string;
@@ -100,9 +112,10 @@ interface VerifyValues extends MannersValues {
 
 function joinCommand(): Command {
   const command = start('join', JOIN, 'PRIMARY... [--with [LABEL:] FILES...]... -o OUT');
-  command.addArgument(new Argument('<PRIMARY...>', 'files whose events and order the output has'));
+  command.addArgument(new Argument('[PRIMARY...]', 'files whose events and order the output has'));
   group(command, 'Sources:', [
     option('--with <[LABEL:] FILES...>', 'a further source: every word up to the next option; may be repeated'),
+    ...composeOptions(),
     option('--tree <NAME>', 'tree to read (default: Events, or the only one)').argParser(parseNonEmpty),
     option('--sample <NAME>', 'the sample all sources belong to; kept in the receipt').argParser(parseNonEmpty),
     option('--schema <POLICY>', 'files of one source that differ in columns: stop, null where absent, or leave out')
@@ -135,6 +148,7 @@ function joinCommand(): Command {
     )
       .argParser(parseMissing)
       .default({ kind: 'reason' }, 'reason'),
+    duplicatesOption(),
   ]);
   group(command, 'Columns:', [
     option(
@@ -156,7 +170,9 @@ function joinOutput(command: Command): void {
       '-o, --output <OUT>',
       'a file; DIR/ for one file per primary file; - for Arrow on standard output',
     ).argParser(parseNonEmpty),
-    option('-f, --force', 'replace an existing output'),
+    ...sizeOptions(),
+    option('-f, --force', 'replace an existing output that is not up to date'),
+    ...makeOptions(),
     option('-n, --dry-run', 'print the plan: keys are read, no payload, nothing is written'),
     option('--receipt', 'also write OUT.receipt.json'),
     option(
@@ -225,33 +241,46 @@ function addManners(command: Command): void {
     );
 }
 
-function joinOptions(primary: readonly string[], friends: readonly SourceWords[], values: JoinValues): JoinOptions {
+function requirePrimary(primary: readonly string[], { fileset, sample }: JoinValues): void {
+  if (fileset === undefined && primary.length === 0) {
+    throw new ColweaveError('usage/bad-option', 'missing required argument "PRIMARY"', {
+      hint: 'see colweave join --help',
+    });
+  }
+  if (fileset !== undefined && primary.length > 0) {
+    throw new ColweaveError('usage/bad-option', `--fileset names all primary files, and "${primary[0]}" is one more`);
+  }
+  if (fileset !== undefined && sample !== undefined) {
+    throw new ColweaveError('usage/bad-option', "--sample is each dataset's name with --fileset");
+  }
+}
+
+function joinOptions({ primary, friends, values }: Composed<JoinValues>): JoinOptions {
   return {
     primary,
     friends,
+    ...given({ fileset: values.fileset, redirector: values.redirector }),
     how: values.how,
-    ...(values.on === undefined ? {} : { on: values.on }),
-    ...(values.tree === undefined ? {} : { tree: values.tree }),
-    ...(values.sample === undefined ? {} : { sample: values.sample }),
+    ...given({ on: values.on, tree: values.tree, sample: values.sample }),
     columns: values.columns ?? [],
-    ...(values.expect === undefined ? {} : { expect: values.expect }),
+    ...given({ expect: values.expect }),
     witness: values.witness,
     layout: values.layout,
     missing: values.missing,
     schema: values.schema,
-    ...(values.absentTrigger === undefined ? {} : { absentTrigger: values.absentTrigger }),
+    ...given({ absentTrigger: values.absentTrigger }),
     titles: values.titles,
     dropUnreadable: values.dropUnreadable === true,
-    ...(values.output === undefined ? {} : { output: values.output }),
+    ...(values.duplicates === 'error' ? {} : { duplicates: values.duplicates }),
+    ...given({ eventsPerFile: values.eventsPerFile, targetBytes: values.targetSize, output: values.output }),
     writer: values.writer,
     compression: values.compression,
     dryRun: values.dryRun === true,
     receipt: values.receipt === true,
     ...(values.carry === undefined ? {} : { carry: [...new Set(values.carry)] }),
     force: values.force === true,
-    ...(values.jobs === undefined ? {} : { jobs: values.jobs }),
-    ...(values.memory === undefined ? {} : { memoryBytes: values.memory }),
-    ...(values.keyIndex === undefined ? {} : { keyIndex: values.keyIndex }),
+    ...given({ redo: values.redo, depfile: values.depfile }),
+    ...given({ jobs: values.jobs, memoryBytes: values.memory, keyIndex: values.keyIndex }),
   };
 }
 

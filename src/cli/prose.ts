@@ -1,5 +1,7 @@
 // The prose of help and man pages: what each command is for, its examples, its exit statuses. Options are in program.ts.
 
+import { COMPOSE_EXAMPLES, COMPOSE_SECTIONS } from './prose-compose.ts';
+
 export interface Example {
   readonly does: string;
   readonly line: string;
@@ -63,6 +65,7 @@ export const COLWEAVE: Prose = {
     'colweave-errors(7)',
     'colweave-receipt(7)',
     'colweave-formats(7)',
+    'colweave-guide(7)',
     'colweave-architecture(7)',
     'colweave-changes(7)',
   ],
@@ -111,6 +114,7 @@ export const JOIN: Prose = {
         'Every job reads the keys of all its sources. With --key-index DIR the keys of each input file are kept in that directory, 16 bytes an event, and later jobs with the same file take them from there. A key file is used only for the file that it was made from (size, identity, entries, stored size of the key columns), and the keys of every row whose columns are moved are read from the file all the same and compared (source/changed). Jobs may share the directory while they run; it may be deleted at any time.',
       ],
     },
+    ...COMPOSE_SECTIONS,
   ],
   examples: [
     { does: 'a friend next to NanoAOD', line: 'colweave join nano_*.root --with friend.root -o joined.parquet' },
@@ -126,18 +130,26 @@ export const JOIN: Prose = {
       does: "some columns, laid out for coffea's NanoEventsFactory.from_parquet",
       line: "colweave join nano_*.root -c 'Jet_*,!Jet_btag*' --layout nano -o jets.parquet",
     },
+    ...COMPOSE_EXAMPLES,
   ],
   exits: [
-    [0, 'joined and published (or, with --dry-run, planned)'],
+    [0, 'joined and published, or up to date (or, with --dry-run, planned)'],
     [1, 'the data say no: duplicate events, a broken expectation; nothing published'],
-    [2, 'the command line is wrong, or names a column that is not there'],
+    [2, 'the command line or the compose file is wrong, or names a column that is not there'],
     [3, 'an input is missing, unreadable or not what it should be'],
-    [5, 'the output exists already, cannot be written, or the disk is full'],
+    [5, 'the output exists and is not up to date, cannot be written, or the disk is full'],
     [6, 'memory or scratch space would not suffice'],
     [70, 'a bug in colweave; nothing published'],
     INTERRUPTED,
   ],
-  seeAlso: ['colweave(1)', 'colweave-verify(1)', 'colweave-errors(7)', 'colweave-receipt(7)', 'colweave-formats(7)'],
+  seeAlso: [
+    'colweave(1)',
+    'colweave-verify(1)',
+    'colweave-guide(7)',
+    'colweave-errors(7)',
+    'colweave-receipt(7)',
+    'colweave-formats(7)',
+  ],
 };
 
 export const VERIFY: Prose = {

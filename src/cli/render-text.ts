@@ -42,6 +42,11 @@ export function renderJoin(report: JoinReport, dryRun: boolean, style: Style = P
     lines.push(style.good(`seals equal: ${plural(report.sealsEqual, 'column')}, as read and as written`));
   }
   lines.push(...witnessLines(report.witness ?? [], dryRun));
+  lines.push(
+    ...(plan.overlaps ?? []).map(
+      ({ kept, dropped, rows }) => `  ${plural(rows, 'event')} of ${dropped} left out: ${kept} has them too`,
+    ),
+  );
   lines.push(...plan.notes.map((note) => `note: ${note}`));
   return lines;
 }
@@ -127,7 +132,7 @@ function columnTable(plan: PlanSummary): string[] {
 
 /** Where the trouble is the file as a whole, not something in it. */
 const THE_FILE_ITSELF =
-  /^output\/|^source\/(not-found|not-readable|not-root|duplicate-file)$|^verify\/(not-data|no-receipt)$/;
+  /^output\/|^source\/(not-found|not-readable|not-root|duplicate-file|bad-list|bad-fileset|remote)$|^verify\/(not-data|no-receipt)$/;
 
 /** `colweave join: source/no-column: no column "Jet_ptt" in b.root:Events (nearest: Jet_pt)`, then hint, evidence, causes. */
 export function renderError(command: string, error: ColweaveError, debug: boolean, style: Style = PLAIN): string[] {

@@ -8,8 +8,8 @@ import { parseAndRun } from './parse.ts';
 import type { Actions } from './program.ts';
 import { renderBench, renderFloor } from './render-bench.ts';
 import type { Report } from './render-json.ts';
+import { outcomeStatus, renderOutcome } from './render-outcome.ts';
 import { renderSchema } from './render-schema.ts';
-import { renderJoin } from './render-text.ts';
 import { renderVerify } from './render-verify.ts';
 import type { Style } from './style.ts';
 import { progressOf, tellError, tellEvent, tellInterrupted, tellReport, type Voice, voiceOf } from './voice.ts';
@@ -20,6 +20,8 @@ interface Run {
   readonly stdout: Pipe;
   readonly stderr: Pipe;
   dataOnStdout: boolean;
+  /** Several outputs, each published by itself. */
+  many: boolean;
   voice: Voice;
   status: number;
 }
@@ -33,7 +35,7 @@ export async function runProgram(argv: readonly string[]): Promise<never> {
     const signal = caught();
     if (signal !== undefined) {
       run.status = signalExit(signal);
-      tellInterrupted(run.voice, signal, run.status);
+      tellInterrupted(run.voice, signal, run);
     } else if (isBrokenPipe(error) || (run.dataOnStdout && run.stdout.closed)) {
       run.status = 0;
     } else {
@@ -56,7 +58,7 @@ function startRun(argv: readonly string[]): Run {
   const manners: Manners = { json: argv.includes('--json'), quiet: false, debug: argv.includes('--debug') };
   const name = /^(join|verify|schema|bench)$/.test(argv[0] ?? '') ? argv[0]! : '';
   const voice = voiceOf(name, manners, stdout, stderr, false);
-  const run: Run = { controller, stdout, stderr, dataOnStdout: false, voice, status: 0 };
+  const run: Run = { controller, stdout, stderr, dataOnStdout: false, many: false, voice, status: 0 };
   return run;
 }
 
@@ -65,9 +67,13 @@ function actionsOf(run: Run): Actions {
   return {
     join: (options, manners) => {
       run.dataOnStdout = options.output === '-' && !options.dryRun;
+      run.many = options.fileset !== undefined;
       run.voice = voiceOf('join', manners, run.stdout, run.stderr, run.dataOnStdout);
-      const work = async (context: CommandContext) => (await import('../command/join.ts')).runJoin(options, context);
-      return perform(run, work, (report, style) => renderJoin(report, options.dryRun, style));
+      const work = async (context: CommandContext) =>
+        options.fileset === undefined
+          ? (await import('../command/join.ts')).runJoin(options, context)
+          : (await import('../command/fileset.ts')).runFileset(options, context);
+      return perform(run, work, (report, style) => renderOutcome(report, options.dryRun, style), outcomeStatus);
     },
     verify: (options, manners) => {
       run.voice = voiceOf('verify', manners, run.stdout, run.stderr, false);

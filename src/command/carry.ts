@@ -98,7 +98,9 @@ export async function checkCarried(primary: Dataset, options: CarryOptions, sign
  */
 export function sumsMetadata(carried: Carried, parts: readonly OutPart[], part: number): Record<string, string> {
   const files = carried.sumsOfFile.length;
-  const aFileEach = parts.length >= files && parts.every(({ name }, i) => i < files || name.startsWith('_only_'));
+  const aFileEach =
+    parts.length >= files &&
+    parts.every(({ name }, i) => !name.startsWith('part-') && (i < files || name.startsWith('_only_')));
   const first = part === 0 ? carried.sums : undefined;
   const sums = aFileEach && parts.length > 1 ? carried.sumsOfFile[part] : first;
   return sums === undefined ? {} : { [SUMS_KEY]: sumsText(sums) };
@@ -186,7 +188,7 @@ async function writeTree(
 }
 
 /** `joined.parquet` gives `joined.Runs.parquet`; in a directory `_Runs.parquet`, which readers of data sets pass over. */
-function carriedPath(output: string, tree: string): string {
+export function carriedPath(output: string, tree: string): string {
   const name = tree.replaceAll('/', '.');
   if (isDirectory(output)) return join(output, `_${name}.parquet`);
   return `${output.replace(/\.(parquet|arrow|arrows|feather)$/i, '')}.${name}.parquet`;

@@ -1,77 +1,44 @@
-// Owns the join command: opens sources, reads keys, plans, runs, publishes.
-import { invariant } from '../core/check.ts';
+// Owns the join command: opens sources, reads keys, plans, and has the plan carried out.
 import { ColweaveError } from '../core/errors.ts';
 import type { KeySpec } from '../core/key-spec.ts';
-import { typeName } from '../core/schema.ts';
-import { keyStates, type Seal, sealKeys } from '../core/seal.ts';
 import { refuseUnreadable } from '../join/asked-unreadable.ts';
-import { keyNames } from '../join/key-proof.ts';
-import { countLumis, type LumiCounts, lumiRanges } from '../join/lumis.ts';
+import type { RowGroup } from '../join/duplicates.ts';
 import { makePlan, type PlanSource } from '../join/make-plan.ts';
 import { type OutSchema, type SchemaSource, settleOutSchema } from '../join/out-schema.ts';
 import type { JoinPlan } from '../join/plan.ts';
 import { witnessOf } from '../join/receipt.ts';
-import { type RunResult, runPlan } from '../join/run.ts';
-import { noWitness, witnessOnly } from '../join/witness.ts';
+import { noWitness } from '../join/witness.ts';
 import { parseWitness, planWitnesses } from '../join/witness-plan.ts';
-import { type Executor, inlineExecutor, poolExecutor } from '../join/work.ts';
 import { readKeptKeys } from '../keys/key-files.ts';
 import { readKeys } from '../keys/read.ts';
 import { keySpecFor } from '../keys/spec.ts';
 import { type Pool, startPool } from '../pool/pool.ts';
-import { closeScratch, openScratch, scratchFolder } from '../scratch/scratch.ts';
-import { openSink } from '../sink/registry.ts';
-import type { Sink, SinkFormat } from '../sink/types.ts';
-import { closeDataset, type Dataset, datasetBytes, openDataset } from '../source/dataset.ts';
-import { expandInputs } from '../source/inputs.ts';
-import { type Budget, budgetFor } from './budget.ts';
-import {
-  type Carried,
-  type CarryOptions,
-  carriedSpec,
-  carryTrees,
-  checkCarried,
-  NOTHING_CARRIED,
-  sumsMetadata,
-} from './carry.ts';
+import { type Dataset, datasetBytes } from '../source/dataset.ts';
+import { budgetFor } from './budget.ts';
+import { checkCarried } from './carry.ts';
 import { explainDuplicates } from './duplicates.ts';
+import { finishIfFresh } from './finished.ts';
+import { summarize } from './join-report.ts';
+import { carryOptions, carryOut } from './join-run.ts';
 import { refuseOtherTitles, settleChannel } from './mc-identity.ts';
-import { abandonPlace, isDirectory, type OutputPlace, preparePlace, writeSidecars } from './output.ts';
+import { closeSources, inputsOf, type Opened, openSources } from './open-sources.ts';
+import { isDirectory } from './output.ts';
+import { primaryDatasets } from './primary-datasets.ts';
 import { threadsHere } from './resources.ts';
-import { agreeOnSample } from './sample.ts';
-import type { CommandContext, JoinOptions, JoinReport, PlanSummary, RunJoin } from './types.ts';
-import { TOOL } from './version.ts';
+import type { CommandContext, JoinOptions, RunJoin } from './types.ts';
 
 /** Joins the friends to the primary by event key. Errors: the catalogue's source/, key/, join/, sink/ and output/ codes. */
 export const runJoin: RunJoin = async (options, context) => {
   refuseNonsense(options);
-  const datasets: Dataset[] = [];
+  let opened: Opened | undefined;
   let early: Pool | undefined;
   try {
-    for (const source of sourcesOf(options)) {
-      context.emit({ type: 'progress', stage: 'open', done: datasets.length, total: options.friends.length + 1 });
-      datasets.push(await openDataset(expandInputs(source.files), source, context.signal));
-    }
-    const sample = agreeOnSample(options.sample, datasets);
+    opened = await openSources(options, context);
+    const { datasets, groups, sample, request } = opened;
+    const fresh = await finishIfFresh(options, opened, context);
+    if (fresh.report !== undefined) return fresh.report;
     early = startEarly(options, datasets);
-    const named = keySpecFor(options.on, datasets[0]!.descriptor.schema, whereOf(datasets[0]!));
-    const key = await settleChannel(named, datasets, sample, context.signal);
-    refuseUnreadable(options.columns, datasets);
-    const schema = settleOutSchema(schemaSources(options, datasets), schemaOptions(options, key));
-    if (options.titles !== 'ignore') await refuseTitles(datasets, schema, context.signal);
-    const sources = await readAllKeys(datasets, key, options.keyIndex, context);
-    const witnesses = planWitnesses(
-      {
-        datasets: datasets.map(({ descriptor }) => descriptor),
-        columns: schema.columns,
-        checks: schema.checks,
-        key: key.columns.map(({ name }) => name),
-      },
-      parseWitness(options.witness ?? 'auto'),
-    );
-    const plan = await planOrExplain(datasets, sources, context.signal, () =>
-      makePlan(sources, schema, { ...planOptions(options, schema), witnesses }),
-    );
+    const plan = await planJoin(options, opened, context);
     const budget = budgetFor(plan, datasets, options);
     const summary = summarize(plan, datasets, options, budget);
     if (options.dryRun) {
@@ -81,14 +48,37 @@ export const runJoin: RunJoin = async (options, context) => {
     return await carryOut(
       plan,
       datasets,
-      { ...options, ...(sample === undefined ? {} : { sample }) },
-      { summary, early, ...context },
+      { ...options, force: options.force || fresh.replace, ...(sample === undefined ? {} : { sample }) },
+      { summary, early, request, groups, inputs: inputsOf(opened, options), ...context },
     );
   } finally {
     await early?.close();
-    await Promise.all(datasets.map(closeDataset));
+    if (opened !== undefined) await closeSources(opened);
   }
 };
+
+/** Reads keys and metadata only. */
+async function planJoin(options: JoinOptions, opened: Opened, context: CommandContext): Promise<JoinPlan> {
+  const { datasets, sample } = opened;
+  const { signal } = context;
+  const named = keySpecFor(options.on, datasets[0]!.descriptor.schema, whereOf(datasets[0]!));
+  const key = await settleChannel(named, datasets, sample, signal);
+  refuseUnreadable(options.columns, datasets);
+  const schema = settleOutSchema(schemaSources(options, datasets), schemaOptions(options, key));
+  if (options.titles !== 'ignore') await refuseTitles(datasets, schema, signal);
+  const sources = await readAllKeys(datasets, key, options.keyIndex, context);
+  const witnesses = planWitnesses(
+    {
+      datasets: datasets.map(({ descriptor }) => descriptor),
+      columns: schema.columns,
+      checks: schema.checks,
+      key: key.columns.map(({ name }) => name),
+    },
+    parseWitness(options.witness ?? 'auto'),
+  );
+  const asked = { ...planOptions(options, schema, rowGroups(options, opened)), witnesses };
+  return planOrExplain(options, opened, { sources, signal }, () => makePlan(sources, schema, asked));
+}
 
 /** Inputs from which threads are worth starting before the plan is known: they load while keys are read and matched. */
 const EARLY_BYTES = 64 * 2 ** 20;
@@ -115,23 +105,62 @@ function refuseNonsense(options: JoinOptions): void {
   }
   if (!options.dryRun && options.output === undefined)
     throw new ColweaveError('usage/bad-option', 'no output: give -o OUT, or --dry-run');
+  refuseBadParts(options);
 }
 
-/** `f1`, `f2` name the friends without a label in flags and reports; their columns keep their names. */
-function friendName(options: JoinOptions, index: number): string {
-  return options.friends[index]!.label ?? `f${index + 1}`;
+function refuseBadParts({ primary, output, duplicates, eventsPerFile, targetBytes, depfile }: JoinOptions): void {
+  const misuse = (message: string, hint?: string) =>
+    new ColweaveError('usage/bad-option', message, hint === undefined ? {} : { hint });
+  if (eventsPerFile !== undefined && targetBytes !== undefined) {
+    throw misuse('--events-per-file and --target-size are two sizes for the same files');
+  }
+  const sized = eventsPerFile !== undefined ? '--events-per-file' : '--target-size';
+  if ((eventsPerFile ?? targetBytes) !== undefined && output !== undefined && !isDirectory(output)) {
+    throw misuse(`${sized} makes several files, and ${output} is one`, 'name a directory: -o DIR/');
+  }
+  if (depfile !== undefined && output === '-') throw misuse('--depfile is about a file, and -o - makes none');
+  if (duplicates !== undefined && primaryDatasets(primary).length < 2) {
+    throw misuse(
+      '--duplicates first-by-source wants to know which files are which primary dataset',
+      'name them in the order that counts: colweave join SingleMuon: mu/*.root DoubleMuon: dimu/*.root ...',
+    );
+  }
 }
 
-function sourcesOf(options: JoinOptions) {
-  const shared = {
-    schema: options.schema,
-    ...(options.tree === undefined ? {} : { tree: options.tree }),
-    ...(options.absentTrigger === undefined ? {} : { absentTrigger: options.absentTrigger }),
-  };
-  return [
-    { ...shared, label: 'primary', files: options.primary },
-    ...options.friends.map((friend, i) => ({ ...shared, label: friendName(options, i), files: friend.files })),
-  ];
+interface Explaining {
+  readonly sources: readonly PlanSource[];
+  readonly signal: AbortSignal;
+}
+
+/** A refusal of duplicates says which files share them, whether their content is equal, and which option is about them. */
+async function planOrExplain(
+  options: JoinOptions,
+  { datasets, groups }: Opened,
+  { sources, signal }: Explaining,
+  plan: () => JoinPlan,
+): Promise<JoinPlan> {
+  try {
+    return plan();
+  } catch (error) {
+    const sides = sources.map(({ keys }, s) => ({ keys, dataset: datasets[s]! }));
+    const explained = await explainDuplicates(error, sides, signal);
+    const named = groups.length > 1 && options.duplicates === undefined;
+    if (!named || !(explained instanceof ColweaveError) || explained.code !== 'join/duplicate-key') throw explained;
+    const { code, message, where, details, cause } = explained;
+    const hint = 'to take events that several primary datasets have from the first: --duplicates first-by-source';
+    throw new ColweaveError(code, message, { where, details, cause, hint });
+  }
+}
+
+/** The rows of each primary dataset, where the first one keeps what several have. */
+function rowGroups({ duplicates }: JoinOptions, { datasets, groups }: Opened): readonly RowGroup[] {
+  if (duplicates === undefined) return [];
+  const { files, rows } = datasets[0]!.descriptor;
+  let end = 0;
+  return groups.map((group) => {
+    end += group.files;
+    return { label: group.label, rowEnd: files[end]?.firstRow ?? rows };
+  });
 }
 
 async function refuseTitles(datasets: readonly Dataset[], { columns }: OutSchema, signal: AbortSignal): Promise<void> {
@@ -150,7 +179,8 @@ function schemaSources(options: JoinOptions, datasets: readonly Dataset[]): Sche
   return datasets.map(({ descriptor }, s) => {
     const label = s === 0 ? undefined : options.friends[s - 1]!.label;
     const rowBytes = (column: string) => datasetBytes(datasets[s]!, [column]).raw / Math.max(1, descriptor.rows);
-    return { dataset: descriptor, label, name: descriptor.label, rowBytes };
+    const columns = s === 0 ? undefined : options.friends[s - 1]!.columns;
+    return { dataset: descriptor, label, name: descriptor.label, rowBytes, ...(columns && { columns }) };
   });
 }
 
@@ -178,23 +208,14 @@ async function readAllKeys(
   return sources;
 }
 
-/** A refusal of duplicates says which files share them, and whether their content is equal. */
-async function planOrExplain(
-  datasets: readonly Dataset[],
-  sources: readonly PlanSource[],
-  signal: AbortSignal,
-  plan: () => JoinPlan,
-): Promise<JoinPlan> {
-  try {
-    return plan();
-  } catch (error) {
-    const sides = sources.map(({ keys }, s) => ({ keys, dataset: datasets[s]! }));
-    throw await explainDuplicates(error, sides, signal);
-  }
-}
-
-function planOptions(options: JoinOptions, schema: OutSchema) {
+function planOptions(options: JoinOptions, schema: OutSchema, groups: readonly RowGroup[]) {
+  const { eventsPerFile, targetBytes } = options;
   return {
+    groups,
+    partSize: {
+      ...(eventsPerFile === undefined ? {} : { events: eventsPerFile }),
+      ...(targetBytes === undefined ? {} : { bytes: targetBytes }),
+    },
     how: options.how,
     layout: options.layout,
     drop: options.missing.kind === 'drop',
@@ -210,193 +231,4 @@ function fillValue(text: string): number {
   if (text.trim() === '' || Number.isNaN(value))
     throw new ColweaveError('usage/bad-option', `--missing fill=${text}: not a number`);
   return value;
-}
-
-async function carryOut(
-  plan: JoinPlan,
-  datasets: readonly Dataset[],
-  options: JoinOptions,
-  {
-    summary,
-    early,
-    emit,
-    signal,
-  }: CommandContext & { readonly summary: PlanSummary; readonly early: Pool | undefined },
-): Promise<JoinReport> {
-  const output = options.output;
-  invariant(output !== undefined, 'an output was asked for');
-  const place = preparePlace(output, plan, datasets, options.force);
-  let carried = NOTHING_CARRIED;
-  try {
-    const format = await openSink(output === '-' ? 'arrow' : options.writer);
-    format.check({ fields: plan.columns.map((column) => column.field) });
-    carried = await carryTrees(datasets[0]!, carryOptions(options, output), signal);
-    const { parts, sealsEqual, witness, sinks } = await runHere(plan, datasets, format, {
-      options,
-      carried,
-      summary,
-      place,
-      early,
-      emit,
-      signal,
-    });
-    await publish([...carried.sinks, ...sinks], signal);
-    writeSidecars(parts, place, options.receipt);
-    return {
-      plan: summary,
-      outputs: parts.map(({ path, rows, bytes, rowGroups }) => ({ path, rows, bytes, rowGroups })),
-      sealsEqual,
-      ...(carried.trees.length > 0 ? { carried: carried.trees } : {}),
-      ...(carried.sums === undefined ? {} : { sums: carried.sums }),
-      witness: witnessOf(plan, witness),
-    };
-  } catch (error) {
-    await Promise.all(carried.sinks.map((sink) => sink.abort()));
-    abandonPlace(place);
-    throw error;
-  }
-}
-
-function carryOptions(options: JoinOptions, output: string): CarryOptions {
-  const { carry = [], schema, dropUnreadable, force, compression } = options;
-  return { trees: carry, output, schema, dropUnreadable, force, sink: { compression } };
-}
-
-interface RunHere {
-  readonly options: JoinOptions;
-  readonly summary: PlanSummary;
-  readonly place: OutputPlace;
-  readonly carried: Carried;
-  readonly early: Pool | undefined;
-  readonly emit: CommandContext['emit'];
-  readonly signal: AbortSignal;
-}
-
-/** Runs the plan in this thread, or on a pool where more threads are allowed and there is work for them. */
-async function runHere<Encoded>(
-  plan: JoinPlan,
-  datasets: readonly Dataset[],
-  format: SinkFormat<Encoded>,
-  { options, summary, place, carried, early, emit, signal }: RunHere,
-): Promise<RunResult<Encoded>> {
-  const sink = { compression: options.compression };
-  const { threads } = summary;
-  const scratch = summary.scratchBytes > 0 ? openScratch(scratchFolder()) : undefined;
-  try {
-    if (early?.size !== threads) await early?.close();
-    const pool = threads > 1 && early?.size !== threads ? startPool(threads) : early;
-    const starting =
-      threads > 1 && pool !== undefined
-        ? poolExecutor<Encoded>(plan, format.name, sink, { pool, scratch })
-        : Promise.resolve(inlineExecutor(plan, datasets, format, sink, { signal, scratch }));
-    starting.catch(() => {}); // awaited below, when this thread has done its own part
-    const receipt = receiptContext(plan, options, carried);
-    const metadataOf = (part: number) => sumsMetadata(carried, plan.parts, part);
-    const run = { targets: place.targets, sink, force: options.force, receipt, metadataOf, emit, signal };
-    const executor: Executor<Encoded> = await starting;
-    return await runPlan(plan, executor, format, run).finally(() => executor.close());
-  } finally {
-    if (scratch !== undefined) closeScratch(scratch);
-  }
-}
-
-async function publish(sinks: readonly Pick<Sink<unknown>, 'commit' | 'abort'>[], signal: AbortSignal): Promise<void> {
-  try {
-    signal.throwIfAborted();
-    for (const sink of sinks) await sink.commit();
-  } catch (error) {
-    await Promise.all(sinks.map((sink) => sink.abort()));
-    throw error;
-  }
-}
-
-function receiptContext(plan: JoinPlan, options: JoinOptions, carried: Carried) {
-  const lumis: LumiCounts = new Map();
-  countLumis(lumis, plan.sources[0]!.keys);
-  const sourceKeySeals = plan.sources.map(({ keys }): Seal => sealKeys(keyStates(keys, 0, keys.rows)));
-  return {
-    tool: TOOL,
-    spec: { ...specOf(plan, options), ...carriedSpec(carried) },
-    policies: policiesOf(options),
-    sourceKeySeals,
-    lumisIn: lumiRanges(lumis),
-  };
-}
-
-/** What was asked; never paths, threads or memory. */
-function specOf(plan: JoinPlan, options: JoinOptions): Record<string, unknown> {
-  return {
-    how: options.how,
-    on: plan.key.columns.map((column) => column.name),
-    layout: options.layout,
-    columns: options.columns,
-    labels: options.friends.map((friend) => friend.label ?? null),
-    sample: options.sample ?? null,
-    compression: options.compression,
-    writer: options.writer,
-  };
-}
-
-function policiesOf(options: JoinOptions): Record<string, unknown> {
-  const missing = options.missing.kind === 'fill' ? `fill=${options.missing.value}` : options.missing.kind;
-  return {
-    missing,
-    duplicates: 'error',
-    schema: options.schema,
-    absentTrigger: options.absentTrigger ?? null,
-    expect: options.expect ?? null,
-    witness: options.witness ?? 'auto',
-    titles: options.titles ?? 'stop',
-    dropUnreadable: options.dropUnreadable,
-  };
-}
-
-function summarize(plan: JoinPlan, datasets: readonly Dataset[], options: JoinOptions, budget: Budget): PlanSummary {
-  const sources = plan.sources.map((source, s) => {
-    const columns = plan.columns.filter((column) => column.source === s && column.kind !== 'missing');
-    const dataset = datasets[s]!;
-    const names = [...new Set([...columns.map(({ from }) => from), ...keyNames(plan, s), ...witnessOnly(plan, s)])];
-    return {
-      label: source.label,
-      role: s === 0 ? ('primary' as const) : ('friend' as const),
-      files: dataset.files.length,
-      rows: dataset.descriptor.rows,
-      columns: columns.length,
-      matched: source.matched,
-      missing: source.missing,
-      extra: source.extra,
-      path: source.path,
-      why: source.why,
-      bytesToRead: datasetBytes(dataset, names).stored,
-      dropped: [...source.dropped, ...dataset.redundant],
-      unreadable: dataset.unreadable,
-    };
-  });
-  return {
-    key: plan.key.columns.map((column) => column.name),
-    how: plan.how,
-    layout: plan.layout,
-    sources,
-    rowsOut: plan.rowsOut,
-    columnsOut: plan.columns.map(({ field, source }) => ({
-      name: field.name,
-      type: typeName(field.type),
-      nullable: field.nullable,
-      source: plan.sources[source]!.label,
-    })),
-    rowGroupRows: plan.rowGroupRows,
-    threads: budget.threads,
-    memoryBytes: budget.memoryBytes,
-    scratchBytes: budget.scratchBytes,
-    notes: notesOf(plan, options),
-  };
-}
-
-function notesOf(plan: JoinPlan, options: JoinOptions): string[] {
-  const nulls = plan.columns.filter((column) => column.field.nullable && column.kind === 'payload').length;
-  const anyMissing = plan.sources.some((source) => source.missing > 0);
-  if (options.layout === 'nano' || nulls === 0 || !anyMissing) return [];
-  return [
-    `${nulls} columns hold nulls where events are missing: coffea's from_parquet misreads those of integers and bools; for coffea use --layout nano`,
-  ];
 }

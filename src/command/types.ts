@@ -15,13 +15,28 @@ export interface CommandContext {
 export interface SourceWords {
   readonly label?: string;
   readonly files: readonly string[];
+  /** Instead of the tree of all sources. */
+  readonly tree?: string;
+  /** Globs over the source's own names, as those over output names. Absent = all of its columns. */
+  readonly columns?: readonly string[];
+  /** Folder that relative names are relative to; absent = the current directory. */
+  readonly base?: string;
 }
 
 export type How = 'inner' | 'left' | 'right' | 'outer';
 export type Missing = { readonly kind: 'reason' | 'null' | 'drop' } | { readonly kind: 'fill'; readonly value: string };
 
 export interface JoinOptions {
+  /** Words as of any source; `LABEL:` words in front of files name primary datasets. */
   readonly primary: readonly string[];
+  /** Folder that relative names of the primary are relative to. */
+  readonly base?: string;
+  /** Datasets in coffea's form: one join each. Then `primary` is empty, and each friend's word is a fileset too. */
+  readonly fileset?: string;
+  /** The compose file that options came from: outputs depend on it. */
+  readonly composeFile?: string;
+  /** Stands in front of /store/... names. */
+  readonly redirector?: string;
   readonly friends: readonly SourceWords[];
   readonly how: How;
   /** `cms`, `atlas` or column names joined by commas; absent = by tree content. */
@@ -40,6 +55,12 @@ export interface JoinOptions {
   /** Weights whose titles or lengths differ between the files of a source stop the join, unless ignored. */
   readonly titles?: 'stop' | 'ignore';
   readonly dropUnreadable: boolean;
+  /** Events that several primary datasets have: taken from the first. Absent = an error. */
+  readonly duplicates?: 'first-by-source';
+  /** Output files of so many events, in a directory. */
+  readonly eventsPerFile?: number;
+  /** Output files of so many bytes before encoding and compression, in a directory. */
+  readonly targetBytes?: number;
   /** A file; a directory when it ends in `/` or is one; `-` for an Arrow IPC stream on stdout. */
   readonly output?: string;
   readonly writer: 'parquet' | 'parquetjs' | 'arrow';
@@ -48,6 +69,10 @@ export interface JoinOptions {
   /** Also write OUT.receipt.json. */
   readonly receipt: boolean;
   readonly force: boolean;
+  /** Do again what is up to date. */
+  readonly redo?: boolean;
+  /** What the output was made from, for make. */
+  readonly depfile?: string;
   readonly jobs?: number;
   readonly memoryBytes?: number;
   /** Directory where the keys of input files are kept for other jobs. */
@@ -94,6 +119,8 @@ export interface PlanSummary {
   readonly scratchBytes: number;
   /** One line a thing the user should know, such as columns that coffea's reader would misread. */
   readonly notes: readonly string[];
+  /** Events that several primary datasets have, by pair: rows taken from `kept`, left out of `dropped`. */
+  readonly overlaps?: readonly { readonly kept: string; readonly dropped: string; readonly rows: number }[];
 }
 
 export interface OutputSummary {
@@ -123,6 +150,35 @@ export interface CarriedSummary {
   readonly columns: number;
   readonly bytes: number;
   readonly unreadable: readonly { readonly name: string; readonly type: string; readonly reason: string }[];
+}
+
+/** Nothing was done: the output is what this join would write. */
+export interface FreshReport {
+  readonly upToDate: true;
+  readonly outputs: readonly OutputSummary[];
+}
+
+export interface FailedDataset {
+  readonly code: string;
+  readonly exit: number;
+  readonly message: string;
+  readonly where: readonly string[];
+  readonly near: readonly string[];
+  readonly hint: string;
+  readonly details: readonly string[];
+}
+
+/** One join a dataset, each published by itself. */
+export interface FilesetReport {
+  readonly datasets: readonly {
+    readonly name: string;
+    readonly directory: string;
+    readonly outcome: JoinReport | FreshReport | { readonly error: FailedDataset };
+  }[];
+  /** The fileset of the outputs; absent for a dry run, or when a dataset failed. */
+  readonly fileset?: string;
+  /** Nothing was done, for any dataset. */
+  readonly upToDate?: true;
 }
 
 export interface VerifyOptions {
@@ -179,5 +235,6 @@ export interface VerifyReport {
   readonly lumis?: LumiReport;
 }
 
-export type RunJoin = (options: JoinOptions, context: CommandContext) => Promise<JoinReport>;
+export type RunJoin = (options: JoinOptions, context: CommandContext) => Promise<JoinReport | FreshReport>;
+export type RunFileset = (options: JoinOptions, context: CommandContext) => Promise<FilesetReport>;
 export type RunVerify = (options: VerifyOptions, context: CommandContext) => Promise<VerifyReport>;

@@ -11,14 +11,18 @@ const kind = (exit: number, meaning: string, remedy: string): ErrorKind => ({ ex
 /** Exit: 1 the data says no; 2 usage; 3 input; 4 credentials; 5 output; 6 memory or scratch; 70 our bug; 75 try again. */
 export const ERRORS = {
   'usage/bad-option': kind(2, 'the command line cannot be understood', 'see colweave COMMAND --help'),
+  'usage/bad-compose': kind(2, 'a compose file cannot be understood', 'see colweave-join(1), COMPOSE FILES'),
   'usage/node-too-old': kind(
     2,
     'Node is older than 22.20',
     'use a newer Node; in a checkout the npm scripts bring one',
   ),
   'source/not-found': kind(3, 'an input file does not exist, or a pattern matches nothing', 'check the path'),
+  'source/bad-list': kind(3, 'a list of files cannot be read, is empty, or names itself', 'correct the list'),
+  'source/remote': kind(3, 'a file is on a server, which cannot be read from yet', 'bring the file here first'),
   'source/not-readable': kind(3, 'an input file cannot be opened or read', 'check its permissions'),
   'source/not-root': kind(3, 'a file is not of the format that its name or the command says', 'give the right file'),
+  'source/bad-fileset': kind(3, 'a fileset is not what coffea reads', 'see colweave-join(1), FILESETS'),
   'source/truncated': kind(3, 'a file ends before its data do', 'copy or produce the file again'),
   'source/damaged': kind(3, 'bytes of a file cannot be decoded', 'copy or produce the file again'),
   'source/newer-format': kind(

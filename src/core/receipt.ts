@@ -40,7 +40,10 @@ export interface ReceiptSource {
   readonly keySeal: string;
   readonly matched: number;
   readonly unmatched: number;
+  /** Rows left out because an earlier primary dataset has the event too. */
   readonly duplicates: number;
+  /** The same by pair of primary datasets. */
+  readonly overlaps?: readonly { readonly kept: string; readonly dropped: string; readonly rows: number }[];
   readonly columns: readonly ReceiptColumn[];
   /** Columns left out because others say the same, such as counters proved equal to the primary's. */
   readonly dropped: readonly string[];
@@ -91,6 +94,8 @@ export interface Receipt {
   readonly lumis: { readonly in: LumiRanges; readonly out: LumiRanges };
   readonly witness?: readonly ReceiptWitness[];
   readonly policies: Readonly<Record<string, unknown>>;
+  /** One file of a directory: it answers for the rows start .. end of this source (0 = the primary), joined or not. */
+  readonly part?: { readonly source: number; readonly start: number; readonly end: number };
   /** Of the canonical text without this member: any edit shows that is not made on purpose. */
   readonly sha256?: string;
 }

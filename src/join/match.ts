@@ -4,6 +4,7 @@ import { ColweaveError } from '../core/errors.ts';
 import { type KeyTable, keyText } from '../core/key-spec.ts';
 import { firstDifference, indexKeys, type KeyIndex, type Twin } from '../keys/index-table.ts';
 import { type DatasetDescriptor, locateRow } from '../source/dataset.ts';
+import { type Repeated, type RowGroup, repeatedRows } from './duplicates.ts';
 
 export type How = 'inner' | 'left' | 'right' | 'outer';
 
@@ -19,6 +20,8 @@ export interface Matching {
   /** Primary rows that each friend does not have. */
   readonly missing: readonly number[];
   readonly aligned: readonly boolean[];
+  /** Rows of the primary that an earlier primary dataset has too: not in the output. */
+  readonly repeated: Repeated | undefined;
 }
 
 /** What messages need to point at events. */
@@ -38,19 +41,26 @@ interface Tier {
 
 /**
  * Matches every friend to the primary. `drop`: rows that a friend lacks are left out (inner for that friend).
+ * `groups`: events that several of these primary datasets have are taken from the first; none = they are an error.
  * Errors: join/duplicate-key (key/not-unique for a key of the user's own) on either side, with the first ones by file and entry.
  */
-export function matchSources(sides: readonly Side[], how: How, drop: boolean): Matching {
+export function matchSources(
+  sides: readonly Side[],
+  how: How,
+  drop: boolean,
+  groups: readonly RowGroup[] = [],
+): Matching {
   const [primary, ...friends] = sides;
   invariant(primary !== undefined, 'a join has a primary');
-  const tiers: Tier[] = [{ keys: primary.keys, index: uniqueIndex(primary), firstRow: 0 }];
+  const { index, repeated } = indexPrimary(primary, groups);
+  const tiers: Tier[] = [{ keys: primary.keys, index, firstRow: 0 }];
   let unionRows = primary.keys.rows;
   const matched: (Int32Array | undefined)[] = [];
   const extra: number[] = [];
   const missing: number[] = [];
   const tails: Int32Array[] = [];
   for (const friend of friends) {
-    if (isAligned(primary, friend)) {
+    if (repeated === undefined && isAligned(primary, friend)) {
       matched.push(undefined);
       extra.push(0);
       missing.push(0);
@@ -60,7 +70,7 @@ export function matchSources(sides: readonly Side[], how: How, drop: boolean): M
     proveDisjoint(tiers, found, friend);
     matched.push(found.map);
     extra.push(found.extra.length);
-    missing.push(countAbsent(found.map, primary.keys.rows));
+    missing.push(countAbsent(found.map, primary.keys.rows) - (repeated?.count ?? 0));
     if (how === 'outer' || how === 'right') {
       tiers.push({ keys: found.extraKeys, index: found.extraIndex, firstRow: unionRows });
       unionRows += found.extra.length;
@@ -68,13 +78,14 @@ export function matchSources(sides: readonly Side[], how: How, drop: boolean): M
     }
   }
   const maps = unionMaps(primary.keys.rows, unionRows, matched, tails, how);
-  const kept = keepRows(maps, primary.keys.rows, unionRows, how, drop);
+  const kept = keepRows(maps, unionRows, { how, drop, primaryRows: primary.keys.rows, repeated: repeated?.flags });
   return {
     rowsOut: kept === undefined ? unionRows : kept.length,
     maps: maps.map((map) => selectRows(map, kept)),
     extra,
     missing,
     aligned: matched.map((map) => map === undefined),
+    repeated,
   };
 }
 
@@ -84,11 +95,15 @@ function isAligned(primary: Side, friend: Side): boolean {
   return friend.keys.rows === rows && firstDifference(primary.keys, 0, friend.keys, 0, rows) < 0;
 }
 
-function uniqueIndex(side: Side): KeyIndex {
+function indexPrimary(
+  side: Side,
+  groups: readonly RowGroup[],
+): { readonly index: KeyIndex; readonly repeated: Repeated | undefined } {
   const twins: Twin[] = [];
   const index = indexKeys(side.keys, twins, TWINS_SHOWN);
+  if (twins.length > 0 && groups.length > 0) return { index, repeated: repeatedRows(side, index, groups) };
   refuseTwins(side, twins);
-  return index;
+  return { index, repeated: undefined };
 }
 
 function refuseTwins({ descriptor, keys }: Side, twins: readonly Twin[]): void {
@@ -245,23 +260,30 @@ function grow(map: Int32Array | undefined, rows: number, unionRows: number): Int
   return out;
 }
 
+interface Keeping {
+  readonly how: How;
+  readonly drop: boolean;
+  readonly primaryRows: number;
+  readonly repeated: Uint8Array | undefined;
+}
+
 /** The union rows that the output has, in order; undefined = all. */
 function keepRows(
   maps: readonly RowMap[],
-  primaryRows: number,
   unionRows: number,
-  how: How,
-  drop: boolean,
+  { how, drop, primaryRows, repeated }: Keeping,
 ): Int32Array | undefined {
-  if (how === 'outer' || (how === 'left' && !drop)) return undefined;
+  const all = how === 'outer' || (how === 'left' && !drop);
+  if (all && repeated === undefined) return undefined;
   const [own, ...friends] = maps;
   const inner = how === 'inner' || drop;
   const kept = new Int32Array(unionRows);
   let count = 0;
   for (let i = 0; i < unionRows; i++) {
+    if (repeated?.[i] === 1) continue;
     const inPrimary = own === undefined ? i < primaryRows : own[i]! >= 0;
     const inFriends = friends.every((map) => map === undefined || map[i]! >= 0);
-    if (inner ? inPrimary && inFriends : inFriends) kept[count++] = i;
+    if (all || (inner ? inPrimary && inFriends : inFriends)) kept[count++] = i;
   }
   return count === unionRows ? undefined : kept.slice(0, count);
 }

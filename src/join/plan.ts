@@ -2,6 +2,7 @@
 import type { KeySpec, KeyTable } from '../core/key-spec.ts';
 import type { Field } from '../core/schema.ts';
 import type { DatasetDescriptor } from '../source/dataset.ts';
+import type { Overlap } from './duplicates.ts';
 import type { How, RowMap } from './match.ts';
 import type { Witness } from './witness-plan.ts';
 
@@ -46,6 +47,8 @@ export interface SourcePlan {
   readonly matched: number;
   readonly missing: number;
   readonly extra: number;
+  /** Primary: rows that an earlier primary dataset has too, not in the output. */
+  readonly duplicates: number;
 }
 
 /** One output file and the output rows it holds. */
@@ -54,6 +57,8 @@ export interface OutPart {
   readonly name: string;
   readonly start: number;
   readonly end: number;
+  /** In a directory: the rows start .. end of this source are this part's business, whether they are in the output or not. */
+  readonly of?: { readonly source: number; readonly start: number; readonly end: number };
 }
 
 /** Rows of one row group: rows start .. end of the output, all of one part. */
@@ -78,4 +83,6 @@ export interface JoinPlan {
   readonly parts: readonly OutPart[];
   readonly blocks: readonly Block[];
   readonly notes: readonly string[];
+  /** Events that several primary datasets have, by pair: the first one's are taken. */
+  readonly overlaps: readonly Overlap[];
 }

@@ -42,7 +42,7 @@ export function makeReceipt(
   plan: JoinPlan,
   totals: PartTotals,
   { rowGroups }: Fingerprint,
-  context: ReceiptContext & { readonly rows: number },
+  context: ReceiptContext & { readonly rows: number; readonly part?: Receipt['part'] },
 ): Receipt {
   return {
     format: RECEIPT_FORMAT,
@@ -59,6 +59,7 @@ export function makeReceipt(
     lumis: { in: context.lumisIn, out: lumiRanges(totals.lumis) },
     witness: witnessOf(plan, totals.witness),
     policies: context.policies,
+    ...(context.part === undefined ? {} : { part: context.part }),
   };
 }
 
@@ -74,7 +75,7 @@ export function witnessOf(plan: JoinPlan, { counts, samples }: BlockWitness): re
 }
 
 function sourceOf(plan: JoinPlan, totals: PartTotals, s: number, keySeal: Seal): ReceiptSource {
-  const { dataset, label, dropped } = plan.sources[s]!;
+  const { dataset, label, dropped, duplicates } = plan.sources[s]!;
   const columns = plan.columns.flatMap((column, i) => {
     const { source } = totals.columns[i]!;
     const whole = column.kind === 'payload' || totals.matched[s] === totals.rows;
@@ -91,7 +92,8 @@ function sourceOf(plan: JoinPlan, totals: PartTotals, s: number, keySeal: Seal):
     keySeal: sealHex(keySeal),
     matched: totals.matched[s]!,
     unmatched: dataset.rows - totals.matched[s]!,
-    duplicates: 0,
+    duplicates,
+    ...(s === 0 && plan.overlaps.length > 0 ? { overlaps: plan.overlaps } : {}),
     columns,
     dropped,
   };

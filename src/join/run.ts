@@ -79,7 +79,11 @@ export async function runPlan<Encoded>(
         used[s] = addSeals(used[s]!, seal);
       });
       witness = addWitness(witness, whole.witness);
-      const receipt = makeReceipt(plan, whole, sink.fingerprint(), { ...options.receipt, rows: part.end - part.start });
+      const receipt = makeReceipt(plan, whole, sink.fingerprint(), {
+        ...options.receipt,
+        rows: part.end - part.start,
+        ...(part.of === undefined ? {} : { part: part.of }),
+      });
       await sink.finish({ [RECEIPT_KEY]: receiptText(receipt), ...options.metadataOf?.(index) });
       const { bytes, rowGroups } = sink.fingerprint();
       parts.push({

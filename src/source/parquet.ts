@@ -25,6 +25,7 @@ interface ParquetLayout {
   readonly metadata: readonly (readonly [string, string])[];
   readonly unreadable: readonly UnreadableColumn[];
   readonly footerBytes: number;
+  readonly createdBy: string;
 }
 
 /** Row numbers are 32-bit throughout. */
@@ -58,6 +59,11 @@ export const parquetFormat: SourceFormat = {
 /** The file's own key-value metadata; of a key given twice the last one. */
 export function parquetMetadata(descriptor: FileDescriptor): ReadonlyMap<string, string> {
   return new Map(layoutOf(descriptor).metadata);
+}
+
+/** The program that the footer says wrote the file. */
+export function parquetCreator(descriptor: FileDescriptor): string {
+  return layoutOf(descriptor).createdBy;
 }
 
 export interface ParquetChunk {
@@ -169,6 +175,7 @@ function describe(uri: string, size: number, bytes: Uint8Array): FileDescriptor 
     metadata: footer.metadata,
     unreadable: [...unreadable, ...refused.values()],
     footerBytes: bytes.length,
+    createdBy: footer.createdBy,
   };
   return {
     format: 'parquet',

@@ -5,6 +5,7 @@ import { arrowFormat } from './arrow.ts';
 import type { Input } from './inputs.ts';
 import { parquetFormat } from './parquet.ts';
 import { PARTITIONED, type PartitionLayout, partitionTypes, withPartition } from './partition.ts';
+import { refuseRemote } from './remote.ts';
 import { rootRntuple } from './root-rntuple.ts';
 import { rootTtree } from './root-ttree.ts';
 import type { FileDescriptor, OpenOptions, SourceFile, SourceFormat } from './types.ts';
@@ -14,8 +15,9 @@ export const SOURCE_FORMATS: readonly SourceFormat[] = [rootTtree, rootRntuple, 
 
 const HEAD_BYTES = 64;
 
-/** Errors: source/not-found, source/not-readable, source/not-root and those of the format. */
+/** Errors: source/remote, source/not-found, source/not-readable, source/not-root and those of the format. */
 export async function openSource(uri: string, options: OpenOptions, signal?: AbortSignal): Promise<SourceFile> {
+  refuseRemote(uri);
   const head = await readHead(uri);
   const format = SOURCE_FORMATS.find((candidate) => candidate.recognises(head, uri));
   const namedRoot = uri.endsWith('.root');

@@ -90,7 +90,8 @@ function checkRows(test: FileUnderTest, seal: Seal): Finding[] {
   });
   const { rows } = receipt.output;
   if (seal.present === rows && sealHex(seal) === receipt.output.keySeal) {
-    if (repeated.length === 0 || receipt.policies.duplicates !== 'error') return [];
+    const once = ['error', 'first-by-source'].includes(String(receipt.policies.duplicates));
+    if (repeated.length === 0 || !once) return [];
     return [
       finding('verify/duplicate-key', `${counted(repeated.length, 'row')} with the key of an earlier row`, detail()),
     ];

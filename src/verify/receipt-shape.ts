@@ -76,6 +76,8 @@ function wrongShape(value: unknown): string | undefined {
   const column = shape({ name: isText, type: isText, present: isCount, seal: isSeal, filled: optional(isCount) }, fail);
   const identity = shape({ size: isCount, id: isText, entries: isCount, tree: optional(isText) }, fail);
   const file = shape({ name: isText, identity, rows: isCount }, fail);
+  const overlap = shape({ kept: isText, dropped: isText, rows: isCount }, fail);
+  const part = shape({ source: isCount, start: isCount, end: isCount }, fail);
   const source = shape(
     {
       label: isText,
@@ -87,6 +89,7 @@ function wrongShape(value: unknown): string | undefined {
       duplicates: isCount,
       columns: listOf(column),
       dropped: listOf(isText),
+      overlaps: optional(listOf(overlap)),
     },
     fail,
   );
@@ -113,6 +116,7 @@ function wrongShape(value: unknown): string | undefined {
       lumis: shape({ in: listOf(run), out: listOf(run) }, fail),
       witness: optional(listOf(witness)),
       policies: isObject,
+      part: optional(part),
       sha256: optional(isHash),
     },
     fail,
@@ -136,6 +140,9 @@ function wrongCounts({ sources, output, lumis }: Receipt): string[] {
       rows === matched + unmatched,
       `source ${label} has ${rows} rows, but ${matched} + ${unmatched} with and without a match`,
     );
+    const { duplicates, overlaps = [] } = source;
+    const inPairs = overlaps.reduce((sum, pair) => sum + pair.rows, 0);
+    say(duplicates === inPairs, `source ${label} left out ${duplicates} rows, but ${inPairs} by pairs of datasets`);
     for (const file of files)
       say(
         file.rows === file.identity.entries,

@@ -33,7 +33,7 @@ export const scratch = (): string => mkdtempSync(join(tmpdir(), 'colweave-mutati
 const context: CommandContext = { emit: () => {}, signal: new AbortController().signal };
 
 export async function makeOutput(output: string, options: Partial<JoinOptions> = {}): Promise<JoinReport> {
-  return runJoin(
+  const report = await runJoin(
     {
       primary: PRIMARY,
       friends: Object.entries(FRIENDS).map(([label, file]) => ({ label, files: [file] })),
@@ -48,12 +48,15 @@ export async function makeOutput(output: string, options: Partial<JoinOptions> =
       dryRun: false,
       receipt: true,
       force: true,
+      redo: true,
       jobs: 1,
       output,
       ...options,
     },
     context,
   );
+  if ('upToDate' in report) throw new Error('every output is made anew here');
+  return report;
 }
 
 export type FileReport = VerifyReport['files'][number];

@@ -4,7 +4,7 @@ import { makeArena } from '../../src/core/arena.ts';
 import type { Column } from '../../src/core/column.ts';
 import { type Field, flat, list } from '../../src/core/schema.ts';
 import { NO_SEAL } from '../../src/core/seal.ts';
-import { makePlan } from '../../src/join/make-plan.ts';
+import { makePlan, type PlanOptions } from '../../src/join/make-plan.ts';
 import type { How } from '../../src/join/match.ts';
 import { settleOutSchema } from '../../src/join/out-schema.ts';
 import type { JoinPlan } from '../../src/join/plan.ts';
@@ -103,7 +103,11 @@ export function datasetOf(label: string, all: readonly Row[], at: readonly numbe
 }
 
 /** Blocks of 5 rows, so that all paths and block edges are met; every other friend that is not aligned is shuffled. */
-export async function planOf(datasets: readonly Dataset[], how: How): Promise<JoinPlan> {
+export async function planOf(
+  datasets: readonly Dataset[],
+  how: How,
+  more: Partial<PlanOptions> = {},
+): Promise<JoinPlan> {
   const key = keySpecFor('cms', datasets[0]!.descriptor.schema, []);
   const sources = datasets.map((dataset) => ({
     dataset: dataset.descriptor,
@@ -121,7 +125,7 @@ export async function planOf(datasets: readonly Dataset[], how: How): Promise<Jo
     })),
   );
   // a row group of 1024 rows would hold every case: cut blocks of 5 rows, so that all paths and block edges are met
-  const whole = makePlan(keyed, schema, { how, layout: 'arrow', drop: false, perFile: false, rowBytes: 1 });
+  const whole = makePlan(keyed, schema, { how, layout: 'arrow', drop: false, perFile: false, rowBytes: 1, ...more });
   const blocks = [];
   for (let at = 0; at < whole.rowsOut; at += 5)
     blocks.push({ part: 0, start: at, end: Math.min(whole.rowsOut, at + 5) });
