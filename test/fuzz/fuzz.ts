@@ -78,12 +78,13 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzReport> {
 }
 
 /** Fixtures that are damaged as they are show nothing when more damage is done to them. */
-async function readable(subjects: readonly Subject[]): Promise<readonly Subject[]> {
+async function readable(subjects: readonly Subject[]): Promise<readonly Named[]> {
   const folder = mkdtempSync(join(tmpdir(), 'colweave-fuzz-'));
-  const kept: Subject[] = [];
+  const kept: Named[] = [];
   for (const subject of subjects) {
-    const { error, errors } = await subject.read(subject.bytes, join(folder, 'case'), false);
-    if (error === undefined && errors.length === 0) kept.push(subject);
+    const { error, errors, format } = await subject.read(subject.bytes, join(folder, 'case'), false);
+    const { name, reader, weight } = subject;
+    if (error === undefined && errors.length === 0) kept.push({ name, reader: format ?? reader, weight });
   }
   rmSync(folder, { recursive: true });
   return kept;

@@ -10,6 +10,8 @@ import { openSource } from '../../src/source/registry.ts';
 /** What reading a file gave: for each column a digest, or the code of an error; for a file that does not open, its code. */
 export interface Reading {
   readonly error?: string;
+  /** Of the file that was opened: several formats begin with the same bytes. */
+  readonly format?: string;
   readonly columns: ReadonlyMap<string, string>;
   readonly errors: readonly string[];
   /** Named as unreadable by the reader itself. */
@@ -68,7 +70,7 @@ export async function readFile(path: string, halves: boolean): Promise<Reading> 
         }
       }
     }
-    return { columns, errors, refused };
+    return { format: file.descriptor.format, columns, errors, refused };
   } finally {
     await file.close();
   }
