@@ -182,7 +182,7 @@ describe('wires', () => {
     ['a byte count that is too small', [NEW_ID.replace('4000000e', '4000000d') + EMPTY], 'other bytes'],
     ['a byte count beyond the entry', [NEW_ID.replace('4000000e', '4000ff0e') + EMPTY], 'longer than its entry'],
     ['no byte count', [NEW_ID.replace('4000', '0000') + EMPTY], 'no byte count'],
-    ['a list that counts more than there is', [NEW_ID + '40000006 0009 7fffffff'], 'counts 2147483647'],
+    ['a list that counts more than there is', [`${NEW_ID}40000006 0009 7fffffff`], 'counts 2147483647'],
     ['bytes left over', [`${NEW_ID}${EMPTY}00`], 'bytes that its type does not say'],
     ['bytes that end early', [NEW_ID], 'shorter than its type'],
   ])('%s is refused', (_, entries, text) => {
