@@ -218,11 +218,19 @@ export function classNode(build: Build, place: Place, name: string): Node {
   return recordNode(build, place, infos, true);
 }
 
+/** The version of a class that a branch names: by its checksum, which branches have but for those of very old files. */
+export function infoOf(
+  classes: Classes,
+  name: string,
+  { version, checksum }: { readonly version: number; readonly checksum: number },
+): ClassInfo | undefined {
+  const infos = classes.get(classKey(name)) ?? [];
+  return infos.find((info) => (checksum === 0 ? info.version === version : info.checksum === checksum));
+}
+
 /** An object without a header, of the version that the branch names. */
 export function bareNode(build: Build, place: Place, name: string, of: { version: number; checksum: number }): Node {
-  const infos = build.classes.get(classKey(name)) ?? [];
-  const info =
-    infos.find(({ checksum }) => checksum === of.checksum) ?? infos.find((each) => each.version === of.version);
+  const info = infoOf(build.classes, name, of);
   if (info === undefined) throw new Undecodable(`the file does not describe class ${name}, version ${of.version}`);
   return recordNode(build, place, [info], false);
 }
