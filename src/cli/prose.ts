@@ -97,7 +97,7 @@ export const JOIN: Prose = {
       title: 'TREES THAT GO ALONG',
       paragraphs: [
         '--carry Runs,LuminosityBlocks writes the rows of these trees of all primary files, unchanged and in their order, into OUT.Runs.parquet and so on (_Runs.parquet in a directory), with the name of the file in the column source_file. They are written before the output and published with it; the receipt has the digests of their row groups (spec.carried), and verify does not read them.',
-        'Totals of Runs are metadata of the output, colweave.sums (JSON): genEventCount, genEventSumw and genEventSumw2 are added; *ScaleSumw and *PdfSumw, which NanoAOD divided by genEventSumw, are averaged with it, and left out with the reason where files differ in their length. Names with an underscore behind (v5, v6) are the same. Each file of a directory has the sums of its own primary file, so that they can be added. Cuts and missing events never change them.',
+        'Totals of Runs are metadata of the output, colweave.sums (JSON): genEventCount, genEventSumw and genEventSumw2 are added; *ScaleSumw, *PdfSumw and others whose title says that they were divided by genEventSumw, are averaged with it, and left out with the reason where files differ in their length. Names with an underscore behind (v5, v6) are the same. Each file of a directory has the sums of its own primary file, so that they can be added. Cuts and missing events never change them.',
         'A tree with CutBookkeepers of ATLAS is refused, since those sums cannot be read; --drop-unreadable carries it without them. Only the trees of the primary are carried.',
       ],
     },

@@ -104,6 +104,9 @@ function sourceTable(sources: readonly SourceSummary[], dryRun: boolean): string
   return table([head, ...rows], dryRun ? [1, 2, 3, 4, 5, 6, 7] : [1, 2, 3, 4, 5, 6]);
 }
 
+/** Columns named of those that cannot be read for one reason: a PHYSLITE file has 400; `colweave schema` lists them. */
+const UNREADABLE_NAMES = 4;
+
 /** Sources that leave out the same columns share a line. */
 function leftOut(sources: readonly SourceSummary[]): string[] {
   const same = Map.groupBy(
@@ -114,9 +117,14 @@ function leftOut(sources: readonly SourceSummary[]): string[] {
     ([names, of]) => `  left out of ${of.map(({ label }) => label).join(', ')}, said by other columns: ${names}`,
   );
   for (const { label, unreadable } of sources) {
-    lines.push(
-      ...unreadable.map(({ name, type, reason }) => `  left out of ${label}, unreadable: ${name} (${type}): ${reason}`),
-    );
+    const alike = Map.groupBy(unreadable, ({ type, reason }) => `(${type}): ${reason}`);
+    for (const [what, columns] of alike) {
+      const names = few(
+        columns.map(({ name }) => name),
+        UNREADABLE_NAMES,
+      );
+      lines.push(`  left out of ${label}, unreadable: ${names} ${what}`);
+    }
   }
   return lines;
 }

@@ -2,12 +2,14 @@
 // with it. Cuts and events without a partner never change them: they are of the files, not of the rows of an output.
 import type { Column, ListColumn } from '../core/column.ts';
 import { canonicalJson } from '../core/receipt.ts';
-import { type Field, fieldNamed } from '../core/schema.ts';
+import type { Field } from '../core/schema.ts';
 import { type Dataset, readRows } from '../source/dataset.ts';
 
 /** NanoAOD v5 and v6 have an underscore behind the names. */
 const ADDED = /^genEvent(Count|Sumw|Sumw2)_?$/;
 const AVERAGED = /(Scale|Pdf)Sumw_?$/;
+/** What NanoAOD's own title says of others, such as PSSumw. */
+const AVERAGED_TITLE = /divided by genEventSumw/;
 const WEIGHT = /^genEventSumw_?$/;
 
 export interface Sums {
@@ -42,10 +44,11 @@ export async function sumRows(dataset: Dataset, tree: string, signal: AbortSigna
     files: files.map(({ firstRow, descriptor }) => of(firstRow, firstRow + descriptor.rows)),
   };
 
-  function isSummed({ name, type }: Field): boolean {
+  function isSummed({ name, type, nullable, doc = '' }: Field): boolean {
+    if (nullable) return false;
     if (ADDED.test(name)) return type.kind === 'flat';
-    const averaged = AVERAGED.test(name) && type.kind === 'list' && type.item.kind === 'flat';
-    return averaged && fieldNamed(schema, name)?.nullable === false;
+    const averaged = AVERAGED.test(name) || (/Sumw_?$/.test(name) && AVERAGED_TITLE.test(doc));
+    return averaged && type.kind === 'list' && type.item.kind === 'flat';
   }
 }
 

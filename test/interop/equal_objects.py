@@ -232,6 +232,24 @@ def edm(d):
         assert pq.read_table(out)["k"].to_pylist() == [(i * 7) % 100 for i in range(100)]
 
 
+BOOKKEEPERS = '''
+import array, sys, ROOT
+f = ROOT.TFile(sys.argv[1], "RECREATE")
+t = ROOT.TTree("Events", "")
+k = [array.array("I", [1]), array.array("I", [1]), array.array("Q", [1])]
+for name, a, kind in zip(("run", "luminosityBlock", "event"), k, "iil"):
+    t.Branch(name, a, f"{name}/{kind}")
+t.Fill()
+t.Write()
+m, n, cut = ROOT.TTree("MetaData", ""), array.array("i", [7]), ROOT.TLorentzVector()
+m.Branch("n", n, "n/I")
+m.Branch("CutBookkeepersAux.", "TLorentzVector", cut, 32000, 0)
+m.Fill()
+m.Write()
+f.Close()
+'''
+
+
 def carried(d):
     data = [os.path.join(DATA, n + ".root") for n in ("nano_tree", "pfnano")]
     sets = [("fixtures", [os.path.join(FIXTURES, f"nano_{i}.root") for i in (1, 2, 3)], "strict", ["Runs", "LuminosityBlocks"])]
@@ -251,6 +269,14 @@ def carried(d):
                 assert not wrong and len(names) > 10000, f"{wrong} of {len(names)} parameter sets are not what their MD5 says: {names[0]!r}"
             if "Runs" in trees:
                 check_sums(paths, json.loads(pq.read_metadata(out).metadata[b"colweave.sums"]))
+    with case("--carry of a tree with CutBookkeepers is refused by name, and works with --drop-unreadable"):
+        path, out = os.path.join(d, "bookkeepers.root"), os.path.join(d, "bookkeepers.parquet")
+        subprocess.run([sys.executable, "-c", BOOKKEEPERS, path], check=True, capture_output=True)
+        done = refused("source/unreadable-column", 3, path, "--carry", "MetaData", out=out)
+        assert "CutBookkeepers" in done.stderr and "--drop-unreadable" in done.stderr, done.stderr
+        assert not os.path.exists(os.path.join(d, "bookkeepers.MetaData.parquet"))
+        join(path, "--carry", "MetaData", "--drop-unreadable", "-o", out)
+        assert pq.read_table(os.path.join(d, "bookkeepers.MetaData.parquet"))["n"].to_pylist() == [7]
     with case("--carry into a directory: sums of the parts add up to those of the whole"):
         out = os.path.join(d, "parts/")
         paths = sets[0][1]

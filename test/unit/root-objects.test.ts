@@ -231,6 +231,11 @@ describe('wires', () => {
       elements: [element('inner', 300, 'vector<Loop>')],
     };
     expect(why('vector<Loop>', new Map([['Loop', [loop]]]))).toBe('its classes hold each other without end');
+    const chain = Array.from({ length: 20 }, (_, i): ClassInfo => {
+      const elements = ['a', 'b'].map((name) => element(name, 62, `C${i + 1}`));
+      return { name: `C${i}`, version: 1, checksum: 1, elements: i < 19 ? elements : [element('x', 3, 'int')] };
+    });
+    expect(why('C0', new Map(chain.map((info) => [info.name, [info]])))).toBe('its classes have too many members');
     const clash: ClassInfo = {
       name: 'C',
       version: 1,

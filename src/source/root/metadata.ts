@@ -196,7 +196,7 @@ function objectColumns(
   const basketStart = baskets.length;
   addBaskets(branch, type, context);
   for (const path of partial) unreadable.push({ name: path, type, reason: 'not every version of its class has it' });
-  const share = rawBytes(branch) / leaves.size;
+  const share = Math.ceil(rawBytes(branch) / leaves.size);
   const count = branch.fLeaves.arr[0]!.fLeafCount;
   const counter = count ? context.leafOwner.get(count) : undefined;
   return [...leaves].map(([path, slot]) => {

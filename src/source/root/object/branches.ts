@@ -1,6 +1,6 @@
 // Owns which wire an object branch has: what its place in the tree and the classes of the file say of its entries.
 import type { BranchObject } from '../tree-object.ts';
-import { type ClassElement, type Classes, classKey } from './classes.ts';
+import type { ClassElement, Classes } from './classes.ts';
 import {
   type Build,
   bareNode,
@@ -8,6 +8,7 @@ import {
   type Compiled,
   classNode,
   finishBuild,
+  infoOf,
   type Node,
   numberNode,
   type Place,
@@ -51,10 +52,7 @@ function topNode(build: Build, place: Place, branch: BranchObject): Node {
     if (!BY_DESCRIPTION.has(className)) throw new Undecodable(`class ${className} is written by code of its own`);
     return classNode(build, place, className);
   }
-  return bareNode(build, place, className, {
-    version: Number(branch.fClassVersion),
-    checksum: Number(branch.fCheckSum) >>> 0,
-  });
+  return bareNode(build, place, className, versionOf(branch));
 }
 
 function memberNode(build: Build, place: Place, branch: BranchObject): Node {
@@ -91,11 +89,7 @@ function countedArray(build: Build, place: Place, element: ClassElement): Node {
 /** The member of its class that a branch is. Numbers of members are checked by name, since classes change. */
 function elementOf(branch: BranchObject, classes: Classes): ClassElement {
   const className = branch.fClassName ?? '';
-  const infos = classes.get(classKey(className)) ?? [];
-  const checksum = Number(branch.fCheckSum) >>> 0;
-  const info =
-    infos.find((each) => each.checksum === checksum) ??
-    infos.find((each) => each.version === Number(branch.fClassVersion));
+  const info = infoOf(classes, className, versionOf(branch));
   if (info === undefined) throw new Undecodable(`the file does not describe class ${className}`);
   const name = memberName(branch);
   const numbered = info.elements[Number(branch.fID)];
@@ -104,6 +98,11 @@ function elementOf(branch: BranchObject, classes: Classes): ClassElement {
   if (named.length === 1) return named[0]!;
   throw new Undecodable(`class ${className} has no member ${name}`);
 }
+
+const versionOf = ({ fClassVersion, fCheckSum }: BranchObject) => ({
+  version: Number(fClassVersion),
+  checksum: Number(fCheckSum ?? 0) >>> 0,
+});
 
 function memberName({ fName }: BranchObject): string {
   const bare = fName.replace(/(\[[^\]]*\])+$/, '');

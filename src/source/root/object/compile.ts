@@ -26,6 +26,8 @@ const ARRAY_OFFSET = 20;
 const POINTER_OFFSET = 40;
 /** Classes inside classes: deeper than anybody nests. */
 const DEPTH_MAX = 24;
+/** Members of all classes inside a branch: damaged descriptions may hold each other many times over. */
+const MEMBERS_MAX = 20_000;
 
 const BASIC: Readonly<Record<number, Dtype>> = {
   1: 'i8',
@@ -84,10 +86,11 @@ export interface Build {
   readonly slots: Slot[];
   readonly known: Map<string, number>;
   readonly leaves: Map<string, number>;
+  members: number;
 }
 
 export function startBuild(classes: Classes): Build {
-  return { classes, slots: [], known: new Map(), leaves: new Map() };
+  return { classes, slots: [], known: new Map(), leaves: new Map(), members: 0 };
 }
 
 export function finishBuild(build: Build, { wire, leaves, partial }: Node): Compiled {
@@ -218,11 +221,19 @@ export function classNode(build: Build, place: Place, name: string): Node {
   return recordNode(build, place, infos, true);
 }
 
+/** The version of a class that a branch names: by its checksum, which branches have but for those of very old files. */
+export function infoOf(
+  classes: Classes,
+  name: string,
+  { version, checksum }: { readonly version: number; readonly checksum: number },
+): ClassInfo | undefined {
+  const infos = classes.get(classKey(name)) ?? [];
+  return infos.find((info) => (checksum === 0 ? info.version === version : info.checksum === checksum));
+}
+
 /** An object without a header, of the version that the branch names. */
 export function bareNode(build: Build, place: Place, name: string, of: { version: number; checksum: number }): Node {
-  const infos = build.classes.get(classKey(name)) ?? [];
-  const info =
-    infos.find(({ checksum }) => checksum === of.checksum) ?? infos.find((each) => each.version === of.version);
+  const info = infoOf(build.classes, name, of);
   if (info === undefined) throw new Undecodable(`the file does not describe class ${name}, version ${of.version}`);
   return recordNode(build, place, [info], false);
 }
@@ -247,6 +258,7 @@ function versionNode(build: Build, place: Place, info: ClassInfo): VersionNode {
   const partial: string[] = [];
   for (const element of info.elements) {
     // what ROOT calls the one member of a class that it treats as a container
+    if (++build.members > MEMBERS_MAX) throw new Undecodable('its classes have too many members');
     if (element.name === 'This') throw new Undecodable(`class ${info.name} is a container of its own kind`);
     const node = elementNode(build, { ...place, depth: place.depth + 1 }, element);
     const twice = node.leaves.find((path) => leaves.includes(path));
