@@ -75,7 +75,7 @@ export const JOIN: Prose = {
   summary: 'join columns of the same events from many files into Parquet',
   paragraphs: [
     "Puts the columns of any number of sources side by side by event key, in the order of the primary's events, and writes Parquet with a receipt. The keys of every row are compared; position alone is never trusted. Without --with it converts, with keys checked.",
-    'FILES are paths, quoted globs (expanded here, naturally sorted), directories, FILE:TREE, @LIST (a file of such words) or - (such a list on standard input). ROOT TTrees, Parquet and Arrow can be read.',
+    'FILES are paths, quoted globs (expanded here, naturally sorted), directories, FILE:TREE, @LIST (a file of such words) or - (such a list on standard input). ROOT TTrees and RNTuples, Parquet and Arrow can be read.',
   ],
   sections: [
     {

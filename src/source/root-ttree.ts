@@ -21,6 +21,8 @@ import type { FileDescriptor, OpenOptions, SourceFile, SourceFormat, UnreadableC
 
 const FORMAT = 'root-ttree';
 const DEFAULT_TREE = 'Events';
+/** Where ATLAS puts the events of an RNTuple file, beside others (DataHeader, EventTag). */
+const ATLAS_RNTUPLE = 'EventData';
 const TREE_CLASSES = ['TTree', 'TNtuple', 'TNtupleD', ...RNTUPLE_CLASSES];
 /** Directories inside directories: deeper than anybody nests, so that a loop in a damaged file ends. */
 const DIRECTORY_DEPTH_MAX = 16;
@@ -142,12 +144,14 @@ interface NamedKey {
   readonly key: RootKey;
 }
 
-/** The tree asked for, else `Events`, else the only one. */
+/** The tree asked for, else `Events`, else the RNTuple `EventData`, else the only one. */
 async function chooseTree(store: ByteStore, root: RootDirectory, wanted: string | undefined): Promise<NamedKey> {
   const top = await readKeys(store, root);
   const isTree = (key: RootKey) => TREE_CLASSES.includes(key.className);
   const atTop = top.find((key) => key.name === (wanted ?? DEFAULT_TREE) && isTree(key));
   if (atTop) return { name: atTop.name, key: atTop };
+  const atlas = top.find((key) => key.name === ATLAS_RNTUPLE && RNTUPLE_CLASSES.includes(key.className));
+  if (wanted === undefined && atlas) return { name: atlas.name, key: atlas };
   const all = await listObjects(store, top, { prefix: '', depth: 0 });
   const trees = all.filter(({ key }) => isTree(key));
   const named = wanted === undefined ? undefined : trees.find(({ name }) => name === wanted.replace(/^\/+/, ''));

@@ -65,6 +65,21 @@ def types(d):
             notes.append(f"{len(names)} columns")
 
 
+def missing_values(d):
+    with case("rntuple_types.root: values that can miss are null where uproot has none") as notes:
+        path, out = os.path.join(FIXTURES, "rntuple_types.root"), os.path.join(d, "rntuple_types.parquet")
+        table, want = pq.read_table(out), {}
+        with uproot.open(path) as f:
+            for name in ("maybe", "maybe_text", "maybe_list", "pointer"):
+                want[name] = ak.to_list(f["Events"][name].array())
+        want["pointer"] = [v[0] if v else None for v in want["pointer"]]     # uproot shows a unique_ptr as a list
+        wrong = [n for n, values in want.items() if table[n].to_pylist() != values]
+        nulls = {n: table[n].null_count for n in want}
+        assert not wrong and all(0 < count < table.num_rows for count in nulls.values()), f"{wrong}, nulls {nulls}"
+        verified(out, path)
+        notes.append(f"nulls {nulls}")
+
+
 def by_key(columns):
     keys = key_tuples(columns)
     assert len(set(keys)) == len(keys)
@@ -162,6 +177,7 @@ def main():
         convert("fixture rntuple_uproot.root equals the tree it was made of", os.path.join(FIXTURES, "rntuple_uproot.root"), d, tree)
         convert("fixture friend_rntuple.root", os.path.join(FIXTURES, "friend_rntuple.root"), d)
         types(d)
+        missing_values(d)
         three_ways(d)
         physlite(d)
         for name in RNTUPLES:

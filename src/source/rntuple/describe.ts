@@ -47,6 +47,8 @@ interface Build {
 /** A part of a field that becomes a column: `name` is what is appended to the names around it. */
 interface Part {
   readonly name: string;
+  /** The same with the classes that members are inherited from: what tells members of one name apart. */
+  readonly full: string;
   readonly node: Node;
   readonly type: ColumnType;
 }
@@ -69,7 +71,7 @@ export function describeFields(records: SchemaRecords): Described {
   const out: Field[] = [];
   for (const field of fields) {
     if (field.parent !== field.id || redundant.has(field.id)) continue;
-    for (const { name, node, type } of partsOf(field, { name: field.name, depth: 0, inList: false }, build)) {
+    for (const { name, node, type } of named(partsOf(field, { name: field.name, depth: 0, inList: false }, build))) {
       const full = field.name + name;
       if (nodes.has(full)) {
         build.unreadable.push({ name: full, type: field.type, reason: 'an earlier column has the same name' });
@@ -87,7 +89,14 @@ export function describeFields(records: SchemaRecords): Described {
   };
 }
 
-function fieldOf({ name, node, type, doc }: Part & { readonly doc: string }): Field {
+/** A class's own member keeps its name; inherited ones that share it are called by their class, as `x.Base::y`. */
+function named(parts: readonly Part[]): Part[] {
+  const counts = new Map<string, number>();
+  for (const { name } of parts) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return parts.map((part) => (counts.get(part.name)! > 1 ? { ...part, name: part.full } : part));
+}
+
+function fieldOf({ name, node, type, doc }: Omit<Part, 'full'> & { readonly doc: string }): Field {
   const nullable = node.kind === 'optional';
   return doc === '' ? { name, type, nullable } : { name, type, nullable, doc };
 }
@@ -162,9 +171,14 @@ function partsOf(field: FieldRecord, around: Around, build: Build): Part[] {
 }
 
 function memberParts(member: FieldRecord, around: Around, build: Build): Part[] {
-  const suffix = BASE_CLASS.test(member.name) ? '' : `.${member.name}`;
+  const inherited = BASE_CLASS.test(member.name);
+  const suffix = inherited ? '' : `.${member.name}`;
   const inside = { ...around, name: around.name + suffix, depth: around.depth + 1 };
-  return partsOf(member, inside, build).map((part) => ({ ...part, name: suffix + part.name }));
+  return partsOf(member, inside, build).map((part) => ({
+    ...part,
+    name: suffix + part.name,
+    full: inherited ? `.${member.type}::${part.full.slice(1)}` : suffix + part.full,
+  }));
 }
 
 function refuse(field: FieldRecord, { name }: Around, build: Build, reason: string): Part[] {
@@ -180,8 +194,9 @@ function leafParts(field: FieldRecord, around: Around, build: Build): Part[] {
   // an array of anything, an atomic, an enum: what there is, is in the only field below
   const parts = below.length === 1 ? partsOf(below[0]!, inside, build) : valueParts(field, around, build);
   if (repetition === 0) return parts;
-  return parts.map(({ name, node, type }) => ({
+  return parts.map(({ name, full, node, type }) => ({
     name,
+    full,
     node: { kind: 'array', size: repetition, item: node },
     type: list(type, repetition),
   }));
@@ -199,19 +214,19 @@ function valueParts(field: FieldRecord, around: Around, build: Build): Part[] {
     const bytes = columns.map((group) => group[1]!);
     const problem = unfit(first, isIndex, build) ?? unfit(bytes, (type) => ENCODINGS[type]?.name === 'Char', build);
     if (problem !== undefined) return wrong(problem);
-    return [{ name: '', node: { kind: 'text', index: first, bytes }, type: utf8 }];
+    return [{ name: '', full: '', node: { kind: 'text', index: first, bytes }, type: utf8 }];
   }
   if (cardinality) {
     const problem = unfit(first, isIndex, build);
     if (problem !== undefined) return wrong(problem);
     const dtype = cardinality[1] === '64' ? 'u64' : 'u32';
-    return [{ name: '', node: { kind: 'count', index: first, dtype }, type: flat(dtype) }];
+    return [{ name: '', full: '', node: { kind: 'count', index: first, dtype }, type: flat(dtype) }];
   }
   const dtype = /^std::bitset</.test(field.type) ? 'bool' : DTYPES[field.type];
   if (dtype === undefined) return wrong('values of this type cannot be decoded');
   const problem = unfit(first, (type) => ENCODINGS[type] !== undefined && gives(ENCODINGS[type], dtype), build);
   if (problem !== undefined) return wrong(problem);
-  return [{ name: '', node: { kind: 'leaf', dtype, columns: first }, type: flat(dtype) }];
+  return [{ name: '', full: '', node: { kind: 'leaf', dtype, columns: first }, type: flat(dtype) }];
 }
 
 const isIndex = (type: number) => ENCODINGS[type]?.element === 'index';
@@ -240,12 +255,12 @@ function collectionParts(field: FieldRecord, around: Around, build: Build): Part
   if (optional && around.inList)
     return refuse(field, around, build, 'a list of values that can miss has no column form');
   const inside = { ...around, depth: around.depth + 1, inList: !optional || around.inList };
-  return partsOf(below[0]!, inside, build).flatMap(({ name, node, type }): Part[] => {
-    if (!optional) return [{ name, node: { kind: 'list', index, item: node }, type: list(type) }];
+  return partsOf(below[0]!, inside, build).flatMap(({ name, full, node, type }): Part[] => {
+    if (!optional) return [{ name, full, node: { kind: 'list', index, item: node }, type: list(type) }];
     if (node.kind === 'optional' || (type.kind === 'list' && type.size !== undefined)) {
       const inner = { ...around, name: around.name + name };
       return refuse(field, inner, build, 'an array or an optional that can miss has no column form');
     }
-    return [{ name, node: { kind: 'optional', index, item: node }, type }];
+    return [{ name, full, node: { kind: 'optional', index, item: node }, type }];
   });
 }

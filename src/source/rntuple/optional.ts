@@ -1,6 +1,6 @@
 // Owns columns of values that can miss: the file stores only those that are there.
 import { type Column, flatColumn } from '../../core/column.ts';
-import { allocate, bitsOf } from '../../core/dtype.ts';
+import { allocate, type Bits, bitsOf } from '../../core/dtype.ts';
 import { damaged } from './cursor.ts';
 
 /** `dense` has the rows that are there; row i is there where offsets[i + 1] is one more than offsets[i]. */
@@ -22,11 +22,9 @@ export function spread(dense: Column, offsets: Int32Array, length: number): Colu
   return flatColumn(dense.dtype, values, valid);
 }
 
-function copyPresent<T extends Uint32Array>(
-  from: T | ReturnType<typeof bitsOf>,
-  to: ReturnType<typeof bitsOf>,
-  valid: Uint8Array,
-): void {
+/** Of one kind of array at run time; typed as one of them, since a loop over all would be slow to check. */
+function copyPresent(from: Bits, to: Bits, valid: Uint8Array): void {
+  const [source, target] = [from as Uint32Array, to as Uint32Array];
   let next = 0;
-  for (let i = 0; i < valid.length; i++) if (valid[i] === 1) (to as Uint32Array)[i] = (from as Uint32Array)[next++]!;
+  for (let i = 0; i < valid.length; i++) if (valid[i] === 1) target[i] = source[next++]!;
 }
