@@ -4,10 +4,10 @@ import { isPoolWorker, registerJob, serveJobs, setWorkerEntry } from '../pool/po
 if (isPoolWorker()) {
   const { registerJoinJobs } = await import('../join/work.ts');
   registerJoinJobs();
-  registerJob('verify/set-up', async (setUp) => ({
+  registerJob('seal/set-up', async (setUp) => ({
     output: await (await import('../verify/work.ts')).setUpSealing(setUp),
   }));
-  registerJob('verify/seal', async (range) => ({ output: await (await import('../verify/work.ts')).sealHere(range) }));
+  registerJob('seal/range', async (range) => ({ output: await (await import('../verify/work.ts')).sealHere(range) }));
   serveJobs();
 } else {
   setWorkerEntry(new URL(import.meta.url));

@@ -16,13 +16,13 @@ export interface SealSetUp {
 let held: { readonly file: SourceFile; readonly setUp: SealSetUp } | undefined;
 const never = new AbortController().signal;
 
-/** Worker's side of `verify/set-up`. */
+/** Worker's side of `seal/set-up`. */
 export async function setUpSealing(setUp: SealSetUp): Promise<void> {
   await held?.file.close();
   held = { file: await reopenSource(setUp.descriptor), setUp };
 }
 
-/** Worker's side of `verify/seal`. */
+/** Worker's side of `seal/range`. */
 export async function sealHere(range: RowRange): Promise<RangeSeals> {
   const { file, setUp } = held!;
   return sealRange(file, setUp.keys, setUp.flags, range, never);
@@ -30,6 +30,6 @@ export async function sealHere(range: RowRange): Promise<RangeSeals> {
 
 /** Seals ranges on the threads of a pool; results in the order of the ranges. */
 export async function sealOnPool(pool: Pool, setUp: SealSetUp, ranges: readonly RowRange[]): Promise<RangeSeals[]> {
-  await pool.everywhere('verify/set-up', setUp);
-  return Promise.all(ranges.map((range) => pool.run('verify/seal', range) as Promise<RangeSeals>));
+  await pool.everywhere('seal/set-up', setUp);
+  return Promise.all(ranges.map((range) => pool.run('seal/range', range) as Promise<RangeSeals>));
 }
