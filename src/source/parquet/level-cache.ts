@@ -32,17 +32,20 @@ interface KnownShape {
 export interface LevelCache {
   readonly pages: Map<string, KnownPage[]>;
   readonly shapes: Map<Uint8Array, KnownShape[]>;
+  /** Repetition levels that are kept: only of those may shapes be kept, or levels that no other column has would pile up. */
+  readonly kept: Set<Uint8Array>;
   bytes: number;
 }
 
 /** Levels kept: those of the collections of a row group. */
 const KEPT_BYTES_MAX = 32 * 2 ** 20;
 
-export const noLevels = (): LevelCache => ({ pages: new Map(), shapes: new Map(), bytes: 0 });
+export const noLevels = (): LevelCache => ({ pages: new Map(), shapes: new Map(), kept: new Set(), bytes: 0 });
 
 export function forgetLevels(cache: LevelCache): void {
   cache.pages.clear();
   cache.shapes.clear();
+  cache.kept.clear();
   cache.bytes = 0;
 }
 
@@ -61,6 +64,7 @@ export function pageLevels(
   const cost = bytes.length + (levels.rep?.length ?? 0) + (levels.def?.length ?? 0);
   if (cache.bytes + cost > KEPT_BYTES_MAX) return levels;
   cache.bytes += cost;
+  if (levels.rep !== undefined) cache.kept.add(levels.rep);
   known.push({ bytes: bytes.slice(), levels });
   cache.pages.set(id, known);
   return levels;
@@ -68,14 +72,14 @@ export function pageLevels(
 
 /** What `make` gives, or gave for the same level arrays, of which rows start .. end are wanted. */
 export function shapeOnce<Shape>(
-  { shapes }: LevelCache,
+  { shapes, kept }: LevelCache,
   pages: readonly PageLevels[],
   { start, end }: { readonly start: number; readonly end: number },
   make: () => Shape,
 ): Shape {
   const parts = pages.flatMap(({ rep, def }) => [rep, def]);
   const lead = parts[0];
-  if (lead === undefined) return make();
+  if (lead === undefined || pages.some(({ rep }) => rep === undefined || !kept.has(rep))) return make();
   const known = shapes.get(lead) ?? [];
   const hit = known.find(
     (other) =>
