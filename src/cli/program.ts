@@ -107,6 +107,7 @@ interface VerifyValues extends MannersValues {
   lumis?: string;
   writeLumis?: string;
   parts?: string;
+  jobs?: number;
   memory?: number;
 }
 
@@ -214,6 +215,9 @@ function verifyCommand(): Command {
     option('--on <KEY>', 'cms, atlas, or columns joined by commas (default: by tree content)').argParser(parseNonEmpty),
     option('--memory <SIZE>', 'memory cap: keys beyond it are sorted in scratch').argParser(parseSize),
   ]);
+  group(command, 'Running:', [
+    option('-j, --jobs <N>', 'worker threads (default: the cores this job may use)').argParser(parseCount),
+  ]);
   return command;
 }
 
@@ -314,6 +318,7 @@ function verifyOptions(outputs: readonly string[], values: VerifyValues): Verify
     ...(values.lumis === undefined ? {} : { lumis: values.lumis }),
     ...(values.writeLumis === undefined ? {} : { writeLumis: values.writeLumis }),
     ...(values.parts === undefined ? {} : { parts: values.parts }),
+    ...(values.jobs === undefined ? {} : { jobs: values.jobs }),
     ...(values.memory === undefined ? {} : { memoryBytes: values.memory }),
   };
 }

@@ -102,9 +102,16 @@ export const JOIN: Prose = {
       ],
     },
     {
+      title: 'WITNESSES AND SAMPLES',
+      paragraphs: [
+        'Equal keys are no proof in simulation, where every sample has run 1 and events from 1. Columns that two files of the same event must both hold (Generator_x1, GenMET_pt, Pileup_nTrueInt, bunchCrossing and others; renamed ones are found) are compared in every matched event: one that differs stops the join (join/witness-differs) with both values and places. Columns that versions and variations move (nJet, PV_npvs, MET) are counted and told, never fatal. The report says with what chance two random events of the primary would agree; above 0.001, or without such a column, a source is called not witnessed. --witness names columns, allows a relative difference (NAME~1e-3), adds to the known ones (auto,NAME) or turns it off.',
+        'ATLAS simulation is joined on mcChannelNumber too where a side holds several; otherwise it must be the same on all sides, and where a side has none, --sample NAME must say that all are of one. Receipts of other samples stop the join. Files of one source whose weights (LHE*, PS*) have other titles or lengths stop it too: the same item would be another variation (--titles ignore).',
+      ],
+    },
+    {
       title: 'SAFETY',
       paragraphs: [
-        'An event that is twice in a source stops the join. The output is written beside its name and renamed after all checks; on failure or a signal nothing is left. Before that, the seals of every column as read and as written are compared.',
+        'An event that is twice in a source stops the join; the message says which files share such events, and whether their content is the same (they overlap) or not (they collide). The output is written beside its name and renamed after all checks; on failure or a signal nothing is left. Before that, the seals of every column as read and as written are compared.',
         'The same inputs, options and build give the same bytes, whatever -j and --memory are.',
       ],
     },
@@ -157,13 +164,31 @@ export const VERIFY: Prose = {
   paragraphs: [
     'Reads joined files again, with readers that share nothing with the writer, and compares every column with the receipt. With --against the source files are read again too, matched anew, and the first offending event is named.',
     'A file that another tool rewrote with equal content is "rewritten": its columns still agree with the receipt, and that is no damage.',
+    'Without any receipt it compares sets of events of files of any readable format: the same events, a subset, disjoint, inside a lumi mask.',
   ],
-  sections: [],
+  sections: [
+    {
+      title: 'SETS OF EVENTS',
+      paragraphs: [
+        '--same-events, --subset-of and --disjoint take all OUT files as one set, and the files that follow as another. Keys are read, sorted in runs that fit into --memory (the rest passes through scratch), and merged; events that differ are counted, named by run and lumi block, and the first ones, by key, by file and entry. An event that is twice in a set is a finding too.',
+        '--lumis reads a mask as CMS writes it, {"run": [[first, last], ...]}, such as a golden JSON: events outside are a finding, lumi blocks without events are said. --write-lumis writes the lumi blocks that have events. Where the files have receipts, lumi blocks and events that their joins lost are told by run.',
+        '--parts takes a directory that one join, or the jobs of a batch, wrote: each part is verified, all must have been joined with the same options, no primary file and no event may be there twice, and the parts of a left join that selects nothing must add up to every event of their primary files.',
+      ],
+    },
+  ],
   examples: [
     { does: 'by the receipt inside', line: 'colweave verify joined.parquet' },
     {
       does: 'against the sources, trusting nothing that join said',
       line: 'colweave verify joined.parquet --against nano_*.root friend.root',
+    },
+    {
+      does: 'does a friend have the events of these files, whatever its order and format?',
+      line: 'colweave verify nano_*.root --same-events friend.parquet',
+    },
+    {
+      does: 'events outside of the certified lumi blocks; and what was processed',
+      line: 'colweave verify joined.parquet --lumis golden.json --write-lumis processed.json',
     },
     {
       does: 'a file rewritten by a tool that drops metadata',

@@ -197,6 +197,7 @@ export interface VerifyOptions {
   readonly writeLumis?: string;
   /** A directory of parts that one batch of joins wrote. */
   readonly parts?: string;
+  readonly jobs?: number;
   readonly memoryBytes?: number;
 }
 

@@ -5,6 +5,7 @@ import { ColweaveError } from '../core/errors.ts';
 import type { Receipt } from '../core/receipt.ts';
 import { readKeys } from '../keys/read.ts';
 import { keySpecFor } from '../keys/spec.ts';
+import { type Pool, startPool } from '../pool/pool.ts';
 import { expandInputs } from '../source/inputs.ts';
 import { openSource } from '../source/registry.ts';
 import type { SourceFile } from '../source/types.ts';
@@ -18,6 +19,7 @@ import { checkParts } from '../verify/parts.ts';
 import { type ReadReceipt, readReceipt } from '../verify/receipt-shape.ts';
 import { type SortedKeys, sortKeys } from '../verify/sort-merge.ts';
 import { ownReceipt, receiptBeside, receiptOf } from './receipts.ts';
+import { threadsHere } from './resources.ts';
 import type { CommandContext, RunVerify, VerifyOptions, VerifyReport } from './types.ts';
 import { checkLumis, checkRelation, closeAll, openAll, sortMemory } from './verify-sets.ts';
 
@@ -30,9 +32,14 @@ export const runVerify: RunVerify = async (options, context) => {
   const outputs = expandOutputs(words);
   const sources = options.against.length === 0 ? [] : expandInputs(options.against);
   const files: (FileReport | undefined)[] = [];
-  for (const [done, path] of outputs.entries()) {
-    context.emit({ type: 'progress', stage: 'verify', done, total: outputs.length });
-    files.push(await verifyFile(path, { ...options, sources }, context));
+  const pool = startThreads(outputs, options.jobs);
+  try {
+    for (const [done, path] of outputs.entries()) {
+      context.emit({ type: 'progress', stage: 'verify', done, total: outputs.length });
+      files.push(await verifyFile(path, { ...options, sources, pool }, context));
+    }
+  } finally {
+    await pool?.close();
   }
   context.emit({ type: 'progress', stage: 'verify', done: outputs.length, total: outputs.length });
   const whole = options.parts === undefined ? [] : await verifyParts(options.parts, options, context);
@@ -51,6 +58,16 @@ function directories(words: readonly string[]): FileReport[] {
 
 interface FileOptions extends VerifyOptions {
   readonly sources: ReturnType<typeof expandInputs>;
+  readonly pool: Pool | undefined;
+}
+
+/** Outputs from which threads are worth starting. */
+const THREADS_BYTES = 16 * 2 ** 20;
+
+function startThreads(paths: readonly string[], jobs: number | undefined): Pool | undefined {
+  const threads = jobs ?? threadsHere();
+  const most = Math.max(...paths.map((path) => statSync(path, { throwIfNoEntry: false })?.size ?? 0));
+  return threads < 2 || most < THREADS_BYTES ? undefined : startPool(threads);
 }
 
 /** What a join wrote for rows of a friend alone begins with `_`, which inputs leave out. */
@@ -150,7 +167,7 @@ async function checkFile(
   path: string,
   file: SourceFile,
   receipt: Receipt | undefined,
-  { sources }: FileOptions,
+  { sources, pool }: FileOptions,
   { emit, signal }: CommandContext,
 ): Promise<readonly Finding[]> {
   if (receipt === undefined && sources.length === 0) return [];
@@ -160,7 +177,7 @@ async function checkFile(
     const on = receipt === undefined ? undefined : (receipt.spec.on as string[]).join(',');
     const spec = keySpecFor(on, file.descriptor.schema, [path]);
     keys = sortKeys(await readKeys(datasetOf(file), spec, undefined, signal));
-    findings = receipt === undefined ? [] : await checkReceipt({ path, file, receipt, keys }, signal);
+    findings = receipt === undefined ? [] : await checkReceipt({ path, file, receipt, keys }, signal, pool);
   } catch (error) {
     return [asFinding(error)];
   }

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { makeArena } from '../../src/core/arena.ts';
 import type { Column } from '../../src/core/column.ts';
 import { type Field, flat, list } from '../../src/core/schema.ts';
-import { NO_SEAL } from '../../src/core/seal.ts';
+import { keyStates, sealKeys } from '../../src/core/seal.ts';
 import { makePlan, type PlanOptions } from '../../src/join/make-plan.ts';
 import type { How } from '../../src/join/match.ts';
 import { settleOutSchema } from '../../src/join/out-schema.ts';
@@ -156,7 +156,13 @@ export async function runWith<E>(
     targets: [target],
     sink,
     force: true,
-    receipt: { tool: 'test', spec: {}, policies: {}, sourceKeySeals: datasets.map(() => NO_SEAL), lumisIn: [] },
+    receipt: {
+      tool: 'test',
+      spec: {},
+      policies: {},
+      sourceKeySeals: plan.sources.map(({ keys }) => sealKeys(keyStates(keys, 0, keys.rows))),
+      lumisIn: [],
+    },
     emit: () => {},
     signal,
   }).finally(() => scratch !== undefined && closeScratch(scratch));
