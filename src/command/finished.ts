@@ -1,5 +1,6 @@
 // Owns stopping early: an output that is up to date is left alone, one that is something else is not replaced unasked.
 import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { ColweaveError } from '../core/errors.ts';
 import { carriedPath } from './carry.ts';
 import { depfileText, writeDepfile } from './depfile.ts';
@@ -22,7 +23,7 @@ export async function finishIfFresh(
   const { output, writer, force, redo = false, receipt, depfile, carry = [] } = options;
   if (options.dryRun || output === undefined || output === '-') return { replace: false };
   const inputs = inputsOf(opened, options);
-  if (depfile !== undefined) depfileText(targetOf(output), inputs); // a name that make cannot read is told before the work
+  if (depfile !== undefined) refuseBadDepfile(depfile, targetOf(output), inputs);
   const standing = await standingOf(output, isDirectory(output), opened.request, { writer, signal });
   if (standing.kind === 'none') return { replace: false };
   if (standing.kind === 'other') {
@@ -35,4 +36,11 @@ export async function finishIfFresh(
   touchIfOlder(targetOf(output), inputs);
   const outputs = standing.outputs.map(({ path, rows, bytes, rowGroups }) => ({ path, rows, bytes, rowGroups }));
   return { report: { upToDate: true, outputs }, replace: false };
+}
+
+/** What would stop the writing of the depfile is told before the work. */
+function refuseBadDepfile(depfile: string, target: string, inputs: readonly string[]): void {
+  depfileText(target, inputs);
+  if (existsSync(dirname(depfile))) return;
+  throw new ColweaveError('output/not-writable', 'the directory of the depfile does not exist', { where: [depfile] });
 }
