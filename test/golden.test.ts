@@ -12,7 +12,7 @@ const TOP = dirname(HERE);
 const FOLDER = join(HERE, 'golden');
 const LIMIT_MS = 60_000;
 /** Sizes of outputs differ between versions of a codec. */
-const SIZE = /^(wrote .*), [\d.]+ [kM]?B$/gm;
+const SIZE = /^( *wrote .*), [\d.]+ [kM]?B$/gm;
 
 interface Step {
   readonly comments: readonly string[];

@@ -55,7 +55,8 @@ const REASONS: Readonly<Record<string, string>> = {
   'parquetjs-lite': 'second writer behind the sink seam, and a baseline; named by the user',
   typescript: 'type check',
   vitest: 'runs the tests',
-  wabt: 'assembles the WebAssembly kernels of the seals; what it makes is in the repository',
+  wabt: 'assembles the WebAssembly kernels (seals, pages, LZMA); what it makes is in the repository',
+  yaml: 'reads compose files, with the line of each key; bundled, loaded when one is given',
 };
 
 interface SourceText {

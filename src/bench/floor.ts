@@ -2,13 +2,15 @@
 import { openFileStore } from '../bytes/file.ts';
 import { compressSnappy } from '../codec/snappy.ts';
 import { compressGzip } from '../codec/zlib.ts';
-import { compressZstd } from '../codec/zstd.ts';
+import { compressZstd, type ZstdContent } from '../codec/zstd.ts';
 import { ColweaveError } from '../core/errors.ts';
-import { Codec } from '../core/parquet-format.ts';
+import { Codec, type Encoding } from '../core/parquet-format.ts';
+import { contentOf } from '../sink/parquet/page.ts';
 import { expandInputs } from '../source/inputs.ts';
 import { decompressPage, readPageHeader } from '../source/parquet/page.ts';
 import { parquetRowGroups } from '../source/parquet.ts';
 import { openSource } from '../source/registry.ts';
+import { columnsOf, pageBytes, type RntupleLayout } from '../source/rntuple/layout.ts';
 import { unpackObject } from '../source/root/blocks.ts';
 import type { RootLayout } from '../source/root/layout.ts';
 import type { SourceFile } from '../source/types.ts';
@@ -82,6 +84,7 @@ function timed<R>(clock: Clock, work: () => R): R {
 function blocksOf(file: SourceFile, names: ReadonlySet<string>): Block[] {
   const { format, layout, uri } = file.descriptor;
   if (format === 'root-ttree') return basketsOf(layout as RootLayout, names);
+  if (format === 'root-rntuple') return pagesOf(layout as RntupleLayout, names);
   if (format === 'parquet') return chunksOf(file, names);
   throw new ColweaveError('source/not-root', `the floor of ${format} is not measured`, { where: [uri] });
 }
@@ -106,6 +109,23 @@ function unpackBasket(stored: Uint8Array): readonly Uint8Array[] {
   return [unpackObject(stored.subarray(view.getUint16(14)), view.getUint32(6))];
 }
 
+function pagesOf(layout: RntupleLayout, names: ReadonlySet<string>): Block[] {
+  const { columns, clusters, chunks, pages } = layout;
+  const wanted = new Set(layout.nodes.flatMap(([name, node]) => (names.has(name) ? columnsOf(node) : [])));
+  const blocks: Block[] = [];
+  for (let chunk = 0; chunk < columns.length * clusters.rowEnd.length; chunk++) {
+    const column = chunk % columns.length;
+    if (!wanted.has(column)) continue;
+    for (let page = chunks.pageStart[chunk]!; page < chunks.pageStart[chunk + 1]!; page++) {
+      const first = page === chunks.pageStart[chunk]! ? 0 : pages.elementEnd[page - 1]!;
+      const raw = pageBytes(pages.elementEnd[page]! - first, columns[column]!.bits);
+      const unpack = (stored: Uint8Array) => [unpackObject(stored, raw)];
+      blocks.push({ offset: pages.offset[page]!, length: pages.bytes[page]!, unpack });
+    }
+  }
+  return blocks.sort((left, right) => left.offset - right.offset);
+}
+
 function chunksOf(file: SourceFile, names: ReadonlySet<string>): Block[] {
   return parquetRowGroups(file.descriptor).flatMap(({ chunks }) =>
     chunks
@@ -113,7 +133,7 @@ function chunksOf(file: SourceFile, names: ReadonlySet<string>): Block[] {
       .map(({ start, bytes, codec }) => ({
         offset: start,
         length: bytes,
-        unpack: (stored) => rawPages(stored, codec),
+        unpack: (stored) => rawPages(stored, codec).map(({ raw }) => raw),
       })),
   );
 }
@@ -171,9 +191,13 @@ async function timePages(joined: SourceFile, compress: Clock, signal: AbortSigna
       for (const { start, bytes, codec } of chunks) {
         const [stored] = await store.read([{ offset: start, length: bytes }], signal);
         storedBytes += bytes;
-        const raw = rawPages(stored!, codec);
-        const packed = timed(compress, () => raw.map((page) => compressWith(codec, page)));
-        count(compress, raw, packed);
+        const pages = rawPages(stored!, codec);
+        const packed = timed(compress, () => pages.map((page) => compressWith(codec, page)));
+        count(
+          compress,
+          pages.map(({ raw }) => raw),
+          packed,
+        );
       }
     }
     return storedBytes;
@@ -182,27 +206,34 @@ async function timePages(joined: SourceFile, compress: Clock, signal: AbortSigna
   }
 }
 
-function rawPages(chunk: Uint8Array, codec: number): Uint8Array[] {
-  const pages: Uint8Array[] = [];
+/** A page's bytes before compression, and what they are like. */
+interface RawPage {
+  readonly raw: Uint8Array;
+  readonly content: ZstdContent;
+}
+
+function rawPages(chunk: Uint8Array, codec: number): RawPage[] {
+  const pages: RawPage[] = [];
   for (let at = 0; at < chunk.length; ) {
-    const { headerBytes, bytes, rawBytes, v2 } = readPageHeader(chunk, at);
+    const { headerBytes, bytes, rawBytes, encoding, v2 } = readPageHeader(chunk, at);
     const levelBytes = v2 === undefined ? 0 : v2.defBytes + v2.repBytes;
     const body = chunk.subarray(at + headerBytes + levelBytes, at + headerBytes + bytes);
-    pages.push(decompressPage(v2?.compressed === false ? Codec.UNCOMPRESSED : codec, body, rawBytes - levelBytes));
+    const raw = decompressPage(v2?.compressed === false ? Codec.UNCOMPRESSED : codec, body, rawBytes - levelBytes);
+    pages.push({ raw, content: contentOf(encoding as Encoding) });
     at += headerBytes + bytes;
   }
   return pages;
 }
 
-function compressWith(codec: number, page: Uint8Array): Uint8Array {
+function compressWith(codec: number, { raw, content }: RawPage): Uint8Array {
   switch (codec) {
     case Codec.ZSTD:
-      return compressZstd(page, ZSTD_LEVEL);
+      return compressZstd(raw, ZSTD_LEVEL, content);
     case Codec.SNAPPY:
-      return compressSnappy(page);
+      return compressSnappy(raw);
     case Codec.GZIP:
-      return compressGzip(page, 6);
+      return compressGzip(raw, 6);
     default:
-      return page;
+      return raw;
   }
 }

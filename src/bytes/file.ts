@@ -42,6 +42,7 @@ function fileStore(path: string, descriptor: number, size: number): ByteStore {
     let used = 0;
     for (const group of coalesce(ranges)) {
       signal?.throwIfAborted();
+      checkRange(path, group, size);
       const fits = room !== undefined && used + group.length <= room.length;
       const bytes = fits ? room.subarray(used, used + group.length) : Buffer.allocUnsafeSlow(group.length);
       if (fits) used += group.length;
@@ -88,6 +89,14 @@ function coalesce(ranges: readonly ByteRange[]): Group[] {
     }
   }
   return groups;
+}
+
+/** A damaged length must not become memory, nor a damaged position a read of whatever comes next. */
+function checkRange(path: string, { offset, length }: ByteRange, size: number): void {
+  if (!(Number.isSafeInteger(offset) && offset >= 0 && Number.isSafeInteger(length) && length >= 0)) {
+    throw new ColweaveError('source/damaged', 'a position in the file is impossible', { where: [path] });
+  }
+  if (length > 0 && offset + length > size) throw truncated(path, offset + length, size);
 }
 
 /** Fills `bytes`. */

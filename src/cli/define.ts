@@ -38,3 +38,10 @@ export function group(command: Command, heading: string, options: readonly Optio
   command.optionsGroup(heading);
   for (const each of options) command.addOption(each);
 }
+
+/** Only what was given: an option that is absent has no key. */
+export function given<Values extends object>(values: Values): { [Name in keyof Values]?: NonNullable<Values[Name]> } {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
+    [Name in keyof Values]?: NonNullable<Values[Name]>;
+  };
+}

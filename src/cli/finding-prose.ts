@@ -21,6 +21,12 @@ export const FINDING_MEANING: Readonly<Record<FindingCode, string>> = {
   'verify/source-changed': 'A file given to --against is not the one that was joined.',
   'verify/source-absent': 'A file that was joined is not given to --against.',
   'verify/source-unknown': 'A file given to --against had no part in the join.',
+  'verify/events-absent': 'Events of the files compared with are not there (--same-events).',
+  'verify/events-extra': 'Events are there that the files compared with do not have (--same-events, --subset-of).',
+  'verify/events-shared': 'Events are on both sides (--disjoint).',
+  'verify/part-differs': 'A part of a batch was joined with other options than the rest (--parts).',
+  'verify/lumi-outside': 'Events lie outside of the lumi mask (--lumis).',
+  'verify/lumi-absent': 'Lumi blocks of the mask have no event (--lumis).',
   'verify/rewritten': 'Another tool wrote the file, with equal content. No damage: exit status 0.',
   'verify/order-lost': 'The rows are in another order than they were joined in. No damage: exit status 0.',
 };

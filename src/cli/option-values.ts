@@ -1,6 +1,7 @@
 // Reads the values of options: sizes, counts, lists and policies. A bad one becomes a usage error with the option's name.
 import { InvalidArgumentError } from 'commander';
 import type { Missing } from '../command/types.ts';
+import { normalRedirector } from '../source/remote.ts';
 
 const POWERS = ['', 'k', 'm', 'g', 't'];
 
@@ -68,4 +69,15 @@ export function parseInteger(text: string): number {
   const value = Number(text);
   if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('A whole number is wanted.');
   return value;
+}
+
+export function parseRows(text: string): number {
+  if (!/^[1-9]\d{0,9}$/.test(text)) throw new InvalidArgumentError('A whole number from 1 to 9999999999 is wanted.');
+  return Number(text);
+}
+
+export function parseRedirector(text: string): string {
+  const redirector = normalRedirector(text);
+  if (redirector === undefined) throw new InvalidArgumentError('A server is wanted, such as root://HOST or HOST:1094.');
+  return redirector;
 }

@@ -2,32 +2,36 @@
 import { Argument, Command } from 'commander';
 import type { JoinOptions, SourceWords, VerifyOptions } from '../command/types.ts';
 import { VERSION } from '../command/version.ts';
-import { group, type Manners, type MannersValues, manners, option, optionTerm, start } from './define.ts';
-import {
-  collectGlobs,
-  collectNames,
-  collectRenames,
-  collectWhere,
-  parseCount,
-  parseMissing,
-  parseNonEmpty,
-  parseSize,
-} from './option-values.ts';
+import { ColweaveError } from '../core/errors.ts';
+import { type Composed, composedOptions } from './composed.ts';
+import { given, group, type Manners, type MannersValues, manners, option, optionTerm, start } from './define.ts';
+import { collectGlobs, collectNames, parseCount, parseMissing, parseNonEmpty, parseSize } from './option-values.ts';
 import { type BenchActions, benchCommand } from './program-bench.ts';
+import { composeOptions, duplicatesOption, makeOptions, sizeOptions } from './program-compose.ts';
+import { type SchemaActions, schemaCommand } from './program-schema.ts';
+import { mapOnlyOption, namingOptions, type SkimValues, skimOf, whereOption } from './program-skims.ts';
 import { BENCH, COLWEAVE, JOIN, type Prose, VERIFY } from './prose.ts';
+import { SCHEMA } from './prose-schema.ts';
 
-export interface Actions extends BenchActions {
+export interface Actions extends BenchActions, SchemaActions {
   join(options: JoinOptions, manners: Manners): Promise<void>;
   verify(options: VerifyOptions, manners: Manners): Promise<void>;
 }
 
 /** The prose of each command, by name; '' is the program itself. */
-export const PROSE: Readonly<Record<string, Prose>> = { '': COLWEAVE, join: JOIN, verify: VERIFY, bench: BENCH };
+export const PROSE: Readonly<Record<string, Prose>> = {
+  '': COLWEAVE,
+  join: JOIN,
+  verify: VERIFY,
+  schema: SCHEMA,
+  bench: BENCH,
+};
 
 export interface Defined {
   readonly program: Command;
   readonly join: Command;
   readonly verify: Command;
+  readonly schema: Command;
   readonly bench: Command;
 }
 
@@ -39,16 +43,19 @@ export function defineProgram(actions: Actions, friends: readonly SourceWords[] 
     .version(VERSION, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .helpCommand('help [command]', 'print the help of a command');
-  const join = joinCommand().action(async (primary: string[], values: JoinValues) => {
-    await actions.join(joinOptions(primary, friends, values), manners(values));
+  const join = joinCommand().action(async (primary: string[], values: JoinValues, command: Command) => {
+    const composed = await composedOptions<JoinValues>(command, values.compose, { primary, friends });
+    requirePrimary(composed.primary, composed.values);
+    await actions.join({ ...joinOptions(composed), ...composed.origin }, manners(values));
   });
   const verify = verifyCommand().action(async (outputs: string[], values: VerifyValues) => {
     await actions.verify(verifyOptions(outputs, values), manners(values));
   });
+  const schema = schemaCommand(actions);
   const bench = benchCommand(actions);
-  for (const command of [join, verify, bench]) program.addCommand(command);
-  for (const command of [program, join, verify, bench]) addManners(command);
-  return { program, join, verify, bench };
+  for (const command of [join, verify, schema, bench]) program.addCommand(command);
+  for (const command of [program, join, verify, schema, bench]) addManners(command);
+  return { program, join, verify, schema, bench };
 }
 
 /** Does an option of this command, such as `-o` or `--how`, take the next word as its value? */
@@ -56,45 +63,61 @@ export function takesValue(command: Command, flag: string): boolean {
   return command.options.some((option) => option.required && (option.short === flag || option.long === flag));
 }
 
-interface JoinValues extends MannersValues {
+interface JoinValues extends MannersValues, SkimValues {
+  compose?: string;
+  fileset?: string;
+  redirector?: string;
   how: JoinOptions['how'];
   on?: string;
   tree?: string;
   sample?: string;
   columns?: string[];
-  where?: string;
-  dedup?: true;
-  mapOnly?: true;
-  name?: string;
-  rename?: (readonly [string, string])[];
-  ownCollections?: string[];
   expect?: 'aligned' | '1:1';
+  witness: string;
   layout: JoinOptions['layout'];
   missing: JoinOptions['missing'];
   schema: JoinOptions['schema'];
   absentTrigger?: 'false' | 'drop' | 'null';
+  titles: 'stop' | 'ignore';
   dropUnreadable?: true;
+  duplicates: 'error' | 'first-by-source';
+  eventsPerFile?: number;
+  targetSize?: number;
   output?: string;
   writer: JoinOptions['writer'];
   compression: JoinOptions['compression'];
   dryRun?: true;
   receipt?: true;
+  carry?: string[];
   force?: true;
+  redo?: true;
+  depfile?: string;
   jobs?: number;
   memory?: number;
+  keyIndex?: string;
 }
 
 interface VerifyValues extends MannersValues {
   receipt?: string;
   against?: string[];
   tree?: string;
+  sameEvents?: string[];
+  subsetOf?: string[];
+  disjoint?: string[];
+  on?: string;
+  lumis?: string;
+  writeLumis?: string;
+  parts?: string;
+  jobs?: number;
+  memory?: number;
 }
 
 function joinCommand(): Command {
   const command = start('join', JOIN, 'PRIMARY... [--with [LABEL:] FILES...]... -o OUT');
-  command.addArgument(new Argument('<PRIMARY...>', 'files whose events and order the output has'));
+  command.addArgument(new Argument('[PRIMARY...]', 'files whose events and order the output has'));
   group(command, 'Sources:', [
     option('--with <[LABEL:] FILES...>', 'a further source: every word up to the next option; may be repeated'),
+    ...composeOptions(),
     option('--tree <NAME>', 'tree to read (default: Events, or the only one)').argParser(parseNonEmpty),
     option('--sample <NAME>', 'the sample all sources belong to; kept in the receipt').argParser(parseNonEmpty),
     option('--schema <POLICY>', 'files of one source that differ in columns: stop, null where absent, or leave out')
@@ -104,70 +127,100 @@ function joinCommand(): Command {
       '--absent-trigger <POLICY>',
       'trigger columns (HLT_*, L1_*, DST_*) absent in some files: false, leave out, null',
     ).choices(['false', 'drop', 'null']),
+    option('--titles <POLICY>', 'weights (LHE*, PS*) whose titles or lengths differ between files of a source')
+      .choices(['stop', 'ignore'])
+      .default('stop'),
   ]);
   group(command, 'Joining:', [
     option('--how <HOW>', 'which events the output has').choices(['inner', 'left', 'right', 'outer']).default('left'),
     option('--on <KEY>', 'cms, atlas, or columns joined by commas (default: by tree content)').argParser(parseNonEmpty),
-    option(
-      '--where <EXPR>',
-      "events of the primary to keep, such as 'nJet >= 2 and any(Jet_pt > 30)'; of several all must hold",
-    ).argParser(collectWhere),
+    whereOption(),
     option('--expect <WHAT>', 'stop unless: same events in the same order, or each event once on every side').choices([
       'aligned',
       '1:1',
     ]),
+    option(
+      '--witness <COLS>',
+      'columns that must be equal for equal keys: auto, off, or names joined by commas; NAME~1e-3 allows that difference',
+    )
+      .argParser(parseNonEmpty)
+      .default('auto'),
     option(
       '--missing <POLICY>',
       'events a source lacks: null and a reason column, null, leave the event out, or fill=V',
     )
       .argParser(parseMissing)
       .default({ kind: 'reason' }, 'reason'),
+    duplicatesOption(),
   ]);
   group(command, 'Columns:', [
     option(
       '-c, --columns <GLOBS>',
       "output columns, comma separated, in order; '!GLOB' leaves out; may be repeated",
     ).argParser(collectGlobs),
-    option('--name <PATTERN>', "names of a labelled source's columns (default: {name}_{label})").argParser(
-      parseNonEmpty,
-    ),
-    option('--rename <OLD=NEW>', 'another name for an output column; may be repeated').argParser(collectRenames),
-    option(
-      '--own-collections <LABELS>',
-      "lists of these sources are collections of their own, LABELJet_* with nLABELJet, not the primary's Jet",
-    ).argParser(collectNames),
-    option('--dedup', 'write columns once that are equal but for the label: they are read one time more to find out'),
+    ...namingOptions(),
     option('--drop-unreadable', 'leave out columns whose type cannot be read or written'),
     option('--layout <LAYOUT>', "nano: as coffea's NanoEventsFactory.from_parquet wants it")
       .choices(['arrow', 'nano'])
       .default('arrow'),
   ]);
+  joinOutput(command);
+  return command;
+}
+
+function joinOutput(command: Command): void {
   group(command, 'Output:', [
     option(
       '-o, --output <OUT>',
       'a file; DIR/ for one file per primary file; - for Arrow on standard output',
     ).argParser(parseNonEmpty),
-    option('-f, --force', 'replace an existing output'),
-    option('--map-only', 'instead of payload write where each source has an event: file and entry, a row map'),
+    ...sizeOptions(),
+    option('-f, --force', 'replace an existing output that is not up to date'),
+    ...makeOptions(),
+    mapOnlyOption(),
     option('-n, --dry-run', 'print the plan: keys are read, no payload, nothing is written'),
     option('--receipt', 'also write OUT.receipt.json'),
+    option(
+      '--carry <TREES>',
+      'trees of the primary files that go along, comma separated: Runs goes to OUT.Runs.parquet, its totals into OUT',
+    ).argParser(collectNames),
     option('--writer <WRITER>', 'what writes the output').choices(['parquet', 'parquetjs', 'arrow']).default('parquet'),
     option('--compression <CODEC>', 'of the output').choices(['zstd', 'snappy', 'none']).default('zstd'),
   ]);
   group(command, 'Running:', [
     option('-j, --jobs <N>', 'worker threads (default: the cores this job may use)').argParser(parseCount),
     option('--memory <SIZE>', 'memory cap: k, M, G, T count by 1024; kB, MB, GB, TB by 1000').argParser(parseSize),
+    option(
+      '--key-index <DIR>',
+      'keep the keys of input files there, for other jobs that read the same files',
+    ).argParser(parseNonEmpty),
   ]);
-  return command;
 }
 
 function verifyCommand(): Command {
   const command = start('verify', VERIFY, 'OUT... [--receipt FILE] [--against FILES...]');
-  command.addArgument(new Argument('<OUT...>', 'joined files'));
+  command.addArgument(
+    new Argument('[OUT...]', 'joined files; with --same-events and the like, and --lumis, any files'),
+  );
   group(command, 'Evidence:', [
     option('--receipt <FILE>', 'a receipt kept beside, for a file that lost its own').argParser(parseNonEmpty),
     option('--against <FILES...>', 'the source files, in any order: every word up to the next option'),
+    option('--parts <DIR>', 'the parts of a batch of joins: each, and whether they add up').argParser(parseNonEmpty),
     option('--tree <NAME>', 'tree to read in the source files').argParser(parseNonEmpty),
+  ]);
+  group(command, 'Sets of events (of any readable files, all of OUT as one set):', [
+    option('--same-events <FILES...>', 'OUT and FILES hold the same events'),
+    option('--subset-of <FILES...>', 'every event of OUT is in FILES'),
+    option('--disjoint <FILES...>', 'no event of OUT is in FILES'),
+    option('--lumis <MASK>', 'events outside of this lumi mask (CMS JSON), and lumi blocks without events').argParser(
+      parseNonEmpty,
+    ),
+    option('--write-lumis <FILE>', 'write the lumi blocks that have events (CMS JSON)').argParser(parseNonEmpty),
+    option('--on <KEY>', 'cms, atlas, or columns joined by commas (default: by tree content)').argParser(parseNonEmpty),
+    option('--memory <SIZE>', 'memory cap: keys beyond it are sorted in scratch').argParser(parseSize),
+  ]);
+  group(command, 'Running:', [
+    option('-j, --jobs <N>', 'worker threads (default: the cores this job may use)').argParser(parseCount),
   ]);
   return command;
 }
@@ -196,52 +249,81 @@ function addManners(command: Command): void {
     );
 }
 
-function joinOptions(primary: readonly string[], friends: readonly SourceWords[], values: JoinValues): JoinOptions {
+function requirePrimary(primary: readonly string[], { fileset, sample }: JoinValues): void {
+  if (fileset === undefined && primary.length === 0) {
+    throw new ColweaveError('usage/bad-option', 'missing required argument "PRIMARY"', {
+      hint: 'see colweave join --help',
+    });
+  }
+  if (fileset !== undefined && primary.length > 0) {
+    throw new ColweaveError('usage/bad-option', `--fileset names all primary files, and "${primary[0]}" is one more`);
+  }
+  if (fileset !== undefined && sample !== undefined) {
+    throw new ColweaveError('usage/bad-option', "--sample is each dataset's name with --fileset");
+  }
+}
+
+function joinOptions({ primary, friends, values }: Composed<JoinValues>): JoinOptions {
   return {
     primary,
     friends,
+    ...given({ fileset: values.fileset, redirector: values.redirector }),
     how: values.how,
-    ...(values.on === undefined ? {} : { on: values.on }),
-    ...(values.tree === undefined ? {} : { tree: values.tree }),
-    ...(values.sample === undefined ? {} : { sample: values.sample }),
-    ...(values.where === undefined ? {} : { where: values.where }),
-    ...namingOf(values),
-    ...(values.dedup === true ? { dedup: true } : {}),
-    ...(values.mapOnly === true ? { mapOnly: true } : {}),
+    ...given({ on: values.on, tree: values.tree, sample: values.sample }),
+    ...skimOf(values),
     columns: values.columns ?? [],
-    ...(values.expect === undefined ? {} : { expect: values.expect }),
+    ...given({ expect: values.expect }),
+    witness: values.witness,
     layout: values.layout,
     missing: values.missing,
     schema: values.schema,
-    ...(values.absentTrigger === undefined ? {} : { absentTrigger: values.absentTrigger }),
+    ...given({ absentTrigger: values.absentTrigger }),
+    titles: values.titles,
     dropUnreadable: values.dropUnreadable === true,
-    ...(values.output === undefined ? {} : { output: values.output }),
+    ...(values.duplicates === 'error' ? {} : { duplicates: values.duplicates }),
+    ...given({ eventsPerFile: values.eventsPerFile, targetBytes: values.targetSize, output: values.output }),
     writer: values.writer,
     compression: values.compression,
     dryRun: values.dryRun === true,
     receipt: values.receipt === true,
+    ...(values.carry === undefined ? {} : { carry: [...new Set(values.carry)] }),
     force: values.force === true,
-    ...(values.jobs === undefined ? {} : { jobs: values.jobs }),
-    ...(values.memory === undefined ? {} : { memoryBytes: values.memory }),
+    ...given({ redo: values.redo, depfile: values.depfile }),
+    ...given({ jobs: values.jobs, memoryBytes: values.memory, keyIndex: values.keyIndex }),
   };
 }
 
-function namingOf({ name, rename, ownCollections }: JoinValues): Pick<JoinOptions, 'naming'> {
-  if (name === undefined && rename === undefined && ownCollections === undefined) return {};
-  return {
-    naming: {
-      ...(name === undefined ? {} : { pattern: name }),
-      ...(rename === undefined ? {} : { renames: rename }),
-      ...(ownCollections === undefined ? {} : { ownCollections }),
-    },
-  };
+function relationOf({ sameEvents, subsetOf, disjoint, against, parts }: VerifyValues): Pick<VerifyOptions, 'relation'> {
+  const asked = [
+    ...(sameEvents === undefined ? [] : [{ kind: 'same-events' as const, files: sameEvents }]),
+    ...(subsetOf === undefined ? [] : [{ kind: 'subset-of' as const, files: subsetOf }]),
+    ...(disjoint === undefined ? [] : [{ kind: 'disjoint' as const, files: disjoint }]),
+  ];
+  if (asked.length > 1 || (asked.length === 1 && (against !== undefined || parts !== undefined))) {
+    throw new ColweaveError(
+      'usage/bad-option',
+      'one comparison at a time: --same-events, --subset-of, --disjoint, or the others',
+    );
+  }
+  return asked.length === 0 ? {} : { relation: asked[0]! };
 }
 
 function verifyOptions(outputs: readonly string[], values: VerifyValues): VerifyOptions {
+  if (outputs.length === 0 && values.parts === undefined)
+    throw new ColweaveError('usage/bad-option', 'missing required argument "OUT..."', {
+      hint: 'see colweave verify --help',
+    });
   return {
     outputs,
     ...(values.receipt === undefined ? {} : { receipt: values.receipt }),
     against: values.against ?? [],
     ...(values.tree === undefined ? {} : { tree: values.tree }),
+    ...relationOf(values),
+    ...(values.on === undefined ? {} : { on: values.on }),
+    ...(values.lumis === undefined ? {} : { lumis: values.lumis }),
+    ...(values.writeLumis === undefined ? {} : { writeLumis: values.writeLumis }),
+    ...(values.parts === undefined ? {} : { parts: values.parts }),
+    ...(values.jobs === undefined ? {} : { jobs: values.jobs }),
+    ...(values.memory === undefined ? {} : { memoryBytes: values.memory }),
   };
 }

@@ -1,5 +1,7 @@
 // The prose of help and man pages: what each command is for, its examples, its exit statuses. Options are in program.ts.
 
+import { COMPOSE_EXAMPLES, COMPOSE_SECTIONS } from './prose-compose.ts';
+
 export interface Example {
   readonly does: string;
   readonly line: string;
@@ -15,7 +17,10 @@ export interface Prose {
   readonly seeAlso: readonly string[];
 }
 
-const INTERRUPTED: readonly [number, string] = [130, 'interrupted (143 terminated, 129 hung up): nothing published'];
+export const INTERRUPTED: readonly [number, string] = [
+  130,
+  'interrupted (143 terminated, 129 hung up): nothing published',
+];
 
 export const COLWEAVE: Prose = {
   summary: 'join columns of the same events by event key, and prove that none was mixed',
@@ -55,6 +60,7 @@ export const COLWEAVE: Prose = {
   seeAlso: [
     'colweave-join(1)',
     'colweave-verify(1)',
+    'colweave-schema(1)',
     'colweave-bench(1)',
     'colweave-errors(7)',
     'colweave-receipt(7)',
@@ -69,7 +75,7 @@ export const JOIN: Prose = {
   summary: 'join columns of the same events from many files into Parquet',
   paragraphs: [
     "Puts the columns of any number of sources side by side by event key, in the order of the primary's events, and writes Parquet with a receipt. The keys of every row are compared; position alone is never trusted. Without --with it converts, with keys checked.",
-    'FILES are paths, quoted globs (expanded here, naturally sorted), directories, FILE:TREE, @LIST (a file of such words) or - (such a list on standard input). ROOT TTrees, Parquet and Arrow can be read.',
+    'FILES are paths, quoted globs (expanded here, naturally sorted), directories, FILE:TREE, @LIST (a file of such words) or - (such a list on standard input). ROOT TTrees and RNTuples, Parquet and Arrow can be read.',
   ],
   sections: [
     {
@@ -80,7 +86,7 @@ export const JOIN: Prose = {
         'Columns of a source with a label are called NAME_LABEL (Jet_pt_jesUp), always; columns of a source without a label keep their names, and a name that is taken already is an error (join/name-clash).',
         "--name changes the pattern of such names, {name}_{label}; --rename OLD=NEW changes one name of the output, after that. Lists of a friend go with the primary's collections, and their lengths are checked against its nJet in every event; --own-collections LABEL makes them collections of their own, LABELJet_* with a counter nLABELJet, of any length.",
         '--dedup is for variations of which most columns are equal: columns of several sources with the same name of their own and the same type are read and sealed before the join; those with equal seals, hence with the same values for the same events, are written once, under the name of the first. The report and the receipt say which they are, and verify --against compares them with every source that they stand for. A dry run does not look for them.',
-        '--map-only writes no payload but where each source has each event: columns LABEL_file (counted from 0, as the files were given) and LABEL_entry, -1 where it has none. Such a row map applies the join inside coffea, awkward or RDataFrame: colweave-guide(7).',
+        '--map-only writes no payload but where each source has each event: columns LABEL_file (counted from 0, as the files were given) and LABEL_entry, -1 where it has none. Such a row map applies the join inside coffea, awkward or RDataFrame: colweave-guide(7). Keys are proved and hard witnesses compared (see --witness) as for any other output.',
         'left keeps every primary event (what a friend tree does); inner those that all sources have; right those of the one friend; outer all, first in the order of the primary, then those that only the first friend has, and so on.',
       ],
     },
@@ -91,7 +97,7 @@ export const JOIN: Prose = {
         'There are comparisons (< <= > >= == !=), + - * / % and unary minus, and or not (also && || !), parentheses, and, over lists, any() all() count() of conditions, sum() min() max() of numbers, len() or n() for the number of items; abs() of anything. Columns are those of the primary, key columns and trigger bits (bool) among them; a name that is no word stands between backquotes. Lists meet lists of their own collection, object by object, and single values meet every object: any(Jet_pt > 30 and abs(Jet_eta) < 2.4), any(Jet_pt > MET_pt).',
         'Integers are exact whatever their width: they neither wrap nor pass through floats, so that event == 9007199254740993 is what it says. Floats follow IEEE and numpy 2: f32 with f32 is f32, a number as written beside f32 is taken as f32 (as awkward does), / always gives a float, a comparison with NaN is false and != is true. A bool counts 0 or 1 in arithmetic. What follows % is a whole number; the result has its sign, as in Python. min() and max() of an empty list are missing.',
         'What is missing (a null in a Parquet file, a column that a file lacks) stays missing in every operation, except that false and missing is false, true or missing is true, as in SQL. An event is kept where the whole expression is true: not where it is missing.',
-        "left and inner keep the selected events, less those that inner leaves out. right and outer do what they say with the selected events as the primary: an event that was cut but that a friend has is in the output like any other of the friend's alone, behind the primary's, with primary_missing = 4. --expect 1:1 asks that friends have every selected event. Whole-file sums such as those in Runs are not the business of a selection: it changes none of them.",
+        "left and inner keep the selected events, less those that inner leaves out. right and outer do what they say with the selected events as the primary: an event that was cut but that a friend has is in the output like any other of the friend's alone, behind the primary's, with primary_missing = 4. --expect 1:1 asks that friends have every selected event. Witnesses are compared in the events that are left. --where does not go with --duplicates first-by-source, as the datasets may say different things of an event that they share. Whole-file sums such as those in Runs are not the business of a selection: it changes none of them.",
       ],
     },
     {
@@ -102,12 +108,34 @@ export const JOIN: Prose = {
       ],
     },
     {
+      title: 'TREES THAT GO ALONG',
+      paragraphs: [
+        '--carry Runs,LuminosityBlocks writes the rows of these trees of all primary files, unchanged and in their order, into OUT.Runs.parquet and so on (_Runs.parquet in a directory), with the name of the file in the column source_file. They are written before the output and published with it; the receipt has the digests of their row groups (spec.carried), and verify does not read them.',
+        'Totals of Runs are metadata of the output, colweave.sums (JSON): genEventCount, genEventSumw and genEventSumw2 are added; *ScaleSumw, *PdfSumw and others whose title says that they were divided by genEventSumw, are averaged with it, and left out with the reason where files differ in their length. Names with an underscore behind (v5, v6) are the same. Each file of a directory has the sums of its own primary file, so that they can be added. Cuts and missing events never change them.',
+        'A tree with CutBookkeepers of ATLAS is refused, since those sums cannot be read; --drop-unreadable carries it without them. Only the trees of the primary are carried.',
+      ],
+    },
+    {
+      title: 'WITNESSES AND SAMPLES',
+      paragraphs: [
+        'Equal keys are no proof in simulation, where every sample has run 1 and events from 1. Columns that two files of the same event must both hold (Generator_x1, GenMET_pt, Pileup_nTrueInt, bunchCrossing and others; renamed ones are found) are compared in every matched event: one that differs stops the join (join/witness-differs) with both values and places. Columns that versions and variations move (nJet, PV_npvs, MET) are counted and told, never fatal. The report says with what chance two random events of the primary would agree; above 0.001, or without such a column, a source is called not witnessed. --witness names columns, allows a relative difference (NAME~1e-3), adds to the known ones (auto,NAME) or turns it off.',
+        'ATLAS simulation is joined on mcChannelNumber too where a side holds several; otherwise it must be the same on all sides, and where a side has none, --sample NAME must say that all are of one. Receipts of other samples stop the join. Files of one source whose weights (LHE*, PS*) have other titles or lengths stop it too: the same item would be another variation (--titles ignore).',
+      ],
+    },
+    {
       title: 'SAFETY',
       paragraphs: [
-        'An event that is twice in a source stops the join. The output is written beside its name and renamed after all checks; on failure or a signal nothing is left. Before that, the seals of every column as read and as written are compared.',
+        'An event that is twice in a source stops the join; the message says which files share such events, and whether their content is the same (they overlap) or not (they collide). The output is written beside its name and renamed after all checks; on failure or a signal nothing is left. Before that, the seals of every column as read and as written are compared.',
         'The same inputs, options and build give the same bytes, whatever -j and --memory are.',
       ],
     },
+    {
+      title: 'MANY JOBS',
+      paragraphs: [
+        'Every job reads the keys of all its sources. With --key-index DIR the keys of each input file are kept in that directory, 16 bytes an event, and later jobs with the same file take them from there. A key file is used only for the file that it was made from (size, identity, entries, stored size of the key columns), and the keys of every row whose columns are moved are read from the file all the same and compared (source/changed). Jobs may share the directory while they run; it may be deleted at any time.',
+      ],
+    },
+    ...COMPOSE_SECTIONS,
   ],
   examples: [
     { does: 'a friend next to NanoAOD', line: 'colweave join nano_*.root --with friend.root -o joined.parquet' },
@@ -127,18 +155,26 @@ export const JOIN: Prose = {
       does: "some columns, laid out for coffea's NanoEventsFactory.from_parquet",
       line: "colweave join nano_*.root -c 'Jet_*,!Jet_btag*' --layout nano -o jets.parquet",
     },
+    ...COMPOSE_EXAMPLES,
   ],
   exits: [
-    [0, 'joined and published (or, with --dry-run, planned)'],
+    [0, 'joined and published, or up to date (or, with --dry-run, planned)'],
     [1, 'the data say no: duplicate events, a broken expectation; nothing published'],
-    [2, 'the command line is wrong, or names a column that is not there'],
+    [2, 'the command line or the compose file is wrong, or names a column that is not there'],
     [3, 'an input is missing, unreadable or not what it should be'],
-    [5, 'the output exists already, cannot be written, or the disk is full'],
+    [5, 'the output exists and is not up to date, cannot be written, or the disk is full'],
     [6, 'memory or scratch space would not suffice'],
     [70, 'a bug in colweave; nothing published'],
     INTERRUPTED,
   ],
-  seeAlso: ['colweave(1)', 'colweave-verify(1)', 'colweave-errors(7)', 'colweave-receipt(7)', 'colweave-formats(7)'],
+  seeAlso: [
+    'colweave(1)',
+    'colweave-verify(1)',
+    'colweave-guide(7)',
+    'colweave-errors(7)',
+    'colweave-receipt(7)',
+    'colweave-formats(7)',
+  ],
 };
 
 export const VERIFY: Prose = {
@@ -146,13 +182,31 @@ export const VERIFY: Prose = {
   paragraphs: [
     'Reads joined files again, with readers that share nothing with the writer, and compares every column with the receipt. With --against the source files are read again too, matched anew, and the first offending event is named.',
     'A file that another tool rewrote with equal content is "rewritten": its columns still agree with the receipt, and that is no damage.',
+    'Without any receipt it compares sets of events of files of any readable format: the same events, a subset, disjoint, inside a lumi mask.',
   ],
-  sections: [],
+  sections: [
+    {
+      title: 'SETS OF EVENTS',
+      paragraphs: [
+        '--same-events, --subset-of and --disjoint take all OUT files as one set, and the files that follow as another. Keys are read, sorted in runs that fit into --memory (the rest passes through scratch), and merged; events that differ are counted, named by run and lumi block, and the first ones, by key, by file and entry. An event that is twice in a set is a finding too.',
+        '--lumis reads a mask as CMS writes it, {"run": [[first, last], ...]}, such as a golden JSON: events outside are a finding, lumi blocks without events are said. --write-lumis writes the lumi blocks that have events. Where the files have receipts, lumi blocks and events that their joins lost are told by run.',
+        '--parts takes a directory that one join, or the jobs of a batch, wrote: each part is verified, all must have been joined with the same options, no primary file and no event may be there twice, and the parts of a left join that selects nothing must add up to every event of their primary files.',
+      ],
+    },
+  ],
   examples: [
     { does: 'by the receipt inside', line: 'colweave verify joined.parquet' },
     {
       does: 'against the sources, trusting nothing that join said',
       line: 'colweave verify joined.parquet --against nano_*.root friend.root',
+    },
+    {
+      does: 'does a friend have the events of these files, whatever its order and format?',
+      line: 'colweave verify nano_*.root --same-events friend.parquet',
+    },
+    {
+      does: 'events outside of the certified lumi blocks; and what was processed',
+      line: 'colweave verify joined.parquet --lumis golden.json --write-lumis processed.json',
     },
     {
       does: 'a file rewritten by a tool that drops metadata',

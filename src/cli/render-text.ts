@@ -1,10 +1,11 @@
 // Reports and messages as text for people: pure functions from data to lines.
-import type { JoinReport, PlanSummary, SourceSummary, VerifyReport } from '../command/types.ts';
+import type { JoinReport, PlanSummary, SourceSummary } from '../command/types.ts';
 import type { ColweaveError } from '../core/errors.ts';
 import { formatBytes, formatCount } from '../core/text.ts';
+import { witnessLines } from './render-witness.ts';
 import { PLAIN, type Style } from './style.ts';
 
-const plural = (count: number, noun: string): string => `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
+export const plural = (count: number, noun: string): string => `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
 
 /** Columns padded to equal width; numbers (`right`) to the right. The last column is never padded. */
 export function table(rows: readonly (readonly string[])[], right: readonly number[] = [], indent = '  '): string[] {
@@ -36,9 +37,16 @@ export function renderJoin(report: JoinReport, dryRun: boolean, style: Style = P
       `wrote ${style.bold(where)}: ${shape(output.rows, plan.columnsOut.length)}, ${groups}, ${formatBytes(output.bytes)}`,
     );
   }
+  lines.push(...carriedLines(report));
   if (!dryRun) {
     lines.push(style.good(`seals equal: ${plural(report.sealsEqual, 'column')}, as read and as written`));
   }
+  lines.push(...witnessLines(report.witness ?? [], dryRun));
+  lines.push(
+    ...(plan.overlaps ?? []).map(
+      ({ kept, dropped, rows }) => `  ${plural(rows, 'event')} of ${dropped} left out: ${kept} has them too`,
+    ),
+  );
   lines.push(...plan.notes.map((note) => `note: ${note}`));
   return lines;
 }
@@ -66,6 +74,20 @@ function cutFlow(selection: PlanSummary['selection']): string[] {
   return ['where:', ...table([[formatCount(rows), share(rows), "the primary's events"], ...lines], [0, 1])];
 }
 
+function carriedLines({ carried = [], sums }: JoinReport): string[] {
+  const lines = carried.flatMap(({ tree, path, rows, columns, bytes, unreadable }) => [
+    `wrote ${path}: ${shape(rows, columns)} of ${tree}, ${formatBytes(bytes)}`,
+    ...unreadable.map(({ name, type, reason }) => `  left out of ${tree}, unreadable: ${name} (${type}): ${reason}`),
+  ]);
+  if (sums === undefined) return lines;
+  const added = Object.entries(sums.added).map(([name, sum]) => `${name} ${sum}`);
+  const averaged = Object.keys(sums.averaged);
+  const means = averaged.length > 0 ? `; averaged with genEventSumw: ${averaged.join(', ')}` : '';
+  lines.push(`sums of ${sums.tree} over all files: ${added.join(', ')}${means}`);
+  lines.push(...Object.entries(sums.left).map(([name, reason]) => `  no mean of ${name}: ${reason}`));
+  return lines;
+}
+
 const scratchText = (bytes: number): string => (bytes > 0 ? ` and ${formatBytes(bytes)} of scratch space` : '');
 
 function headline(plan: PlanSummary, dryRun: boolean, style: Style): string {
@@ -76,7 +98,7 @@ function headline(plan: PlanSummary, dryRun: boolean, style: Style): string {
   return style.bold(`${does}${plan.how} join of ${plan.sources.length} sources by ${key} (layout ${plan.layout})`);
 }
 
-const shape = (rows: number, columns: number): string => `${plural(rows, 'row')}, ${plural(columns, 'column')}`;
+export const shape = (rows: number, columns: number): string => `${plural(rows, 'row')}, ${plural(columns, 'column')}`;
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
 function sourceTable(sources: readonly SourceSummary[], dryRun: boolean): string[] {
@@ -105,6 +127,9 @@ function sourceTable(sources: readonly SourceSummary[], dryRun: boolean): string
   return table([head, ...rows], dryRun ? [1, 2, 3, 4, 5, 6, 7] : [1, 2, 3, 4, 5, 6]);
 }
 
+/** Columns named of those that cannot be read for one reason: a PHYSLITE file has 400; `colweave schema` lists them. */
+const UNREADABLE_NAMES = 4;
+
 /** Sources that leave out the same columns share a line. */
 function leftOut(sources: readonly SourceSummary[]): string[] {
   const same = Map.groupBy(
@@ -115,14 +140,19 @@ function leftOut(sources: readonly SourceSummary[]): string[] {
     ([names, of]) => `  left out of ${of.map(({ label }) => label).join(', ')}, said by other columns: ${names}`,
   );
   for (const { label, unreadable } of sources) {
-    lines.push(
-      ...unreadable.map(({ name, type, reason }) => `  left out of ${label}, unreadable: ${name} (${type}): ${reason}`),
-    );
+    const alike = Map.groupBy(unreadable, ({ type, reason }) => `(${type}): ${reason}`);
+    for (const [what, columns] of alike) {
+      const names = few(
+        columns.map(({ name }) => name),
+        UNREADABLE_NAMES,
+      );
+      lines.push(`  left out of ${label}, unreadable: ${names} ${what}`);
+    }
   }
   return lines;
 }
 
-function few(names: readonly string[], count = 8): string {
+export function few(names: readonly string[], count = 8): string {
   const rest = names.length - count;
   return rest > 0 ? `${names.slice(0, count).join(', ')} and ${formatCount(rest)} more` : names.join(', ');
 }
@@ -131,38 +161,9 @@ function columnTable(plan: PlanSummary): string[] {
   return table(plan.columnsOut.map(({ name, type, nullable, source }) => [name, nullable ? `${type}?` : type, source]));
 }
 
-const VERDICT = {
-  verified: 'verified: every column holds what the receipt says',
-  rewritten: 'rewritten by another tool, with equal content: every column holds what the receipt says',
-  'mixed-or-damaged': 'NOT what was joined: mixed or damaged',
-} as const;
-
-export function renderVerify(report: VerifyReport, style: Style = PLAIN): string[] {
-  return report.files.flatMap((file) => {
-    const paint = file.verdict === 'mixed-or-damaged' ? style.bad : style.good;
-    const against = file.against && file.verdict !== 'mixed-or-damaged' ? ', and what the sources hold' : '';
-    return [
-      `${style.bold(file.path)}: ${paint(VERDICT[file.verdict] + against)} (${shape(file.rows, file.columns)})`,
-      ...file.findings.flatMap((finding) => findingLines(finding, style)),
-    ];
-  });
-}
-
-type FileFinding = VerifyReport['files'][number]['findings'][number];
-
-function findingLines(finding: FileFinding, style: Style): string[] {
-  const lines = [`  ${style.warn(finding.code)}: ${finding.text} (${formatCount(finding.count)})`];
-  if (finding.columns !== undefined && finding.columns.length > 0)
-    lines.push(`    columns: ${few(finding.columns, 12)}`);
-  if (finding.lumis !== undefined && finding.lumis.length > 0) lines.push(`    run:lumi: ${few(finding.lumis, 12)}`);
-  for (const { key, file, entry } of finding.first ?? []) lines.push(`    ${key} (${file}, entry ${entry})`);
-  if (finding.hint !== '') lines.push(`    hint: ${finding.hint}`);
-  return lines;
-}
-
 /** Where the trouble is the file as a whole, not something in it. */
 const THE_FILE_ITSELF =
-  /^output\/|^source\/(not-found|not-readable|not-root|duplicate-file)$|^verify\/(not-data|no-receipt)$/;
+  /^output\/|^source\/(not-found|not-readable|not-root|duplicate-file|bad-list|bad-fileset|remote)$|^verify\/(not-data|no-receipt)$/;
 
 /** `colweave join: source/no-column: no column "Jet_ptt" in b.root:Events (nearest: Jet_pt)`, then hint, evidence, causes. */
 export function renderError(command: string, error: ColweaveError, debug: boolean, style: Style = PLAIN): string[] {

@@ -1,13 +1,16 @@
 // Runs one command line: calls the command, has its report or error told, and ends with the right status.
 import { benchStatus } from '../bench/types.ts';
-import type { CommandContext } from '../command/types.ts';
+import type { CommandContext, VerifyReport } from '../command/types.ts';
+import { isDamage } from '../verify/findings.ts';
 import type { Manners } from './define.ts';
 import { abortOnSignals, asColweaveError, isBrokenPipe, Pipe, signalExit } from './exit.ts';
 import { parseAndRun } from './parse.ts';
 import type { Actions } from './program.ts';
 import { renderBench, renderFloor } from './render-bench.ts';
 import type { Report } from './render-json.ts';
-import { renderJoin, renderVerify } from './render-text.ts';
+import { outcomeStatus, renderOutcome } from './render-outcome.ts';
+import { renderSchema } from './render-schema.ts';
+import { renderVerify } from './render-verify.ts';
 import type { Style } from './style.ts';
 import { progressOf, tellError, tellEvent, tellInterrupted, tellReport, type Voice, voiceOf } from './voice.ts';
 
@@ -17,6 +20,8 @@ interface Run {
   readonly stdout: Pipe;
   readonly stderr: Pipe;
   dataOnStdout: boolean;
+  /** Several outputs, each published by itself. */
+  many: boolean;
   voice: Voice;
   status: number;
 }
@@ -30,7 +35,7 @@ export async function runProgram(argv: readonly string[]): Promise<never> {
     const signal = caught();
     if (signal !== undefined) {
       run.status = signalExit(signal);
-      tellInterrupted(run.voice, signal, run.status);
+      tellInterrupted(run.voice, signal, run);
     } else if (isBrokenPipe(error) || (run.dataOnStdout && run.stdout.closed)) {
       run.status = 0;
     } else {
@@ -51,9 +56,9 @@ function startRun(argv: readonly string[]): Run {
   });
   const stderr = new Pipe(process.stderr);
   const manners: Manners = { json: argv.includes('--json'), quiet: false, debug: argv.includes('--debug') };
-  const name = /^(join|verify|bench)$/.test(argv[0] ?? '') ? argv[0]! : '';
+  const name = /^(join|verify|schema|bench)$/.test(argv[0] ?? '') ? argv[0]! : '';
   const voice = voiceOf(name, manners, stdout, stderr, false);
-  const run: Run = { controller, stdout, stderr, dataOnStdout: false, voice, status: 0 };
+  const run: Run = { controller, stdout, stderr, dataOnStdout: false, many: false, voice, status: 0 };
   return run;
 }
 
@@ -62,17 +67,25 @@ function actionsOf(run: Run): Actions {
   return {
     join: (options, manners) => {
       run.dataOnStdout = options.output === '-' && !options.dryRun;
+      run.many = options.fileset !== undefined;
       run.voice = voiceOf('join', manners, run.stdout, run.stderr, run.dataOnStdout);
-      const work = async (context: CommandContext) => (await import('../command/join.ts')).runJoin(options, context);
-      return perform(run, work, (report, style) => renderJoin(report, options.dryRun, style));
+      const work = async (context: CommandContext) =>
+        options.fileset === undefined
+          ? (await import('../command/join.ts')).runJoin(options, context)
+          : (await import('../command/fileset.ts')).runFileset(options, context);
+      return perform(run, work, (report, style) => renderOutcome(report, options.dryRun, style), outcomeStatus);
     },
     verify: (options, manners) => {
       run.voice = voiceOf('verify', manners, run.stdout, run.stderr, false);
       const work = async (context: CommandContext) =>
         (await import('../command/verify.ts')).runVerify(options, context);
-      return perform(run, work, renderVerify, (report) =>
-        report.files.some((file) => file.verdict === 'mixed-or-damaged') ? 1 : 0,
-      );
+      return perform(run, work, renderVerify, (report) => (saysNo(report) ? 1 : 0));
+    },
+    schema: (options, manners) => {
+      run.voice = voiceOf('schema', manners, run.stdout, run.stderr, false);
+      const work = async (context: CommandContext) =>
+        (await import('../command/schema.ts')).runSchema(options, context);
+      return perform(run, work, renderSchema);
     },
     benchJoin: (options, manners) => {
       run.voice = voiceOf('bench', manners, run.stdout, run.stderr, false);
@@ -87,6 +100,11 @@ function actionsOf(run: Run): Actions {
       return perform(run, work, renderFloor);
     },
   };
+}
+
+function saysNo({ files, relation, lumis }: VerifyReport): boolean {
+  const mixed = files.some((file) => file.verdict === 'mixed-or-damaged');
+  return mixed || relation?.holds === false || (lumis?.findings ?? []).some(isDamage);
 }
 
 async function perform<R extends Report>(

@@ -56,6 +56,11 @@ function wantsNextWord(word: string, takesValue: (flag: string) => boolean): boo
   return first !== -1 && first === letters.length - 1;
 }
 
+/** A label becomes part of column names. */
+export function isLabel(label: string): boolean {
+  return /^\w+$/.test(label);
+}
+
 function sourceWords(group: readonly string[]): SourceWords {
   const [first, ...rest] = group;
   if (first === undefined || first === '') misuse('--with names no files', '--with [LABEL:] FILES...');
@@ -65,7 +70,7 @@ function sourceWords(group: readonly string[]): SourceWords {
     return { files: group };
   }
   const label = first!.slice(0, -1);
-  if (!/^\w+$/.test(label)) {
+  if (!isLabel(label)) {
     misuse(`the label "${label}" cannot be part of a column name`, 'use letters, digits and _');
   }
   if (rest.length === 0) misuse(`--with ${first} names no files`, '--with [LABEL:] FILES...');

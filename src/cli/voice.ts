@@ -65,8 +65,13 @@ export function tellError({ command, manners, report, messages, messageStyle }: 
   messages.write(`${renderError(command, error, manners.debug, messageStyle).join('\n')}\n`);
 }
 
-export function tellInterrupted({ command, manners, report, messages }: Voice, signal: string, status: number): void {
+/** `many`: outputs of their own that were done before stay. */
+export function tellInterrupted(
+  { command, manners, report, messages }: Voice,
+  signal: string,
+  { status, many }: { readonly status: number; readonly many: boolean },
+): void {
   if (manners.json) report.write(`${interruptedLine(command, signal, status)}\n`);
   if (manners.json && report === messages) return;
-  messages.write(`${command}: interrupted by ${signal}, nothing was published\n`);
+  messages.write(`${command}: interrupted by ${signal}, nothing ${many ? 'more ' : ''}was published\n`);
 }

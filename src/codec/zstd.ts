@@ -74,30 +74,40 @@ function decompressPublic(source: Uint8Array, size: number): Uint8Array {
   return bytes;
 }
 
-/** One frame. The same source and level give the same bytes on one Node version. */
-export function compressZstd(source: Uint8Array, level: number): Uint8Array {
+/**
+ * What the bytes are like. `streams`: one byte of each value after the other (BYTE_STREAM_SPLIT): repeats are chance, a
+ * small table finds the zeros, and blocks of 32 KiB seldom hold bytes of two streams, which one entropy code fits badly.
+ * Against level 1 alone, on NanoAOD-like columns: 2.7% smaller in three quarters of the time.
+ */
+export type ZstdContent = 'any' | 'streams';
+
+const STREAMS = { [constants.ZSTD_c_windowLog]: 15, [constants.ZSTD_c_minMatch]: 7, [constants.ZSTD_c_hashLog]: 8 };
+
+function paramsOf(level: number, content: ZstdContent): Record<number, number> {
+  return { [constants.ZSTD_c_compressionLevel]: level, ...(content === 'streams' ? STREAMS : {}) };
+}
+
+/** One frame. The same source, level and content give the same bytes on one Node version. */
+export function compressZstd(source: Uint8Array, level: number, content: ZstdContent = 'any'): Uint8Array {
   const target = new Uint8Array(zstdBytesMax(source.length));
-  return target.slice(0, compressZstdInto(source, level, target));
+  return target.slice(0, compressZstdInto(source, target, level, content));
 }
 
 /** The same into `target`, which has room for zstdBytesMax; gives the length of the frame. */
-export function compressZstdInto(source: Uint8Array, level: number, target: Uint8Array): number {
-  const context = compressor(level);
+export function compressZstdInto(source: Uint8Array, target: Uint8Array, level: number, content: ZstdContent): number {
+  const context = compressor(level, content);
   if (context !== undefined) {
     const [left, unread] = context.run(constants.ZSTD_e_end, source, target);
     if (unread === 0 && left > 0) return target.length - left;
-    contexts.delete(level); // it stands inside a frame
+    contexts.delete(contextKey(level, content)); // it stands inside a frame
   }
-  const frame = compressPublic(source, level);
+  const frame = compressPublic(source, paramsOf(level, content));
   target.set(frame);
   return frame.length;
 }
 
-function compressPublic(source: Uint8Array, level: number): Uint8Array {
-  return zstdCompressSync(source, {
-    chunkSize: zstdBytesMax(source.length),
-    params: { [constants.ZSTD_c_compressionLevel]: level },
-  });
+function compressPublic(source: Uint8Array, params: Record<number, number>): Uint8Array {
+  return zstdCompressSync(source, { chunkSize: zstdBytesMax(source.length), params });
 }
 
 /** The most bytes that compressing `size` bytes gives, and more: at least ZSTD_COMPRESSBOUND, so that one pass is enough. */
@@ -105,41 +115,40 @@ export function zstdBytesMax(size: number): number {
   return size + (size >> 7) + 1024;
 }
 
-/** One a thread by compression level, and for decompression; null where the handle is not what we know. */
-const contexts = new Map<number | 'decompress', Context | null>();
+type ContextKey = 'decompress' | `${ZstdContent} ${number}`;
+const contextKey = (level: number, content: ZstdContent): ContextKey => `${content} ${level}`;
+
+/** One a thread by content and level, and for decompression; null where the handle is not what we know. */
+const contexts = new Map<ContextKey, Context | null>();
 
 function decompressor(): Context | undefined {
   return contextFor(
     'decompress',
     () => createZstdDecompress(),
     (context) => {
-      const [sample, frame] = [new Uint8Array(8), compressPublic(Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8), 1)];
+      const [sample, frame] = [new Uint8Array(8), compressPublic(Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8), {})];
       const [room, unread] = context.run(constants.ZSTD_e_continue, frame, sample);
       return room === 0 && unread === 0 && sample[7] === 8;
     },
   );
 }
 
-function compressor(level: number): Context | undefined {
-  const params = { [constants.ZSTD_c_compressionLevel]: level };
+function compressor(level: number, content: ZstdContent): Context | undefined {
+  const params = paramsOf(level, content);
   return contextFor(
-    level,
+    contextKey(level, content),
     () => createZstdCompress({ params }),
     (context) => {
       const [sample, frame] = [Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8), new Uint8Array(zstdBytesMax(8))];
       const [room, unread] = context.run(constants.ZSTD_e_end, sample, frame);
       return (
-        unread === 0 && Buffer.compare(frame.subarray(0, frame.length - room), compressPublic(sample, level)) === 0
+        unread === 0 && Buffer.compare(frame.subarray(0, frame.length - room), compressPublic(sample, params)) === 0
       );
     },
   );
 }
 
-function contextFor(
-  key: number | 'decompress',
-  make: () => unknown,
-  works: (context: Context) => boolean,
-): Context | undefined {
+function contextFor(key: ContextKey, make: () => unknown, works: (context: Context) => boolean): Context | undefined {
   let context = contexts.get(key);
   if (context === undefined) {
     context = contextOf(make());

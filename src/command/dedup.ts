@@ -5,6 +5,7 @@ import { makePlan, type PlanOptions, type PlanSource } from '../join/make-plan.t
 import type { Matching } from '../join/match.ts';
 import type { OutSchema } from '../join/out-schema.ts';
 import type { EqualColumn, JoinPlan } from '../join/plan.ts';
+import type { Witness } from '../join/witness-plan.ts';
 import { inlineExecutor, poolExecutor } from '../join/work.ts';
 import type { Pool } from '../pool/pool.ts';
 import { openSink } from '../sink/registry.ts';
@@ -18,11 +19,12 @@ export interface Planned {
   readonly schema: OutSchema;
   readonly options: PlanOptions;
   readonly matching: Matching;
+  readonly witnessesOf: (schema: OutSchema) => readonly Witness[];
 }
 
 /** The plan without the columns that others say already: every part of the output obeys it. `pool`: its threads stay for the join. */
 export async function dedupPlan(
-  { whole, sources, schema, options, matching }: Planned,
+  { whole, sources, schema, options, matching, witnessesOf }: Planned,
   datasets: readonly Dataset[],
   asked: JoinOptions,
   context: CommandContext & { readonly pool: Pool | undefined },
@@ -30,7 +32,8 @@ export async function dedupPlan(
   const equal = await equalColumns(whole, datasets, asked, context);
   const fewer = withoutEqual(schema, equal);
   const rowBytes = fewer.columns.reduce((sum, column) => sum + column.rowBytes, 0);
-  return makePlan(sources, fewer, { ...options, rowBytes }, matching, equal);
+  // a soft witness is a column that both sides write: one that is stored once is compared already
+  return makePlan(sources, fewer, { ...options, rowBytes, witnesses: witnessesOf(fewer) }, matching, equal);
 }
 
 async function equalColumns(

@@ -1,78 +1,115 @@
-// Owns the join command: opens sources, reads keys, plans, runs, publishes.
-import { invariant } from '../core/check.ts';
+// Owns the join command: opens sources, reads keys, plans, and has the plan carried out.
 import { ColweaveError } from '../core/errors.ts';
 import type { KeySpec, KeyTable } from '../core/key-spec.ts';
-import { typeName } from '../core/schema.ts';
-import { keyStates, type Seal, sealKeys } from '../core/seal.ts';
-import { countLumis, type LumiCounts, lumiRanges } from '../join/lumis.ts';
-import { makePlan, matchRows, type PlanSource } from '../join/make-plan.ts';
+import { refuseUnreadable } from '../join/asked-unreadable.ts';
+import type { RowGroup } from '../join/duplicates.ts';
+import { makePlan, matchRows, type PlanOptions, type PlanSource } from '../join/make-plan.ts';
 import { type OutSchema, type SchemaSource, settleOutSchema } from '../join/out-schema.ts';
 import type { JoinPlan } from '../join/plan.ts';
-import { type RunResult, runPlan } from '../join/run.ts';
-import { type Executor, inlineExecutor, poolExecutor } from '../join/work.ts';
+import { witnessOf } from '../join/receipt.ts';
+import type { Selection } from '../join/where/select.ts';
+import { noWitness } from '../join/witness.ts';
+import { parseWitness, planWitnesses } from '../join/witness-plan.ts';
 import { firstDifference } from '../keys/index-table.ts';
+import { readKeptKeys } from '../keys/key-files.ts';
 import { readKeys } from '../keys/read.ts';
 import { keySpecFor } from '../keys/spec.ts';
 import { type Pool, startPool } from '../pool/pool.ts';
-import { closeScratch, openScratch, scratchFolder } from '../scratch/scratch.ts';
-import { openSink } from '../sink/registry.ts';
-import type { Sink, SinkFormat } from '../sink/types.ts';
-import { closeDataset, type Dataset, datasetBytes, openDataset } from '../source/dataset.ts';
-import { expandInputs } from '../source/inputs.ts';
-import { type Budget, budgetFor } from './budget.ts';
+import { type Dataset, datasetBytes } from '../source/dataset.ts';
+import { budgetFor } from './budget.ts';
+import { checkCarried } from './carry.ts';
 import { dedupPlan } from './dedup.ts';
+import { explainDuplicates } from './duplicates.ts';
+import { finishIfFresh } from './finished.ts';
+import { summarize } from './join-report.ts';
+import { carryOptions, carryOut } from './join-run.ts';
 import { expandTrees } from './many-trees.ts';
-import { abandonPlace, isDirectory, type OutputPlace, preparePlace, writeSidecars } from './output.ts';
+import { refuseOtherTitles, settleChannel } from './mc-identity.ts';
+import { closeSources, inputsOf, type Opened, openSources } from './open-sources.ts';
+import { isDirectory } from './output.ts';
+import { primaryDatasets } from './primary-datasets.ts';
 import { threadsHere } from './resources.ts';
-import { agreeOnSample } from './sample.ts';
 import { selectionSummary, selectPrimary } from './selection.ts';
-import type { CommandContext, JoinOptions, JoinReport, PlanSummary, RunJoin } from './types.ts';
-import { TOOL } from './version.ts';
+import type { CommandContext, JoinOptions, RunJoin } from './types.ts';
 
 /** Joins the friends to the primary by event key. Errors: the catalogue's source/, key/, join/, sink/ and output/ codes. */
 export const runJoin: RunJoin = async (asked, context) => {
-  const options = { ...asked, friends: await expandTrees(asked.friends) };
+  const options = { ...asked, friends: await expandTrees(asked) };
   refuseNonsense(options);
-  const datasets: Dataset[] = [];
+  let opened: Opened | undefined;
   let early: Pool | undefined;
   try {
-    for (const source of sourcesOf(options)) {
-      context.emit({ type: 'progress', stage: 'open', done: datasets.length, total: options.friends.length + 1 });
-      datasets.push(await openDataset(expandInputs(source.files), source, context.signal));
-    }
-    const sample = agreeOnSample(options.sample, datasets);
+    opened = await openSources(options, context);
+    const { datasets, groups, sample, request } = opened;
+    const fresh = await finishIfFresh(options, opened, context);
+    if (fresh.report !== undefined) return fresh.report;
     early = startEarly(options, datasets);
-    const key = keySpecFor(options.on, datasets[0]!.descriptor.schema, whereOf(datasets[0]!));
-    const schema = settleOutSchema(schemaSources(options, datasets), schemaOptions(options, key));
-    const selection = await selectPrimary(options, datasets[0]!, context);
-    const sources = await readAllKeys(datasets, key, context);
-    const matched = { ...planOptions(options, schema), ...(selection && { selected: selection.selected }) };
-    const matching = matchRows(sources, schema, matched);
-    const whole = makePlan(sources, schema, matched, matching);
-    const plan =
-      options.dedup === true && !options.dryRun
-        ? await dedupPlan({ whole, sources, schema, options: matched, matching }, datasets, options, {
-            pool: early,
-            ...context,
-          })
-        : whole;
+    const { plan, selection } = await planJoin(options, opened, { early, ...context });
     const budget = budgetFor(plan, datasets, options);
     const summary = {
       ...summarize(plan, datasets, options, budget),
       ...(selection && { selection: selectionSummary(selection) }),
     };
-    if (options.dryRun) return { plan: summary, outputs: [], sealsEqual: 0 };
+    if (options.dryRun) {
+      await checkCarried(datasets[0]!, carryOptions(options, options.output ?? 'out'), context.signal);
+      return { plan: summary, outputs: [], sealsEqual: 0, witness: witnessOf(plan, noWitness(plan)) };
+    }
     return await carryOut(
       plan,
       datasets,
-      { ...options, ...(sample === undefined ? {} : { sample }) },
-      { summary, early, ...context },
+      { ...options, force: options.force || fresh.replace, ...(sample === undefined ? {} : { sample }) },
+      { summary, early, request, groups, inputs: inputsOf(opened, options), ...context },
     );
   } finally {
     await early?.close();
-    await Promise.all(datasets.map(closeDataset));
+    if (opened !== undefined) await closeSources(opened);
   }
 };
+
+interface Planned {
+  readonly plan: JoinPlan;
+  readonly selection: Selection | undefined;
+}
+
+/** Reads keys and metadata, the columns of --where, and with --dedup those that may be equal. `early`: its threads stay. */
+async function planJoin(
+  options: JoinOptions,
+  opened: Opened,
+  { early, ...context }: CommandContext & { readonly early: Pool | undefined },
+): Promise<Planned> {
+  const { datasets, sample } = opened;
+  const { signal } = context;
+  const named = keySpecFor(options.on, datasets[0]!.descriptor.schema, whereOf(datasets[0]!));
+  const key = await settleChannel(named, datasets, sample, signal);
+  refuseUnreadable(options.columns, datasets);
+  const schema = settleOutSchema(schemaSources(options, datasets), schemaOptions(options, key));
+  if (options.titles !== 'ignore') await refuseTitles(datasets, schema, signal);
+  const witnessesOf = ({ columns, checks }: OutSchema) =>
+    planWitnesses(
+      {
+        datasets: datasets.map(({ descriptor }) => descriptor),
+        columns,
+        checks,
+        key: key.columns.map(({ name }) => name),
+      },
+      parseWitness(options.witness ?? 'auto'),
+    );
+  const witnesses = witnessesOf(schema); // what --witness names may be wrong: told before anything is read
+  const selection = await selectPrimary(options, datasets[0]!, context);
+  const sources = await readAllKeys(datasets, key, options.keyIndex, context);
+  const asked: PlanOptions = {
+    ...planOptions(options, schema, rowGroups(options, opened)),
+    witnesses,
+    ...(selection && { selected: selection.selected }),
+  };
+  const [matching, whole] = await planOrExplain(options, opened, { sources, signal }, () => {
+    const matching = matchRows(sources, schema, asked);
+    return [matching, makePlan(sources, schema, asked, matching)] as const;
+  });
+  if (options.dedup !== true || options.dryRun) return { plan: whole, selection };
+  const planned = { whole, sources, schema, options: asked, matching, witnessesOf };
+  return { plan: await dedupPlan(planned, datasets, options, { pool: early, ...context }), selection };
+}
 
 /** Inputs from which threads are worth starting before the plan is known: they load while keys are read and matched. */
 const EARLY_BYTES = 64 * 2 ** 20;
@@ -94,16 +131,28 @@ function refuseNonsense(options: JoinOptions): void {
   const labels = options.friends.flatMap(({ label }) => (label === undefined ? [] : [label]));
   const twice = labels.find((label, i) => labels.indexOf(label) !== i);
   if (twice !== undefined) throw new ColweaveError('usage/bad-option', `label "${twice}" is given to two sources`);
-  refuseMapNonsense(options);
+  if (options.carry !== undefined && options.output === '-') {
+    throw new ColweaveError('usage/bad-option', '--carry writes files beside the output: name one, not -');
+  }
   if (!options.dryRun && options.output === undefined)
     throw new ColweaveError('usage/bad-option', 'no output: give -o OUT, or --dry-run');
+  refuseMapNonsense(options);
+  refuseBadParts(options);
+  if (options.where !== undefined && options.duplicates !== undefined) {
+    throw new ColweaveError(
+      'usage/bad-option',
+      '--where does not go with --duplicates first-by-source: the datasets may say different things of an event they share',
+      { hint: 'join with --duplicates first, then take events with --where from what came out' },
+    );
+  }
 }
 
 /** A row map holds no payload: what chooses, names or fills payload means nothing. */
-function refuseMapNonsense({ mapOnly, columns, dedup, naming, layout, missing }: JoinOptions): void {
+function refuseMapNonsense({ mapOnly, columns, friends, dedup, naming, layout, missing }: JoinOptions): void {
   if (mapOnly !== true) return;
   const asked = [
     columns.length > 0 ? '--columns' : '',
+    friends.some((friend) => friend.columns !== undefined) ? 'columns of a source' : '',
     dedup === true ? '--dedup' : '',
     naming === undefined ? '' : '--name, --rename or --own-collections',
     layout === 'nano' ? '--layout nano' : '',
@@ -113,21 +162,66 @@ function refuseMapNonsense({ mapOnly, columns, dedup, naming, layout, missing }:
     throw new ColweaveError('usage/bad-option', `--map-only writes no payload: ${asked} means nothing with it`);
 }
 
-/** `f1`, `f2` name the friends without a label in flags and reports; their columns keep their names. */
-function friendName(options: JoinOptions, index: number): string {
-  return options.friends[index]!.label ?? `f${index + 1}`;
+function refuseBadParts({ primary, output, duplicates, eventsPerFile, targetBytes, depfile }: JoinOptions): void {
+  const misuse = (message: string, hint?: string) =>
+    new ColweaveError('usage/bad-option', message, hint === undefined ? {} : { hint });
+  if (eventsPerFile !== undefined && targetBytes !== undefined) {
+    throw misuse('--events-per-file and --target-size are two sizes for the same files');
+  }
+  const sized = eventsPerFile !== undefined ? '--events-per-file' : '--target-size';
+  if ((eventsPerFile ?? targetBytes) !== undefined && output !== undefined && !isDirectory(output)) {
+    throw misuse(`${sized} makes several files, and ${output} is one`, 'name a directory: -o DIR/');
+  }
+  if (depfile !== undefined && output === '-') throw misuse('--depfile is about a file, and -o - makes none');
+  if (duplicates !== undefined && primaryDatasets(primary).length < 2) {
+    throw misuse(
+      '--duplicates first-by-source wants to know which files are which primary dataset',
+      'name them in the order that counts: colweave join SingleMuon: mu/*.root DoubleMuon: dimu/*.root ...',
+    );
+  }
 }
 
-function sourcesOf(options: JoinOptions) {
-  const shared = {
-    schema: options.schema,
-    ...(options.tree === undefined ? {} : { tree: options.tree }),
-    ...(options.absentTrigger === undefined ? {} : { absentTrigger: options.absentTrigger }),
-  };
-  return [
-    { ...shared, label: 'primary', files: options.primary },
-    ...options.friends.map((friend, i) => ({ ...shared, label: friendName(options, i), files: friend.files })),
-  ];
+interface Explaining {
+  readonly sources: readonly PlanSource[];
+  readonly signal: AbortSignal;
+}
+
+/** A refusal of duplicates says which files share them, whether their content is equal, and which option is about them. */
+async function planOrExplain<Plan>(
+  options: JoinOptions,
+  { datasets, groups }: Opened,
+  { sources, signal }: Explaining,
+  plan: () => Plan,
+): Promise<Plan> {
+  try {
+    return plan();
+  } catch (error) {
+    const sides = sources.map(({ keys }, s) => ({ keys, dataset: datasets[s]! }));
+    const explained = await explainDuplicates(error, sides, signal);
+    const named = groups.length > 1 && options.duplicates === undefined;
+    if (!named || !(explained instanceof ColweaveError) || explained.code !== 'join/duplicate-key') throw explained;
+    const { code, message, where, details, cause } = explained;
+    const hint = 'to take events that several primary datasets have from the first: --duplicates first-by-source';
+    throw new ColweaveError(code, message, { where, details, cause, hint });
+  }
+}
+
+/** The rows of each primary dataset, where the first one keeps what several have. */
+function rowGroups({ duplicates }: JoinOptions, { datasets, groups }: Opened): readonly RowGroup[] {
+  if (duplicates === undefined) return [];
+  const { files, rows } = datasets[0]!.descriptor;
+  let end = 0;
+  return groups.map((group) => {
+    end += group.files;
+    return { label: group.label, rowEnd: files[end]?.firstRow ?? rows };
+  });
+}
+
+async function refuseTitles(datasets: readonly Dataset[], { columns }: OutSchema, signal: AbortSignal): Promise<void> {
+  for (const [s, dataset] of datasets.entries()) {
+    const wanted = columns.filter(({ kind, source }) => kind === 'payload' && source === s).map(({ from }) => from);
+    await refuseOtherTitles(dataset, new Set(wanted), signal);
+  }
 }
 
 function whereOf({ descriptor }: Dataset): string[] {
@@ -139,7 +233,8 @@ function schemaSources(options: JoinOptions, datasets: readonly Dataset[]): Sche
   return datasets.map(({ descriptor }, s) => {
     const label = s === 0 ? undefined : options.friends[s - 1]!.label;
     const rowBytes = (column: string) => datasetBytes(datasets[s]!, [column]).raw / Math.max(1, descriptor.rows);
-    return { dataset: descriptor, label, name: descriptor.label, rowBytes };
+    const columns = s === 0 ? undefined : options.friends[s - 1]!.columns;
+    return { dataset: descriptor, label, name: descriptor.label, rowBytes, ...(columns && { columns }) };
   });
 }
 
@@ -161,12 +256,16 @@ function schemaOptions(options: JoinOptions, key: KeySpec) {
 async function readAllKeys(
   datasets: readonly Dataset[],
   key: KeySpec,
+  index: string | undefined,
   { emit, signal }: CommandContext,
 ): Promise<PlanSource[]> {
   const sources: PlanSource[] = [];
   for (const dataset of datasets) {
     emit({ type: 'progress', stage: 'keys', done: sources.length, total: datasets.length });
-    const read = await readKeys(dataset, key, undefined, signal);
+    const read =
+      index === undefined
+        ? await readKeys(dataset, key, undefined, signal)
+        : await readKeptKeys(dataset, key, index, { emit, signal });
     // variations with the same events in the same order share one table: twenty would fill the memory
     const keys = sources.find(({ keys: other }) => sameKeys(other, read))?.keys ?? read;
     sources.push({ descriptor: dataset.descriptor, keys, label: dataset.descriptor.label });
@@ -179,8 +278,14 @@ function sameKeys(left: KeyTable, right: KeyTable): boolean {
   return left.rows === right.rows && firstDifference(left, 0, right, 0, left.rows) < 0;
 }
 
-function planOptions(options: JoinOptions, schema: OutSchema) {
+function planOptions(options: JoinOptions, schema: OutSchema, groups: readonly RowGroup[]) {
+  const { eventsPerFile, targetBytes } = options;
   return {
+    groups,
+    partSize: {
+      ...(eventsPerFile === undefined ? {} : { events: eventsPerFile }),
+      ...(targetBytes === undefined ? {} : { bytes: targetBytes }),
+    },
     how: options.how,
     layout: options.layout,
     drop: options.missing.kind === 'drop',
@@ -196,187 +301,4 @@ function fillValue(text: string): number {
   if (text.trim() === '' || Number.isNaN(value))
     throw new ColweaveError('usage/bad-option', `--missing fill=${text}: not a number`);
   return value;
-}
-
-async function carryOut(
-  plan: JoinPlan,
-  datasets: readonly Dataset[],
-  options: JoinOptions,
-  {
-    summary,
-    early,
-    emit,
-    signal,
-  }: CommandContext & { readonly summary: PlanSummary; readonly early: Pool | undefined },
-): Promise<JoinReport> {
-  const output = options.output;
-  invariant(output !== undefined, 'an output was asked for');
-  const place = preparePlace(output, plan, datasets, options.force);
-  try {
-    const format = await openSink(output === '-' ? 'arrow' : options.writer);
-    format.check({ fields: plan.columns.map((column) => column.field) });
-    const { parts, sealsEqual, sinks } = await runHere(plan, datasets, format, {
-      options,
-      summary,
-      place,
-      early,
-      emit,
-      signal,
-    });
-    await publish(sinks, signal);
-    writeSidecars(parts, place, options.receipt);
-    return {
-      plan: summary,
-      outputs: parts.map(({ path, rows, bytes, rowGroups }) => ({ path, rows, bytes, rowGroups })),
-      sealsEqual,
-    };
-  } catch (error) {
-    abandonPlace(place);
-    throw error;
-  }
-}
-
-interface RunHere {
-  readonly options: JoinOptions;
-  readonly summary: PlanSummary;
-  readonly place: OutputPlace;
-  readonly early: Pool | undefined;
-  readonly emit: CommandContext['emit'];
-  readonly signal: AbortSignal;
-}
-
-/** Runs the plan in this thread, or on a pool where more threads are allowed and there is work for them. */
-async function runHere<Encoded>(
-  plan: JoinPlan,
-  datasets: readonly Dataset[],
-  format: SinkFormat<Encoded>,
-  { options, summary, place, early, emit, signal }: RunHere,
-): Promise<RunResult<Encoded>> {
-  const sink = { compression: options.compression };
-  const { threads } = summary;
-  const scratch = summary.scratchBytes > 0 ? openScratch(scratchFolder()) : undefined;
-  try {
-    if (early?.size !== threads) await early?.close();
-    const pool = threads > 1 && early?.size !== threads ? startPool(threads) : early;
-    const starting =
-      threads > 1 && pool !== undefined
-        ? poolExecutor<Encoded>(plan, format.name, sink, { pool, scratch })
-        : Promise.resolve(inlineExecutor(plan, datasets, format, sink, { signal, scratch }));
-    starting.catch(() => {}); // awaited below, when this thread has done its own part
-    const receipt = receiptContext(plan, options, summary);
-    const run = { targets: place.targets, sink, force: options.force, receipt, emit, signal };
-    const executor: Executor<Encoded> = await starting;
-    return await runPlan(plan, executor, format, run).finally(() => executor.close());
-  } finally {
-    if (scratch !== undefined) closeScratch(scratch);
-  }
-}
-
-async function publish<Encoded>(sinks: readonly Sink<Encoded>[], signal: AbortSignal): Promise<void> {
-  try {
-    signal.throwIfAborted();
-    for (const sink of sinks) await sink.commit();
-  } catch (error) {
-    await Promise.all(sinks.map((sink) => sink.abort()));
-    throw error;
-  }
-}
-
-function receiptContext(plan: JoinPlan, options: JoinOptions, { selection }: PlanSummary) {
-  const lumis: LumiCounts = new Map();
-  countLumis(lumis, plan.sources[0]!.keys);
-  const sourceKeySeals = plan.sources.map(({ keys }): Seal => sealKeys(keyStates(keys, 0, keys.rows)));
-  return {
-    tool: TOOL,
-    spec: specOf(plan, options),
-    policies: policiesOf(options),
-    sourceKeySeals,
-    lumisIn: lumiRanges(lumis),
-    ...(selection === undefined ? {} : { selection }),
-  };
-}
-
-/** What was asked; never paths, threads or memory. */
-function specOf(plan: JoinPlan, options: JoinOptions): Record<string, unknown> {
-  return {
-    how: options.how,
-    on: plan.key.columns.map((column) => column.name),
-    layout: options.layout,
-    columns: options.columns,
-    labels: options.friends.map((friend) => friend.label ?? null),
-    sample: options.sample ?? null,
-    ...(options.where === undefined ? {} : { where: options.where }),
-    ...(options.mapOnly === true ? { mapOnly: true } : {}),
-    ...(options.dedup === true ? { dedup: true } : {}),
-    ...(options.naming === undefined ? {} : { naming: options.naming }),
-    compression: options.compression,
-    writer: options.writer,
-  };
-}
-
-function policiesOf(options: JoinOptions): Record<string, unknown> {
-  const missing = options.missing.kind === 'fill' ? `fill=${options.missing.value}` : options.missing.kind;
-  return {
-    missing,
-    duplicates: 'error',
-    schema: options.schema,
-    absentTrigger: options.absentTrigger ?? null,
-    expect: options.expect ?? null,
-    dropUnreadable: options.dropUnreadable,
-  };
-}
-
-function summarize(plan: JoinPlan, datasets: readonly Dataset[], options: JoinOptions, budget: Budget): PlanSummary {
-  const sources = plan.sources.map((source, s) => {
-    const columns = plan.columns.filter(
-      (column) => column.source === s && (column.kind === 'key' || column.kind === 'payload'),
-    );
-    const dataset = datasets[s]!;
-    const names = columns.map(({ from }) => from);
-    return {
-      label: source.label,
-      role: s === 0 ? ('primary' as const) : ('friend' as const),
-      files: dataset.files.length,
-      rows: dataset.descriptor.rows,
-      columns: columns.length,
-      matched: source.matched,
-      missing: source.missing,
-      extra: source.extra,
-      path: source.path,
-      why: source.why,
-      bytesToRead: datasetBytes(dataset, names).stored,
-      dropped: [...source.dropped, ...dataset.redundant],
-      unreadable: dataset.unreadable,
-    };
-  });
-  return {
-    key: plan.key.columns.map((column) => column.name),
-    how: plan.how,
-    layout: plan.layout,
-    sources,
-    ...(plan.equal.length === 0 ? {} : { equal: plan.equal.map(({ name, column }) => ({ name, column })) }),
-    rowsOut: plan.rowsOut,
-    columnsOut: plan.columns.map(({ field, source }) => ({
-      name: field.name,
-      type: typeName(field.type),
-      nullable: field.nullable,
-      source: plan.sources[source]!.label,
-    })),
-    rowGroupRows: plan.rowGroupRows,
-    threads: budget.threads,
-    memoryBytes: budget.memoryBytes,
-    scratchBytes: budget.scratchBytes,
-    notes: notesOf(plan, options),
-  };
-}
-
-function notesOf(plan: JoinPlan, options: JoinOptions): string[] {
-  const nulls = plan.columns.filter((column) => column.field.nullable && column.kind === 'payload').length;
-  const anyMissing = plan.sources.some((source) => source.missing > 0);
-  if (options.dryRun && options.dedup === true)
-    return ['equal columns are found by reading them, which a dry run does not: all are listed'];
-  if (options.layout === 'nano' || nulls === 0 || !anyMissing) return [];
-  return [
-    `${nulls} columns hold nulls where events are missing: coffea's from_parquet misreads those of integers and bools; for coffea use --layout nano`,
-  ];
 }

@@ -3,23 +3,38 @@ import { ColweaveError } from '../core/errors.ts';
 import { nearestNames } from '../core/text.ts';
 import { expandInputs, globMatcher, type Input } from '../source/inputs.ts';
 import { listTrees } from '../source/root-ttree.ts';
-import type { SourceWords } from './types.ts';
+import type { JoinOptions, SourceWords } from './types.ts';
 
 const isPattern = (tree: string | undefined): tree is string => tree !== undefined && /[*?[]/.test(tree);
 
 /** The friends with every pattern of trees replaced by sources of one tree each. Errors: source/no-tree, usage/bad-option. */
-export async function expandTrees(friends: readonly SourceWords[]): Promise<readonly SourceWords[]> {
+export async function expandTrees({
+  friends,
+  redirector,
+}: Pick<JoinOptions, 'friends' | 'redirector'>): Promise<readonly SourceWords[]> {
   const out: SourceWords[] = [];
   for (const friend of friends) {
     const patterned = friend.files.some((word) => /:(?!\/\/)[^:]*[*?[]/.test(word));
-    const inputs = patterned ? expandInputs(friend.files) : [];
+    const asked = {
+      ...(redirector === undefined ? {} : { redirector }),
+      ...(friend.base === undefined ? {} : { base: friend.base }),
+    };
+    const inputs = patterned ? expandInputs(friend.files, asked) : [];
     if (!inputs.some(({ tree }) => isPattern(tree))) out.push(friend);
     else out.push(...(await sourcesOf(friend, inputs)));
   }
   return out;
 }
 
-async function sourcesOf({ label }: SourceWords, inputs: readonly Input[]): Promise<SourceWords[]> {
+async function sourcesOf(friend: SourceWords, inputs: readonly Input[]): Promise<SourceWords[]> {
+  const { label, files } = friend;
+  const list = files.find((word) => word === '-' || word.startsWith('@'));
+  if (list !== undefined) {
+    throw new ColweaveError('usage/bad-option', 'a pattern of trees does not go with a list of files', {
+      where: [list],
+      hint: "give the files themselves: --with 'FILES:*__1up'",
+    });
+  }
   const plain = inputs.find(({ tree }) => !isPattern(tree));
   if (plain !== undefined) {
     throw new ColweaveError('usage/bad-option', 'a --with names trees by a pattern for one file and not for another', {
@@ -45,7 +60,9 @@ async function sourcesOf({ label }: SourceWords, inputs: readonly Input[]): Prom
     throw new ColweaveError('source/no-tree', `no tree "${name}", which ${having.uri} has`, { where: [without.uri] });
   }
   refuseAlike(names);
-  return names.map((name) => ({ label: labelOf(name), files: found.map(({ uri }) => `${uri}:${name}`) }));
+  // the words stay as they are but for the tree: folders may say something of the files in them
+  const words = files.map((word) => word.slice(0, word.lastIndexOf(':')));
+  return names.map((name) => ({ ...friend, label: labelOf(name), files: words, tree: name }));
 }
 
 async function matching({ uri, tree }: Input): Promise<readonly string[]> {

@@ -1,8 +1,8 @@
 // Owns the name of the sample: nothing in a row tells two simulated samples apart, so receipts of different ones never join.
 import { ColweaveError } from '../core/errors.ts';
-import { RECEIPT_KEY, type Receipt } from '../core/receipt.ts';
+import type { Receipt } from '../core/receipt.ts';
 import type { Dataset } from '../source/dataset.ts';
-import { parquetMetadata } from '../source/parquet.ts';
+import { ownReceipt } from './receipts.ts';
 
 /** The one sample that the option and the receipts of all inputs name, or undefined. Errors: join/sample-differs. */
 export function agreeOnSample(asked: string | undefined, datasets: readonly Dataset[]): string | undefined {
@@ -10,7 +10,7 @@ export function agreeOnSample(asked: string | undefined, datasets: readonly Data
   let from = '--sample';
   for (const { descriptor } of datasets) {
     for (const { descriptor: file } of descriptor.files) {
-      const named = file.format === 'parquet' ? sampleOf(parquetMetadata(file).get(RECEIPT_KEY)) : undefined;
+      const named = sampleOf(ownReceipt(file));
       if (named === undefined) continue;
       if (sample !== undefined && sample !== named) {
         throw new ColweaveError(

@@ -2,35 +2,50 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ColweaveError } from '../core/errors.ts';
-import { RECEIPT_KEY, type Receipt } from '../core/receipt.ts';
+import type { Receipt } from '../core/receipt.ts';
 import { readKeys } from '../keys/read.ts';
 import { keySpecFor } from '../keys/spec.ts';
+import { type Pool, startPool } from '../pool/pool.ts';
 import { expandInputs } from '../source/inputs.ts';
-import { parquetMetadata } from '../source/parquet.ts';
 import { openSource } from '../source/registry.ts';
 import type { SourceFile } from '../source/types.ts';
 import { checkAgainst } from '../verify/against.ts';
 import { asFinding, checkReceipt } from '../verify/check-receipt.ts';
 import { checkDirectory, hasSummary } from '../verify/directory.ts';
+import { eventSet, repeatedIn } from '../verify/event-sets.ts';
 import { type Finding, finding, isDamage } from '../verify/findings.ts';
 import { datasetOf } from '../verify/output-file.ts';
+import { checkParts } from '../verify/parts.ts';
 import { type ReadReceipt, readReceipt } from '../verify/receipt-shape.ts';
 import { type SortedKeys, sortKeys } from '../verify/sort-merge.ts';
+import { ownReceipt, receiptBeside, receiptOf } from './receipts.ts';
+import { threadsHere } from './resources.ts';
 import type { CommandContext, RunVerify, VerifyOptions, VerifyReport } from './types.ts';
+import { checkLumis, checkRelation, closeAll, openAll, sortMemory } from './verify-sets.ts';
 
 type FileReport = VerifyReport['files'][number];
 
 /** Errors: verify/no-receipt, verify/not-data, and those of the sources; all that is wrong with an output is a finding. */
 export const runVerify: RunVerify = async (options, context) => {
-  const outputs = expandOutputs(options.outputs);
+  if (options.relation !== undefined) return { files: [], relation: await checkRelation(options, context) };
+  const words = options.parts === undefined ? options.outputs : [...options.outputs, options.parts];
+  const outputs = expandOutputs(words);
   const sources = options.against.length === 0 ? [] : expandInputs(options.against);
-  const files: FileReport[] = [];
-  for (const [done, path] of outputs.entries()) {
-    context.emit({ type: 'progress', stage: 'verify', done, total: outputs.length });
-    files.push(await verifyFile(path, { ...options, sources }, context));
+  const files: (FileReport | undefined)[] = [];
+  const pool = startThreads(outputs, options.jobs);
+  try {
+    for (const [done, path] of outputs.entries()) {
+      context.emit({ type: 'progress', stage: 'verify', done, total: outputs.length });
+      files.push(await verifyFile(path, { ...options, sources, pool }, context));
+    }
+  } finally {
+    await pool?.close();
   }
   context.emit({ type: 'progress', stage: 'verify', done: outputs.length, total: outputs.length });
-  return { files: [...directories(options.outputs), ...files] };
+  const whole = options.parts === undefined ? [] : await verifyParts(options.parts, options, context);
+  const wantsLumis = options.lumis !== undefined || options.writeLumis !== undefined;
+  const lumis = wantsLumis ? { lumis: await checkLumis({ ...options, outputs }, context) } : {};
+  return { files: [...directories(words), ...whole, ...files.filter((file) => file !== undefined)], ...lumis };
 };
 
 /** Only what is wrong with a directory as a whole: its files have reports of their own. */
@@ -43,6 +58,16 @@ function directories(words: readonly string[]): FileReport[] {
 
 interface FileOptions extends VerifyOptions {
   readonly sources: ReturnType<typeof expandInputs>;
+  readonly pool: Pool | undefined;
+}
+
+/** Outputs from which threads are worth starting. */
+const THREADS_BYTES = 16 * 2 ** 20;
+
+function startThreads(paths: readonly string[], jobs: number | undefined): Pool | undefined {
+  const threads = jobs ?? threadsHere();
+  const most = Math.max(...paths.map((path) => statSync(path, { throwIfNoEntry: false })?.size ?? 0));
+  return threads < 2 || most < THREADS_BYTES ? undefined : startPool(threads);
 }
 
 /** What a join wrote for rows of a friend alone begins with `_`, which inputs leave out. */
@@ -60,7 +85,31 @@ function expandOutputs(words: readonly string[]): readonly string[] {
   }
 }
 
-async function verifyFile(path: string, options: FileOptions, context: CommandContext): Promise<FileReport> {
+/** Errors: verify/not-data where the directory holds no part. */
+async function verifyParts(folder: string, options: VerifyOptions, { signal }: CommandContext): Promise<FileReport[]> {
+  const files = await openAll(expandOutputs([folder]), options.tree, signal);
+  try {
+    const parts = files.flatMap((file) => {
+      const receipt = receiptOf(file);
+      return receipt === undefined ? [] : [{ path: file.descriptor.uri, receipt }];
+    });
+    if (parts.length < files.length) return []; // each such file has a report of its own
+    const spec = keySpecFor((parts[0]!.receipt.spec.on as string[]).join(','), files[0]!.descriptor.schema, [folder]);
+    const set = eventSet(files);
+    const repeated = await repeatedIn(set, spec, { memoryBytes: sortMemory(options), signal });
+    const report = reportOf(folder, undefined, false, [...checkParts(parts), ...repeated]);
+    return [{ ...report, rows: set.rows, columns: files[0]!.descriptor.schema.fields.length, parts: files.length }];
+  } finally {
+    await closeAll(files);
+  }
+}
+
+/** undefined: the file has no receipt, and only its lumi blocks were asked for. */
+async function verifyFile(
+  path: string,
+  options: FileOptions,
+  context: CommandContext,
+): Promise<FileReport | undefined> {
   let file: SourceFile;
   try {
     file = await openSource(path, options.tree === undefined ? {} : { tree: options.tree }, context.signal);
@@ -70,6 +119,7 @@ async function verifyFile(path: string, options: FileOptions, context: CommandCo
   try {
     const read = receiptFor(path, file, options);
     if (read === undefined && options.sources.length === 0) {
+      if (options.lumis !== undefined || options.writeLumis !== undefined) return undefined;
       throw new ColweaveError('verify/no-receipt', 'the file has no receipt', { where: [path] });
     }
     const findings = [...(read?.findings ?? []), ...(await checkFile(path, file, read?.receipt, options, context))];
@@ -94,8 +144,8 @@ function unopened(error: unknown, path: string): Finding {
 
 /** `--receipt FILE`, else the file's own, else OUT.receipt.json beside it. */
 function receiptFor(path: string, file: SourceFile, { receipt }: VerifyOptions): ReadReceipt | undefined {
-  const own = file.descriptor.format === 'parquet' ? parquetMetadata(file.descriptor).get(RECEIPT_KEY) : undefined;
-  const beside = `${path}.receipt.json`;
+  const own = ownReceipt(file.descriptor);
+  const beside = receiptBeside(path);
   const given = receipt ?? (own === undefined && existsSync(beside) ? beside : undefined);
   if (given === undefined) return own === undefined ? undefined : readReceipt(own);
   const text = readSidecar(given);
@@ -117,7 +167,7 @@ async function checkFile(
   path: string,
   file: SourceFile,
   receipt: Receipt | undefined,
-  { sources }: FileOptions,
+  { sources, pool }: FileOptions,
   { emit, signal }: CommandContext,
 ): Promise<readonly Finding[]> {
   if (receipt === undefined && sources.length === 0) return [];
@@ -127,7 +177,7 @@ async function checkFile(
     const on = receipt === undefined ? undefined : (receipt.spec.on as string[]).join(',');
     const spec = keySpecFor(on, file.descriptor.schema, [path]);
     keys = sortKeys(await readKeys(datasetOf(file), spec, undefined, signal));
-    findings = receipt === undefined ? [] : await checkReceipt({ path, file, receipt, keys }, signal);
+    findings = receipt === undefined ? [] : await checkReceipt({ path, file, receipt, keys }, signal, pool);
   } catch (error) {
     return [asFinding(error)];
   }

@@ -11,20 +11,39 @@ const kind = (exit: number, meaning: string, remedy: string): ErrorKind => ({ ex
 /** Exit: 1 the data says no; 2 usage; 3 input; 4 credentials; 5 output; 6 memory or scratch; 70 our bug; 75 try again. */
 export const ERRORS = {
   'usage/bad-option': kind(2, 'the command line cannot be understood', 'see colweave COMMAND --help'),
+  'usage/bad-compose': kind(2, 'a compose file cannot be understood', 'see colweave-join(1), COMPOSE FILES'),
   'usage/node-too-old': kind(
     2,
     'Node is older than 22.20',
     'use a newer Node; in a checkout the npm scripts bring one',
   ),
   'source/not-found': kind(3, 'an input file does not exist, or a pattern matches nothing', 'check the path'),
+  'source/bad-list': kind(3, 'a list of files cannot be read, is empty, or names itself', 'correct the list'),
+  'source/remote': kind(3, 'a file is on a server, which cannot be read from yet', 'bring the file here first'),
   'source/not-readable': kind(3, 'an input file cannot be opened or read', 'check its permissions'),
   'source/not-root': kind(3, 'a file is not of the format that its name or the command says', 'give the right file'),
+  'source/bad-fileset': kind(3, 'a fileset is not what coffea reads', 'see colweave-join(1), FILESETS'),
   'source/truncated': kind(3, 'a file ends before its data do', 'copy or produce the file again'),
   'source/damaged': kind(3, 'bytes of a file cannot be decoded', 'copy or produce the file again'),
+  'source/newer-format': kind(
+    3,
+    'a file uses features of its format that are not known here',
+    'write it again with a version of its writer that this one knows',
+  ),
   'source/no-tree': kind(3, 'a file has no tree of that name', 'name the tree with --tree or FILE:TREE'),
-  'source/no-column': kind(2, 'a column that was asked for does not exist', 'list the columns with --dry-run'),
+  'source/no-column': kind(
+    2,
+    'a column that was asked for does not exist',
+    'list the columns with colweave schema FILE',
+  ),
   'source/unreadable-column': kind(3, 'a column has a type that cannot be read', "leave it out with -c '!NAME'"),
   'source/schema-differs': kind(3, 'files of one source differ in their columns', 'use --schema union or intersect'),
+  'source/titles-differ': kind(
+    3,
+    'files of one source have weights of other titles or lengths: the same item is another variation',
+    'join them apart, or use --titles ignore if that is meant',
+  ),
+  'source/changed': kind(3, 'a file changed while it was joined', 'join again when nobody writes to it'),
   'source/duplicate-file': kind(3, 'a file is given twice in one source', 'give each file once'),
   'source/too-many-rows': kind(3, 'a source has more than 2^31 - 2 rows', 'split the job into parts'),
   'where/expression': kind(2, 'a --where expression cannot be understood', 'see SELECTIONS in colweave-join(1)'),
@@ -47,6 +66,16 @@ export const ERRORS = {
   'join/expectation': kind(1, 'what --expect states does not hold', 'look at the counts, or do not expect it'),
   'join/counter-differs': kind(3, 'a list and its counter disagree inside one file', 'produce the file again'),
   'join/sample-differs': kind(1, 'sources belong to different samples', 'join one sample at a time'),
+  'join/sample-unknown': kind(
+    1,
+    'nothing tells which simulated sample a source is of, and event numbers repeat in every one',
+    'keep mcChannelNumber in each source, or say with --sample NAME that all are of one',
+  ),
+  'join/witness-differs': kind(
+    1,
+    'the keys of two rows are equal, but they are not the same event',
+    'the files are of different samples or productions: join those that belong together; --witness off only if you know why they differ',
+  ),
   'join/null-in-nano': kind(
     1,
     'a null would be written in nano layout',
@@ -68,6 +97,7 @@ export const ERRORS = {
   'output/disk-full': kind(5, 'the disk is full or over quota', 'free space or write elsewhere'),
   'verify/no-receipt': kind(3, 'a file has no receipt', 'give --receipt FILE or --against SOURCES'),
   'verify/not-data': kind(3, 'an argument of verify is absent or no data file', 'check the path'),
+  'verify/not-a-mask': kind(3, 'a file is no lumi mask', 'give JSON such as {"316995": [[1, 20], [23, 23]]}'),
   'memory/not-enough': kind(
     6,
     'the job does not fit into the memory or scratch that it may use',

@@ -42,7 +42,10 @@ export interface ReceiptSource {
   readonly keySeal: string;
   readonly matched: number;
   readonly unmatched: number;
+  /** Rows left out because an earlier primary dataset has the event too. */
   readonly duplicates: number;
+  /** The same by pair of primary datasets. */
+  readonly overlaps?: readonly { readonly kept: string; readonly dropped: string; readonly rows: number }[];
   readonly columns: readonly ReceiptColumn[];
   /** Columns left out because others say the same, such as counters proved equal to the primary's. */
   readonly dropped: readonly string[];
@@ -55,6 +58,31 @@ export interface ReceiptSelection {
   readonly where: string;
   readonly rows: number;
   readonly terms: readonly { readonly term: string; readonly rows: number }[];
+}
+
+/** What the files of a friend and of the primary both say of an event: proof that equal keys are the same event. */
+export interface ReceiptWitness {
+  readonly source: string;
+  readonly columns: readonly {
+    /** In the primary, and in the friend. */
+    readonly name: string;
+    readonly from: string;
+    /** Unequal in one event, and the join had stopped. */
+    readonly hard: boolean;
+    readonly tolerance: number;
+    readonly compared: number;
+    readonly differing: number;
+  }[];
+  /** Pairs of sampled events of the primary, and those that agree in every hard column. */
+  readonly pairs: number;
+  readonly agreeing: number;
+}
+
+/** Two random events agree more often than this: equal witnesses prove little. */
+const WITNESS_POWER_MAX = 1e-3;
+
+export function isWitnessed({ pairs, agreeing }: Pick<ReceiptWitness, 'pairs' | 'agreeing'>): boolean {
+  return pairs > 0 && agreeing <= WITNESS_POWER_MAX * pairs;
 }
 
 export type LumiRanges = readonly (readonly [string, readonly (readonly [number, number, number])[]])[];
@@ -75,8 +103,11 @@ export interface Receipt {
   };
   /** Per run: [first, last, events] of each stretch of lumi blocks with the same number of events a block. */
   readonly lumis: { readonly in: LumiRanges; readonly out: LumiRanges };
+  readonly witness?: readonly ReceiptWitness[];
   readonly policies: Readonly<Record<string, unknown>>;
   readonly selection?: ReceiptSelection;
+  /** One file of a directory: it answers for the rows start .. end of this source (0 = the primary), joined or not. */
+  readonly part?: { readonly source: number; readonly start: number; readonly end: number };
   /** Of the canonical text without this member: any edit shows that is not made on purpose. */
   readonly sha256?: string;
 }

@@ -67,7 +67,7 @@ export function viewOf(
   const { start, end } = block;
   const rows = map?.subarray(start, end);
   if (path === 'shuffle') {
-    const own = { segments: segments.bySource.get(s) ?? [], scratch: segments.scratch };
+    const own = { segments: segments.bySource.get(s) ?? [], scratch: segments.scratch, take };
     const placed = placeSegments(plan, s, block, own);
     const present = placed.valid;
     const output = sealScope(states, present);

@@ -10,11 +10,21 @@ import { type Dataset, readRows } from '../source/dataset.ts';
 import { checkLengths, refuseNulls, requireItems } from './block-checks.ts';
 import { batchView, outputKeys, type SegmentsOf, type SourceView, viewOf } from './block-view.ts';
 import { gatherColumn } from './gather.ts';
+import { proveRows } from './key-proof.ts';
 import type { Block, JoinPlan, OutColumn } from './plan.ts';
 import { placesOf } from './row-map.ts';
+import {
+  type BlockWitness,
+  compareWitnesses,
+  keptNames,
+  noWitness,
+  sampleBlock,
+  type WitnessCount,
+  witnessOnly,
+} from './witness.ts';
 
 /** Raw bytes of one source's columns read, moved and encoded at a time: bounds what is held beside the encoded bytes. */
-const BATCH_BYTES = 12 * 2 ** 20;
+const BATCH_BYTES = 8 * 2 ** 20;
 const BATCH_COLUMNS_MAX = 64;
 
 export interface BlockContext<Encoded> {
@@ -46,6 +56,7 @@ export interface BlockResult<Encoded> {
   /** Over the keys of the rows used, one a source; undefined for shuffled sources. */
   readonly sourceKeySeals: readonly (Seal | undefined)[];
   readonly matched: readonly number[];
+  readonly witness: BlockWitness;
 }
 
 export async function makeBlock<Encoded>(
@@ -61,7 +72,9 @@ export async function makeBlock<Encoded>(
   arena.hold();
   const encoded = new Array<Encoded>(plan.columns.length);
   const seals = new Array<ColumnSeals>(plan.columns.length);
-  const work: BlockWork<Encoded> = { context, block, segments, keys, states, encoded, seals, signal };
+  const kept = new Map<string, Column>();
+  const witness = [...noWitness(plan).counts];
+  const work: BlockWork<Encoded> = { context, block, segments, keys, states, encoded, seals, kept, witness, signal };
   await placeKeys(work);
   const sourceKeySeals: (Seal | undefined)[] = [];
   const matched: number[] = [];
@@ -72,17 +85,31 @@ export async function makeBlock<Encoded>(
     return view;
   };
   const own = lasting(0);
-  const lengths = await primaryCounters(work, own);
+  await readKept(work, own);
   for (let s = 0; s < plan.sources.length; s++) {
     const view = s === 0 ? own : lasting(s);
     sourceKeySeals.push(view.source && sealKeys(view.source.states, view.source.rows));
     matched.push(view.matched);
-    await placePayload(work, s, view, lengths);
+    await placePayload(work, s, view);
+    if (view.placed !== undefined) continue;
+    arena.reset();
+    await proveRows(plan, s, context.datasets[s]!, { start: view.lo, end: view.hi }, { take: arena.take, signal });
   }
   await placeFlags(work);
   await placeMaps(work);
   const order = sealOrder(states, block.start - plan.parts[block.part]!.start);
-  return { rows: keys.rows, encoded, seals, keySeal: sealKeys(states), order, sourceKeySeals, matched };
+  const samples = sampleBlock({ plan, block, kept });
+  const keySeal = sealKeys(states);
+  return {
+    rows: keys.rows,
+    encoded,
+    seals,
+    keySeal,
+    order,
+    sourceKeySeals,
+    matched,
+    witness: { counts: witness, samples },
+  };
 }
 
 interface BlockWork<Encoded> {
@@ -93,6 +120,10 @@ interface BlockWork<Encoded> {
   readonly states: KeyStates;
   readonly encoded: Encoded[];
   readonly seals: ColumnSeals[];
+  /** The primary's columns that friends are compared with: copies that outlast their batch. */
+  readonly kept: Map<string, Column>;
+  /** By index of the plan's witnesses. */
+  readonly witness: WitnessCount[];
   readonly signal: AbortSignal;
 }
 
@@ -179,43 +210,55 @@ async function place<Encoded>(
   });
 }
 
-/** The primary's counters of this block, for the checks of friends' lists. */
-async function primaryCounters<Encoded>(
-  { context, signal }: BlockWork<Encoded>,
-  view: SourceView,
-): Promise<ReadonlyMap<string, Column>> {
-  const names = [
-    ...new Set(
-      context.plan.checks
-        .filter((check) => check.source > 0 && check.counterSource === 0)
-        .map(({ counter }) => counter),
-    ),
-  ];
-  if (names.length === 0) return new Map();
+/** What friends are compared with and no batch of the primary brings: the others are kept when they pass by. */
+async function readKept<Encoded>({ context, kept, signal }: BlockWork<Encoded>, view: SourceView): Promise<void> {
+  const { plan, datasets } = context;
+  const written = new Set(
+    plan.columns.filter(({ kind, source }) => kind === 'payload' && source === 0).map(({ from }) => from),
+  );
+  const names = [...keptNames(plan)].filter((name) => !written.has(name));
+  if (names.length === 0) return;
   const { placed } = view;
-  if (placed !== undefined) return new Map(names.map((name) => [name, placed.column(name)]));
-  const columns = await readRows(context.datasets[0]!, names, view.lo, view.hi, signal);
-  return new Map(names.map((name, i) => [name, moved(columns[i]!, view)]));
+  const columns =
+    placed === undefined
+      ? await readRows(datasets[0]!, names, view.lo, view.hi, signal)
+      : names.map((name) => placed.column(name));
+  names.forEach((name, i) => {
+    kept.set(name, moved(columns[i]!, view));
+  });
+}
+
+function keep<Encoded>({ context, kept }: BlockWork<Encoded>, after: ReadonlyMap<string, Column>): void {
+  for (const name of keptNames(context.plan)) {
+    const column = after.get(name);
+    if (column?.kind === 'flat')
+      kept.set(name, { ...column, values: column.values.slice(), valid: column.valid?.slice() });
+  }
 }
 
 function moved(column: Column, view: SourceView): Column {
   return view.gather === undefined ? column : gatherColumn(column, view.gather);
 }
 
-async function placePayload<Encoded>(
-  work: BlockWork<Encoded>,
-  s: number,
-  view: SourceView,
-  counters: ReadonlyMap<string, Column>,
-): Promise<void> {
-  const { plan } = work.context;
+async function placePayload<Encoded>(work: BlockWork<Encoded>, s: number, view: SourceView): Promise<void> {
+  const { plan, arena } = work.context;
   const wanted = plan.columns.flatMap((column, i) => (column.kind === 'payload' && column.source === s ? [i] : []));
   for (const batch of batches(wanted, plan)) {
     work.signal.throwIfAborted();
-    const { arena } = work.context;
     arena.reset();
-    await placeBatch(work, { s, view: batchView(view, arena.take), batch, counters });
+    await placeBatch(work, { s, view: batchView(view, arena.take), batch });
   }
+  const unwritten = witnessOnly(plan, s);
+  if (unwritten.length === 0) return;
+  arena.reset();
+  const own = batchView(view, arena.take);
+  const columns = await readNamed(work, s, own, unwritten);
+  compare(work, s, new Map(unwritten.map((name, i) => [name, moved(columns[i]!, own)])));
+}
+
+function compare<Encoded>(work: BlockWork<Encoded>, source: number, after: ReadonlyMap<string, Column>): void {
+  const { context, block, kept, keys, witness } = work;
+  compareWitnesses({ plan: context.plan, block, source, kept, keys }, after, witness);
 }
 
 /** Columns of one collection stay together where they fit, so that what they share is done once. */
@@ -248,11 +291,10 @@ interface Batch {
   readonly view: SourceView;
   /** Indices of output columns. */
   readonly batch: readonly number[];
-  readonly counters: ReadonlyMap<string, Column>;
 }
 
-async function placeBatch<Encoded>(work: BlockWork<Encoded>, { s, view, batch, counters }: Batch): Promise<void> {
-  const { context, encoded, seals, keys, states } = work;
+async function placeBatch<Encoded>(work: BlockWork<Encoded>, { s, view, batch }: Batch): Promise<void> {
+  const { context, encoded, seals, keys, states, kept } = work;
   const { plan, format, options } = context;
   const before = await takeColumns(work, s, view, batch);
   const after = new Map<string, Column>();
@@ -269,7 +311,9 @@ async function placeBatch<Encoded>(work: BlockWork<Encoded>, { s, view, batch, c
     seals[i] = { source, moved: seal, written: written === gathered ? seal : sealColumn(written, sealScope(states)) };
     return written;
   });
-  checkLengths({ plan, s, view, before, after, counters, keys });
+  if (s === 0) keep(work, after);
+  else compare(work, s, after);
+  checkLengths({ plan, s, view, before, after, counters: kept, keys });
   if (plan.layout === 'nano') refuseNulls(fields, out, keys);
   const bytes = await format.encode(fields, out, options);
   batch.forEach((i, k) => {
@@ -284,17 +328,24 @@ async function takeColumns<Encoded>(
   view: SourceView,
   batch: readonly number[],
 ): Promise<ReadonlyMap<string, Column>> {
-  const { context, signal } = work;
+  const { context } = work;
   const payload = batch.map((i) => context.plan.columns[i]!.from);
   const checks = context.plan.checks.filter(
     (check) => check.source === s && check.counterSource === s && payload.includes(check.list),
   );
   const names = [...new Set([...payload, ...checks.map(({ counter }) => counter)])];
-  const { placed } = view;
-  const columns = placed
-    ? names.map((name) => placed.column(name))
-    : await readRows(context.datasets[s]!, names, view.lo, view.hi, signal, context.arena.take);
+  const columns = await readNamed(work, s, view, names);
   return new Map(names.map((name, i) => [name, columns[i]!]));
+}
+
+async function readNamed<Encoded>(
+  { context, signal }: BlockWork<Encoded>,
+  s: number,
+  { placed, lo, hi }: SourceView,
+  names: readonly string[],
+): Promise<readonly Column[]> {
+  if (placed !== undefined) return names.map((name) => placed.column(name));
+  return readRows(context.datasets[s]!, names, lo, hi, signal, context.arena.take);
 }
 
 /** The fill value where the event is missing; lists become empty ones. Own nulls of the source stay null. */

@@ -3,6 +3,7 @@ import type { Arena } from '../core/arena.ts';
 import { typeName } from '../core/schema.ts';
 import { addSeals, keyStates, NO_SEAL, type Seal, sameSeal, sealColumn, sealScope } from '../core/seal.ts';
 import { type Dataset, readRows } from '../source/dataset.ts';
+import { inOrder } from './lanes.ts';
 import type { EqualColumn, JoinPlan, OutColumn } from './plan.ts';
 import type { Executor } from './work.ts';
 
@@ -34,19 +35,14 @@ export async function findEqual<Encoded>(
   const tasks = tasksOf(plan, candidates);
   const seals = new Map<OutColumn, Seal>();
   let done = 0;
-  const run = async (task: SealTask) => {
-    const found = await executor.seal(task);
+  const lanes = { width: executor.width, runMax: tasks.length, share: 1 };
+  for await (const { task, result } of inOrder(tasks, lanes, (task, lane) => executor.seal(task, lane))) {
     task.names.forEach((name, i) => {
       const column = candidates.find(({ source, from }) => source === task.source && from === name)!;
-      seals.set(column, addSeals(seals.get(column) ?? NO_SEAL, found[i]!));
+      seals.set(column, addSeals(seals.get(column) ?? NO_SEAL, result[i]!));
     });
     tell(++done, tasks.length);
-  };
-  let next = 0;
-  const worker = async () => {
-    for (let task = tasks[next++]; task !== undefined; task = tasks[next++]) await run(task);
-  };
-  await Promise.all(Array.from({ length: executor.width }, worker));
+  }
   const missAlike = plan.fill === undefined ? () => true : presenceTest(plan);
   const same = (left: OutColumn, right: OutColumn) =>
     sameKind(left, right) &&

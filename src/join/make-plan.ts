@@ -1,5 +1,4 @@
 // Owns making the JoinPlan from keys and metadata: no payload is read here.
-import { basename } from 'node:path';
 import { invariant } from '../core/check.ts';
 import { type Dtype, dtypeBytes } from '../core/dtype.ts';
 import { ColweaveError } from '../core/errors.ts';
@@ -7,12 +6,15 @@ import { type KeyTable, keyText } from '../core/key-spec.ts';
 import { firstDifference } from '../keys/index-table.ts';
 import { locateRow } from '../source/dataset.ts';
 import { spanOf } from './block-view.ts';
+import { cutParts, type PartSize } from './cut-parts.ts';
+import type { Repeated, RowGroup } from './duplicates.ts';
 import { missingReasons } from './lumis.ts';
 import { type How, type Matching, matchSources, type RowMap, type Side } from './match.ts';
 import { matchSelected } from './match-selected.ts';
 import type { OutSchema } from './out-schema.ts';
 import type { Block, EqualColumn, JoinPlan, OutPart, Path, SourcePlan } from './plan.ts';
 import { invertMap } from './shuffle.ts';
+import type { Witness } from './witness-plan.ts';
 
 export interface PlanSource extends Side {
   readonly label: string;
@@ -24,10 +26,14 @@ export interface PlanOptions {
   readonly drop: boolean;
   readonly fill?: number;
   readonly expect?: 'aligned' | '1:1';
-  /** One part a primary file, or all rows in one. */
+  /** Several parts, one a primary file or of a size; or all rows in one. */
   readonly perFile: boolean;
+  readonly partSize?: PartSize;
+  /** Primary datasets of which the first keeps what several have. */
+  readonly groups?: readonly RowGroup[];
   /** Raw bytes of one output row, by metadata. */
   readonly rowBytes: number;
+  readonly witnesses?: readonly Witness[];
   /** One byte a primary row: those that --where keeps. */
   readonly selected?: Uint8Array;
 }
@@ -42,6 +48,7 @@ const SPAN_FACTOR_MAX = 2;
 /** Errors: those of matching, join/expectation, key/negative where another source's key does not fit the primary's type. */
 export function matchRows(sources: readonly PlanSource[], schema: OutSchema, options: PlanOptions): Matching {
   const matching = matchAll(sources, options);
+  proveCounts(sources, matching, options);
   expect(sources, matching, options);
   refuseWideKeys(sources, schema, matching);
   return matching;
@@ -56,7 +63,8 @@ export function makePlan(
   equal: readonly EqualColumn[] = [],
 ): JoinPlan {
   const rowGroupRows = rowsPerGroup(options.rowBytes);
-  const parts = options.perFile ? cutParts(sources, matching) : [{ name: '', start: 0, end: matching.rowsOut }];
+  const size = { ...options.partSize, rowGroupRows, rowBytes: options.rowBytes };
+  const parts = options.perFile ? cutParts(sources, matching, size) : [{ name: '', start: 0, end: matching.rowsOut }];
   const blocks = parts.flatMap((part, index) => cutBlocks(part, index, rowGroupRows));
   const flagged = new Set(schema.columns.filter((column) => column.kind === 'missing').map((column) => column.source));
   const inverted = new Map<Int32Array, Int32Array>();
@@ -81,6 +89,7 @@ export function makePlan(
       matched: s === 0 ? partnered(matching) : matching.rowsOut - absent,
       missing: absent,
       extra: s === 0 ? 0 : matching.extra[s - 1]!,
+      duplicates: s === 0 ? (matching.repeated?.count ?? 0) : 0,
     };
   });
   const { key } = { key: sources[0]!.keys.spec };
@@ -92,9 +101,40 @@ export function makePlan(
     columns: schema.columns,
     checks: schema.checks,
     equal,
+    witnesses: options.witnesses ?? [],
   };
   const fill = options.fill === undefined ? {} : { fill: options.fill };
-  return { ...base, ...fill, rowsOut: matching.rowsOut, rowGroupRows, parts, blocks, notes: [] };
+  const overlaps = matching.repeated?.overlaps ?? [];
+  return { ...base, ...fill, rowsOut: matching.rowsOut, rowGroupRows, parts, blocks, notes: [], overlaps };
+}
+
+/**
+ * Where no row is left out, each row of a friend is matched or extra: one that is neither was lost. Of the primary just the
+ * selected rows are in the output: a friend's row of an event that was cut is extra (left), or a row of its own (outer).
+ */
+function proveCounts(
+  sources: readonly PlanSource[],
+  { maps, extra, repeated }: Matching,
+  { how, drop, selected }: PlanOptions,
+): void {
+  if (drop || (how !== 'left' && how !== 'outer')) return;
+  maps.forEach((map, s) => {
+    if (map === undefined) return;
+    const rows = s === 0 ? ownRows(sources[0]!, selected, repeated) : sources[s]!.keys.rows;
+    const apart = how === 'left' && s > 0 ? extra[s - 1]! : 0;
+    if (map.length - countNegative(map) + apart === rows) return;
+    throw new ColweaveError('join/seal-mismatch', 'a match was lost: rows are neither matched nor extra', {
+      where: [sources[s]!.label],
+    });
+  });
+}
+
+/** Rows of the primary that the output has. */
+function ownRows({ keys }: PlanSource, selected: Uint8Array | undefined, repeated: Repeated | undefined): number {
+  if (selected === undefined) return keys.rows - (repeated?.count ?? 0);
+  let rows = 0;
+  for (let i = 0; i < selected.length; i++) rows += selected[i]!;
+  return rows;
 }
 
 /** Sources with the same events in the same order share a row map, and its inverse. */
@@ -104,11 +144,11 @@ function inverse(map: Int32Array, rows: number, known: Map<Int32Array, Int32Arra
   return targets;
 }
 
-function matchAll(sources: readonly PlanSource[], { how, drop, selected }: PlanOptions): Matching {
+function matchAll(sources: readonly PlanSource[], { how, drop, selected, groups }: PlanOptions): Matching {
   if (selected !== undefined && (how === 'left' || how === 'inner')) {
     return matchSelected(sources, how === 'inner' || drop, selected);
   }
-  return matchSources(sources, how, drop, selected);
+  return matchSources(sources, how, drop, { selected, groups });
 }
 
 /** Output rows that every source has. */
@@ -258,52 +298,4 @@ function wideColumn(keys: KeyTable, row: number, limits: readonly KeyLimit[]): n
     at += words;
   }
   return -1;
-}
-
-/** One part a primary file, in order, then one a source for the rows that only it has. */
-function cutParts(sources: readonly PlanSource[], { maps, rowsOut }: Matching): OutPart[] {
-  const [own] = maps;
-  const { files, rows } = sources[0]!.descriptor;
-  const digits = String(Math.max(0, files.length - 1)).length;
-  const bounds = files.map(({ firstRow }) => firstRow);
-  const rowsOfPrimary = own === undefined ? rows : ownRows(own);
-  const placeOf = (row: number) => (own === undefined ? row : lowerBound(own, rowsOfPrimary, row));
-  const parts: OutPart[] = files.map(({ descriptor }, i) => ({
-    name: `${String(i).padStart(digits, '0')}-${basename(descriptor.uri).replace(/\.[^.]+$/, '')}.parquet`,
-    start: placeOf(bounds[i]!),
-    end: i + 1 < files.length ? placeOf(bounds[i + 1]!) : rowsOfPrimary,
-  }));
-  let at = rowsOfPrimary;
-  sources.slice(1).forEach((source, i) => {
-    const map = maps[i + 1];
-    let end = at;
-    while (end < rowsOut && (map === undefined || map[end]! >= 0) && ownerBefore(maps, i + 1, end)) end++;
-    if (end > at) parts.push({ name: `_only_${source.label}.parquet`, start: at, end });
-    at = end;
-  });
-  return parts;
-}
-
-function ownerBefore(maps: readonly RowMap[], source: number, row: number): boolean {
-  for (let s = 0; s < source; s++) if (maps[s] === undefined || maps[s]![row]! >= 0) return false;
-  return true;
-}
-
-/** Output rows that have a primary row: they come first. */
-function ownRows(own: Int32Array): number {
-  let rows = own.length;
-  while (rows > 0 && own[rows - 1]! < 0) rows--;
-  return rows;
-}
-
-/** First output row whose primary row is at least `row`. */
-function lowerBound(own: Int32Array, rows: number, row: number): number {
-  let low = 0;
-  let high = rows;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (own[middle]! < row) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

@@ -46,6 +46,7 @@ export function matchSelected(sides: readonly Side[], inner: boolean, selected: 
     extra: found.map(({ extra }) => extra),
     missing: found.map(({ map }) => countAbsent(map, own.length)),
     aligned,
+    repeated: undefined,
   };
 }
 

@@ -5,6 +5,7 @@ import { type KeyTable, keyText } from '../core/key-spec.ts';
 import { firstDifference, indexKeys, type KeyIndex, type Twin } from '../keys/index-table.ts';
 import { type DatasetDescriptor, locateRow } from '../source/dataset.ts';
 import { proveDisjoint, rowNumbers } from './disjoint.ts';
+import { type Repeated, type RowGroup, repeatedRows } from './duplicates.ts';
 import { cutPrimary } from './match-cut.ts';
 
 export type How = 'inner' | 'left' | 'right' | 'outer';
@@ -23,6 +24,14 @@ export interface Matching {
   readonly aligned: readonly boolean[];
   /** One byte an output row: 1 = the primary has the event, but a selection cut it there; absent = none. */
   readonly cut?: Uint8Array;
+  /** Rows of the primary that an earlier primary dataset has too: not in the output. */
+  readonly repeated: Repeated | undefined;
+}
+
+/** Which rows of the primary count; absent = all. */
+interface PrimaryRows {
+  readonly selected?: Uint8Array | undefined;
+  readonly groups?: readonly RowGroup[] | undefined;
 }
 
 /** What messages need to point at events. */
@@ -43,12 +52,21 @@ export interface Tier {
 /**
  * Matches every friend to the primary. `drop`: rows that a friend lacks are left out (inner for that friend).
  * `selected`, one byte a primary row: only those count as the primary's (left and inner: matchSelected).
+ * `groups`: events that several of these primary datasets have are taken from the first; none = they are an error.
+ * Not both: which of an event's rows a selection is about would be a guess.
  * Errors: join/duplicate-key (key/not-unique for a key of the user's own) on either side, with the first ones by file and entry.
  */
-export function matchSources(sides: readonly Side[], how: How, drop: boolean, selected?: Uint8Array): Matching {
+export function matchSources(
+  sides: readonly Side[],
+  how: How,
+  drop: boolean,
+  { selected, groups = [] }: PrimaryRows = {},
+): Matching {
+  invariant(selected === undefined || groups.length === 0, 'a selection, or datasets that overlap');
   const [primary, ...friends] = sides;
   invariant(primary !== undefined, 'a join has a primary');
-  const tiers: Tier[] = [{ keys: primary.keys, index: uniqueIndex(primary), firstRow: 0 }];
+  const { index, repeated } = indexPrimary(primary, groups);
+  const tiers: Tier[] = [{ keys: primary.keys, index, firstRow: 0 }];
   let unionRows = primary.keys.rows;
   const matched: (Int32Array | undefined)[] = [];
   const extra: number[] = [];
@@ -57,7 +75,7 @@ export function matchSources(sides: readonly Side[], how: How, drop: boolean, se
   // variations of one sample mostly have their events in one order: their keys are one table, and so is the map
   const same = new Map<Uint32Array, Found>();
   for (const friend of friends) {
-    if (isAligned(primary, friend)) {
+    if (repeated === undefined && isAligned(primary, friend)) {
       matched.push(undefined);
       extra.push(0);
       missing.push(0);
@@ -69,7 +87,7 @@ export function matchSources(sides: readonly Side[], how: How, drop: boolean, se
     proveDisjoint(tiers, found.map, { keys: found.extraKeys, rows: rowNumbers(found.extra.length) });
     matched.push(found.map);
     extra.push(found.extra.length);
-    missing.push(countAbsent(found.map, primary.keys.rows));
+    missing.push(countAbsent(found.map, primary.keys.rows) - (repeated?.count ?? 0));
     if (how === 'outer' || how === 'right') {
       tiers.push({ keys: found.extraKeys, index: found.extraIndex, firstRow: unionRows });
       unionRows += found.extra.length;
@@ -79,13 +97,15 @@ export function matchSources(sides: readonly Side[], how: How, drop: boolean, se
   const whole = unionMaps(primary.keys.rows, unionRows, matched, tails, how);
   const reordered = selected === undefined ? undefined : cutPrimary(whole, selected, unionRows, how);
   const maps = reordered?.maps ?? whole;
-  const kept = reordered?.kept ?? keepRows(maps, primary.keys.rows, unionRows, how, drop);
+  const keeping = { how, drop, primaryRows: primary.keys.rows, repeated: repeated?.flags };
+  const kept = reordered?.kept ?? keepRows(maps, unionRows, keeping);
   return {
     rowsOut: kept === undefined ? unionRows : kept.length,
     maps: selectAll(maps, kept),
     extra,
     missing,
     aligned: matched.map((map) => map === undefined),
+    repeated,
     ...(reordered === undefined ? {} : { cut: reordered.cut }),
   };
 }
@@ -96,11 +116,15 @@ export function isAligned(primary: Side, friend: Side): boolean {
   return friend.keys.rows === rows && firstDifference(primary.keys, 0, friend.keys, 0, rows) < 0;
 }
 
-function uniqueIndex(side: Side): KeyIndex {
+function indexPrimary(
+  side: Side,
+  groups: readonly RowGroup[],
+): { readonly index: KeyIndex; readonly repeated: Repeated | undefined } {
   const twins: Twin[] = [];
   const index = indexKeys(side.keys, twins, TWINS_SHOWN);
+  if (twins.length > 0 && groups.length > 0) return { index, repeated: repeatedRows(side, index, groups) };
   refuseTwins(side, twins);
-  return index;
+  return { index, repeated: undefined };
 }
 
 export function refuseTwins({ descriptor, keys }: Side, twins: readonly Twin[]): void {
@@ -210,23 +234,30 @@ export function grow(map: Int32Array | undefined, rows: number, unionRows: numbe
   return out;
 }
 
+interface Keeping {
+  readonly how: How;
+  readonly drop: boolean;
+  readonly primaryRows: number;
+  readonly repeated: Uint8Array | undefined;
+}
+
 /** The union rows that the output has, in order; undefined = all. */
 function keepRows(
   maps: readonly RowMap[],
-  primaryRows: number,
   unionRows: number,
-  how: How,
-  drop: boolean,
+  { how, drop, primaryRows, repeated }: Keeping,
 ): Int32Array | undefined {
-  if (how === 'outer' || (how === 'left' && !drop)) return undefined;
+  const all = how === 'outer' || (how === 'left' && !drop);
+  if (all && repeated === undefined) return undefined;
   const [own, ...friends] = maps;
   const inner = how === 'inner' || drop;
   const kept = new Int32Array(unionRows);
   let count = 0;
   for (let i = 0; i < unionRows; i++) {
+    if (repeated?.[i] === 1) continue;
     const inPrimary = own === undefined ? i < primaryRows : own[i]! >= 0;
     const inFriends = friends.every((map) => map === undefined || map[i]! >= 0);
-    if (inner ? inPrimary && inFriends : inFriends) kept[count++] = i;
+    if (all || (inner ? inPrimary && inFriends : inFriends)) kept[count++] = i;
   }
   return count === unionRows ? undefined : kept.slice(0, count);
 }

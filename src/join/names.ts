@@ -82,7 +82,10 @@ export function renamer(
       throw new ColweaveError('usage/bad-option', `--rename ${old}: key columns keep their names`);
     }
     if (names.includes(old)) continue;
-    throw new ColweaveError('source/no-column', `--rename: no column "${old}"`, { near: nearestNames(old, names) });
+    throw new ColweaveError('source/no-column', `--rename: no column "${old}"`, {
+      near: nearestNames(old, names),
+      hint: 'list the columns of the output with --dry-run',
+    });
   }
   return (name) => to.get(name) ?? name;
 }

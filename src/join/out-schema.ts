@@ -19,6 +19,8 @@ export interface SchemaSource {
   readonly name: string;
   /** Raw bytes of one row of a column on the average, by metadata. */
   readonly rowBytes: (column: string) => number;
+  /** Globs over its own names; absent = all. */
+  readonly columns?: readonly string[];
 }
 
 export interface SchemaOptions {
@@ -121,8 +123,14 @@ function payloadColumns(
   const { dataset, label } = source;
   const keys = new Set(options.key.columns.map((column) => keyColumnName(dataset.schema, column.name)));
   const nullable = canMiss(index, options) && options.missing !== 'fill';
-  return dataset.schema.fields
-    .filter((field) => !keys.has(field.name) && !dropped.includes(field.name))
+  const own = dataset.schema.fields.filter((field) => !keys.has(field.name));
+  return matching(
+    own,
+    source.columns ?? [],
+    ({ name }) => name,
+    [...keys].filter((name) => name !== undefined),
+  )
+    .filter((field) => !dropped.includes(field.name))
     .map((field): OutColumn => {
       const name = nameIn(field, dataset.schema, label, options.naming ?? {});
       return {
@@ -167,27 +175,36 @@ function refuseClashes(columns: readonly OutColumn[], sources: readonly SchemaSo
   }
 }
 
-/** Globs over output names, in order: `GLOB` takes in, `!GLOB` leaves out; the first being `!` starts from all. */
 function selectColumns(payload: readonly OutColumn[], options: SchemaOptions): OutColumn[] {
-  if (options.columns.length === 0) return [...payload];
-  const chosen = new Set<OutColumn>(options.columns[0]!.startsWith('!') ? payload : []);
-  for (const pattern of options.columns) {
+  const keys = options.key.columns.map(({ name }) => name);
+  const chosen = new Set(matching(payload, options.columns, ({ field }) => field.name, keys));
+  if (options.layout === 'nano') addCounters(payload, chosen);
+  return payload.filter((column) => chosen.has(column));
+}
+
+/** Globs over names, in order: `GLOB` takes in, `!GLOB` leaves out; the first being `!` starts from all. */
+function matching<Item>(
+  items: readonly Item[],
+  globs: readonly string[],
+  nameOf: (item: Item) => string,
+  keys: readonly string[],
+): Item[] {
+  if (globs.length === 0) return [...items];
+  const chosen = new Set<Item>(globs[0]!.startsWith('!') ? items : []);
+  for (const pattern of globs) {
     const out = pattern.startsWith('!');
     const matches = globMatcher(out ? pattern.slice(1) : pattern);
-    const hits = payload.filter((column) => matches(column.field.name));
-    if (hits.length === 0 && !options.key.columns.some((column) => matches(column.name)))
-      throw noSuchColumn(pattern, payload);
+    const hits = items.filter((item) => matches(nameOf(item)));
+    if (hits.length === 0 && !keys.some(matches)) throw noSuchColumn(pattern, items.map(nameOf));
     for (const hit of hits) {
       if (out) chosen.delete(hit);
       else chosen.add(hit);
     }
   }
-  if (options.layout === 'nano') addCounters(payload, chosen);
-  return payload.filter((column) => chosen.has(column));
+  return items.filter((item) => chosen.has(item));
 }
 
-function noSuchColumn(pattern: string, payload: readonly OutColumn[]): ColweaveError {
-  const names = payload.map((column) => column.field.name);
+function noSuchColumn(pattern: string, names: readonly string[]): ColweaveError {
   const wild = /[*?[]/.test(pattern);
   return new ColweaveError('source/no-column', wild ? `no column matches "${pattern}"` : `no column "${pattern}"`, {
     near: wild ? [] : nearestNames(pattern.replace(/^!/, ''), names),

@@ -2,7 +2,9 @@
 import type { KeySpec, KeyTable } from '../core/key-spec.ts';
 import type { Field } from '../core/schema.ts';
 import type { DatasetDescriptor } from '../source/dataset.ts';
+import type { Overlap } from './duplicates.ts';
 import type { How, RowMap } from './match.ts';
+import type { Witness } from './witness-plan.ts';
 
 /** A column that is not written, since another one says the same (--dedup). */
 export interface EqualColumn {
@@ -56,6 +58,8 @@ export interface SourcePlan {
   readonly matched: number;
   readonly missing: number;
   readonly extra: number;
+  /** Primary: rows that an earlier primary dataset has too, not in the output. */
+  readonly duplicates: number;
 }
 
 /** One output file and the output rows it holds. */
@@ -64,6 +68,8 @@ export interface OutPart {
   readonly name: string;
   readonly start: number;
   readonly end: number;
+  /** In a directory: the rows start .. end of this source are this part's business, whether they are in the output or not. */
+  readonly of?: { readonly source: number; readonly start: number; readonly end: number };
 }
 
 /** Rows of one row group: rows start .. end of the output, all of one part. */
@@ -83,9 +89,12 @@ export interface JoinPlan {
   readonly columns: readonly OutColumn[];
   readonly checks: readonly LengthCheck[];
   readonly equal: readonly EqualColumn[];
+  readonly witnesses: readonly Witness[];
   readonly rowsOut: number;
   readonly rowGroupRows: number;
   readonly parts: readonly OutPart[];
   readonly blocks: readonly Block[];
   readonly notes: readonly string[];
+  /** Events that several primary datasets have, by pair: the first one's are taken. */
+  readonly overlaps: readonly Overlap[];
 }

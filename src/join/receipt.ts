@@ -7,6 +7,7 @@ import {
   type ReceiptColumn,
   type ReceiptSelection,
   type ReceiptSource,
+  type ReceiptWitness,
 } from '../core/receipt.ts';
 import { typeName } from '../core/schema.ts';
 import { NO_SEAL, type Seal, sealHex } from '../core/seal.ts';
@@ -14,6 +15,7 @@ import type { Fingerprint } from '../sink/types.ts';
 import type { ColumnSeals } from './block.ts';
 import { type LumiCounts, lumiRanges } from './lumis.ts';
 import type { JoinPlan, OutColumn } from './plan.ts';
+import { type BlockWitness, powerOf } from './witness.ts';
 
 /** Sums over the blocks of one part. */
 export interface PartTotals {
@@ -24,6 +26,7 @@ export interface PartTotals {
   readonly sourceKeys: readonly Seal[];
   readonly matched: readonly number[];
   readonly lumis: LumiCounts;
+  readonly witness: BlockWitness;
 }
 
 export interface ReceiptContext {
@@ -41,7 +44,7 @@ export function makeReceipt(
   plan: JoinPlan,
   totals: PartTotals,
   { rowGroups }: Fingerprint,
-  context: ReceiptContext & { readonly rows: number },
+  context: ReceiptContext & { readonly rows: number; readonly part?: Receipt['part'] },
 ): Receipt {
   return {
     format: RECEIPT_FORMAT,
@@ -56,13 +59,26 @@ export function makeReceipt(
       rowGroups,
     },
     lumis: { in: context.lumisIn, out: lumiRanges(totals.lumis) },
+    witness: witnessOf(plan, totals.witness),
     policies: context.policies,
     ...(context.selection === undefined ? {} : { selection: context.selection }),
+    ...(context.part === undefined ? {} : { part: context.part }),
   };
 }
 
+/** Of every friend: what was compared with the primary, and how often two random events would agree. */
+export function witnessOf(plan: JoinPlan, { counts, samples }: BlockWitness): readonly ReceiptWitness[] {
+  return plan.sources.slice(1).map(({ label }, i) => ({
+    source: label,
+    columns: plan.witnesses.flatMap(({ source, primary, friend, hard, tolerance }, w) =>
+      source === i + 1 ? [{ name: primary, from: friend, hard, tolerance, ...counts[w]! }] : [],
+    ),
+    ...powerOf([samples.get(i + 1) ?? new Float64Array(0)]),
+  }));
+}
+
 function sourceOf(plan: JoinPlan, totals: PartTotals, s: number, keySeal: Seal): ReceiptSource {
-  const { dataset, label, dropped } = plan.sources[s]!;
+  const { dataset, label, dropped, duplicates } = plan.sources[s]!;
   const own = plan.equal.filter(({ source }) => source === s);
   const equal = own.map(({ name, from, column }) => ({ name, from, column }));
   const columns = plan.columns.flatMap((column, i) => {
@@ -82,7 +98,8 @@ function sourceOf(plan: JoinPlan, totals: PartTotals, s: number, keySeal: Seal):
     keySeal: sealHex(keySeal),
     matched: totals.matched[s]!,
     unmatched: dataset.rows - totals.matched[s]!,
-    duplicates: 0,
+    duplicates,
+    ...(s === 0 && plan.overlaps.length > 0 ? { overlaps: plan.overlaps } : {}),
     columns,
     dropped,
     ...(equal.length === 0 ? {} : { equal }),

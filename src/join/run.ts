@@ -7,10 +7,12 @@ import { addSeals, NO_SEAL, type Seal, sameSeal } from '../core/seal.ts';
 import type { Sink, SinkFormat, SinkOptions } from '../sink/types.ts';
 import type { BlockResult, ColumnSeals } from './block.ts';
 import { outputKeys } from './block-view.ts';
+import { inOrder, type Lane } from './lanes.ts';
 import { countLumis, type LumiCounts } from './lumis.ts';
 import type { Block, JoinPlan, OutColumn } from './plan.ts';
 import { makeReceipt, type PartTotals, type ReceiptContext } from './receipt.ts';
 import { addPartSeals, type PartSeals, type Segment, scatterTasks } from './shuffle.ts';
+import { addWitness, type BlockWitness, noWitness } from './witness.ts';
 import type { Executor } from './work.ts';
 
 export interface RunOptions {
@@ -19,6 +21,8 @@ export interface RunOptions {
   readonly sink: SinkOptions;
   readonly force: boolean;
   readonly receipt: ReceiptContext;
+  /** More metadata of a part, by its number. */
+  readonly metadataOf?: (part: number) => Readonly<Record<string, string>>;
   readonly emit: Emit;
   readonly signal: AbortSignal;
 }
@@ -34,9 +38,15 @@ export interface WrittenPart {
 export interface RunResult<Encoded> {
   readonly parts: readonly WrittenPart[];
   readonly sealsEqual: number;
+  readonly witness: BlockWitness;
   /** Publishes every part, in order: the last thing done. */
   readonly sinks: readonly Sink<Encoded>[];
 }
+
+/** Encoded row groups that wait for the ones before them take memory: their bytes beside the one a thread works on. */
+const WAITING_BYTES_MAX = 28 * 2 ** 20;
+/** Encoded bytes of a raw one: about what NanoAOD gives. */
+const ENCODED_PART = 0.4;
 
 /**
  * Writes every part beside its target. Nothing is published here: the caller commits the sinks, or aborts them.
@@ -54,6 +64,8 @@ export async function runPlan<Encoded>(
   try {
     const parts: WrittenPart[] = [];
     let sealsEqual = 0;
+    let witness = noWitness(plan);
+    const used = plan.sources.map(() => NO_SEAL);
     for (const [index, part] of plan.parts.entries()) {
       const schema = { fields: plan.columns.map((column) => column.field) };
       const sink = await format.open(options.targets[index]!, schema, { ...options.sink, force: options.force });
@@ -61,8 +73,16 @@ export async function runPlan<Encoded>(
       const totals = await writeBlocks(plan, index, sink, results, options);
       const whole = withScattered(plan, bins, index, totals);
       sealsEqual = checkSeals(plan, whole);
-      const receipt = makeReceipt(plan, whole, sink.fingerprint(), { ...options.receipt, rows: part.end - part.start });
-      await sink.finish({ [RECEIPT_KEY]: receiptText(receipt) });
+      whole.sourceKeys.forEach((seal, s) => {
+        used[s] = addSeals(used[s]!, seal);
+      });
+      witness = addWitness(witness, whole.witness);
+      const receipt = makeReceipt(plan, whole, sink.fingerprint(), {
+        ...options.receipt,
+        rows: part.end - part.start,
+        ...(part.of === undefined ? {} : { part: part.of }),
+      });
+      await sink.finish({ [RECEIPT_KEY]: receiptText(receipt), ...options.metadataOf?.(index) });
       const { bytes, rowGroups } = sink.fingerprint();
       parts.push({
         path: options.targets[index]!,
@@ -72,7 +92,8 @@ export async function runPlan<Encoded>(
         receipt,
       });
     }
-    return { parts, sealsEqual, sinks };
+    checkSources(plan, used, options.receipt.sourceKeySeals);
+    return { parts, sealsEqual, witness, sinks };
   } catch (error) {
     await Promise.all(sinks.map((sink) => sink.abort()));
     throw error;
@@ -98,7 +119,8 @@ async function scatterAll<Encoded>(
     return scatterTasks(plan, s);
   });
   let done = 0;
-  for await (const { task, result } of inOrder(tasks, executor.width, (task) => executor.scatter(task))) {
+  const lanes = { width: executor.width, runMax: tasks.length, share: 1 };
+  for await (const { task, result } of inOrder(tasks, lanes, (task, lane) => executor.scatter(task, lane))) {
     signal.throwIfAborted();
     for (const { block, segment } of result.segments) {
       const bin = segments[block]!;
@@ -113,31 +135,14 @@ async function scatterAll<Encoded>(
   return { segments, seals };
 }
 
-/** Keeps `width` tasks going and gives their results in the order of the tasks. */
-async function* inOrder<Task, Result>(
-  tasks: readonly Task[],
-  width: number,
-  run: (task: Task) => Promise<Result>,
-): AsyncGenerator<{ readonly task: Task; readonly result: Result }> {
-  const going: { readonly task: Task; readonly promise: Promise<Result> }[] = [];
-  // one task more than there are threads, so that none waits for the main thread to take a result
-  const ahead = width > 1 ? width + 1 : 1;
-  let next = 0;
-  while (next < tasks.length || going.length > 0) {
-    while (going.length < ahead && next < tasks.length) {
-      const task = tasks[next++]!;
-      const promise = run(task);
-      promise.catch(() => {});
-      going.push({ task, promise });
-    }
-    const first = going.shift()!;
-    yield { task: first.task, result: await first.promise };
-  }
-}
-
 interface MadeBlock<Encoded> {
   readonly block: Block;
   readonly result: BlockResult<Encoded>;
+}
+
+function blocksInARow({ columns, rowGroupRows }: JoinPlan): number {
+  const rowBytes = columns.reduce((sum, column) => sum + column.rowBytes, 0);
+  return Math.max(1, Math.min(4, Math.floor(WAITING_BYTES_MAX / (rowBytes * rowGroupRows * ENCODED_PART))));
 }
 
 async function* blocksInOrder<Encoded>(
@@ -146,13 +151,14 @@ async function* blocksInOrder<Encoded>(
   bins: Bins,
   signal: AbortSignal,
 ): AsyncGenerator<MadeBlock<Encoded>> {
-  const run = (index: number) => {
+  const run = (index: number, lane: Lane) => {
     const segments = bins.segments[index]!;
     const copy = new Map(segments);
     segments.clear();
-    return executor.block(index, copy);
+    return executor.block(index, copy, lane);
   };
-  for await (const { task, result } of inOrder([...plan.blocks.keys()], executor.width, run)) {
+  const lanes = { width: executor.width, runMax: blocksInARow(plan), share: 0.5 };
+  for await (const { task, result } of inOrder([...plan.blocks.keys()], lanes, run)) {
     signal.throwIfAborted();
     yield { block: plan.blocks[task]!, result };
   }
@@ -186,6 +192,7 @@ interface Totals {
   readonly sourceKeys: Seal[];
   readonly matched: number[];
   readonly lumis: LumiCounts;
+  witness: BlockWitness;
 }
 
 function emptyTotals(plan: JoinPlan): Totals {
@@ -201,6 +208,7 @@ function emptyTotals(plan: JoinPlan): Totals {
     sourceKeys: plan.sources.map(() => NO_SEAL),
     matched: plan.sources.map(() => 0),
     lumis: new Map(),
+    witness: noWitness(plan),
   };
 }
 
@@ -224,8 +232,23 @@ function addBlock<Encoded>(totals: Totals, result: BlockResult<Encoded>): void {
   result.sourceKeySeals.forEach((seal, s) => {
     totals.sourceKeys[s] = addSeals(totals.sourceKeys[s]!, seal ?? NO_SEAL);
   });
+  totals.witness = addWitness(totals.witness, result.witness);
   result.matched.forEach((rows, s) => {
     totals.matched[s] = totals.matched[s]! + rows;
+  });
+}
+
+/** Over all parts: as many rows of each source as were matched, and, where that is all of them, just its keys. */
+function checkSources(plan: JoinPlan, used: readonly Seal[], all: readonly Seal[]): void {
+  plan.sources.forEach(({ map, dataset, label }, s) => {
+    const rows = map === undefined ? dataset.rows : map.reduce((count, row) => count + Number(row >= 0), 0);
+    const seal = used[s]!;
+    if (seal.present === rows && (rows !== dataset.rows || sameSeal(seal, all[s]!))) return;
+    throw new ColweaveError(
+      'join/seal-mismatch',
+      `${seal.present} rows of a source are in the output, ${rows} were matched, or others than those`,
+      { where: [label] },
+    );
   });
 }
 

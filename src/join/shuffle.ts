@@ -8,9 +8,11 @@ import { addSeals, keyStates, NO_SEAL, type Seal, sealColumn, sealKeys, sealScop
 import { appendScratch, readScratch, type Scratch } from '../scratch/scratch.ts';
 import { type Dataset, readRows, requireField } from '../source/dataset.ts';
 import { type GatherScope, gatherColumn, gatherScope } from './gather.ts';
+import { keyNames, proveKeys, proveRows } from './key-proof.ts';
 import { pickColumns, pickKeys } from './pick.ts';
 import { type PlaceScope, placeColumn, placeScope } from './place.ts';
 import type { Block, JoinPlan } from './plan.ts';
+import { keptNames, witnessOnly } from './witness.ts';
 
 /** Rows start .. end of a source, to be scattered. */
 export interface ScatterTask {
@@ -40,13 +42,15 @@ export interface Scattered {
   readonly seals: ReadonlyMap<number, PartSeals>;
 }
 
-/** Columns that a source gives to the output, and the counters that lists are checked against: the order of every segment. */
+/**
+ * Columns that a source gives to the output, counters that lists are checked against, witnesses: the order of every segment.
+ * The primary's are also those that friends are compared with.
+ */
 export function shuffledNames(plan: JoinPlan, source: number): readonly string[] {
   const payload = plan.columns.filter((column) => column.kind === 'payload' && column.source === source);
-  const counters = plan.checks.filter(
-    (check) => check.counterSource === source && (check.source === source || source === 0),
-  );
-  return [...new Set([...payload.map(({ from }) => from), ...counters.map(({ counter }) => counter)])];
+  const counters = plan.checks.filter((check) => check.source === source && check.counterSource === source);
+  const names = [...payload.map(({ from }) => from), ...counters.map(({ counter }) => counter)];
+  return [...new Set([...names, ...witnessOnly(plan, source), ...(source === 0 ? keptNames(plan) : [])])];
 }
 
 /** Output row of each source row, -1 = not in the output. */
@@ -83,10 +87,12 @@ export async function scatterRows(
   // of few rows little is kept: then what a batch of columns was read into can serve the next one
   const sparse = sorted.order.length * SPARSE_FACTOR < own.length;
   const scope = gatherScope(sorted.order, scratch === undefined ? allocateShared : sparse ? allocate : take, take);
+  if (sparse) await proveRows(plan, source, dataset, task, { take, signal });
   for (const batch of sparse ? batchesOf(plan, source, names, own.length) : [names]) {
     if (sparse) arena.clear();
-    const needed = sparse ? neededRows(own) : undefined;
-    const read = await readRows(dataset, batch, start, end, signal, take, needed);
+    const read = sparse
+      ? await readRows(dataset, batch, start, end, signal, take, neededRows(own))
+      : await readProved(plan, dataset, task, names, { take, signal });
     const whole: ChunkRows = { names: batch, columns: read, targets: own, rows: undefined, first: start };
     const chunk = sparse ? pickChunk(whole, rowsUsed(own)) : whole;
     plan.parts.forEach((_, part) => {
@@ -97,7 +103,21 @@ export async function scatterRows(
     const inBatch = sparse ? { ...scope, lists: new Map() } : scope;
     for (const column of read) columns.push(gatherColumn(column, inBatch));
   }
-  return { segments: packSegments(plan, { ...sorted, targets: own, columns, scope }, scratch), seals };
+  return { segments: packSegments(plan, { ...sorted, targets: own, columns, scope }, { scratch, take }), seals };
+}
+
+/** Columns of all rows of a task, and with them their keys. */
+async function readProved(
+  plan: JoinPlan,
+  dataset: Dataset,
+  { source, start, end }: ScatterTask,
+  names: readonly string[],
+  { take, signal }: { readonly take: Take; readonly signal: AbortSignal | undefined },
+): Promise<readonly Column[]> {
+  const keys = keyNames(plan, source);
+  const read = await readRows(dataset, [...names, ...keys], start, end, signal, take);
+  await proveKeys(plan, source, dataset, { start, end }, read.slice(names.length));
+  return read.slice(0, names.length);
 }
 
 /** A source of which one row in so many is used, or fewer, is read batch by batch and only where its rows are. */
@@ -139,8 +159,8 @@ function sumOfBatches(before: PartSeals | undefined, batch: PartSeals): PartSeal
 export const SCATTER_ROWS = 1 << 16;
 
 /**
- * All rows of a shuffled source that the output uses, in tasks without rows before the first and after the last of them.
- * Where few of many are used, tasks end with files: columns of two files need not be put together.
+ * All rows of a shuffled source, so that the keys of all are proved. Where few of many are used only those: tasks begin with
+ * the first and end with the last of them, and with files: columns of two files need not be put together.
  */
 export function scatterTasks(plan: JoinPlan, source: number): ScatterTask[] {
   const { targets, dataset } = plan.sources[source]!;
@@ -150,7 +170,7 @@ export function scatterTasks(plan: JoinPlan, source: number): ScatterTask[] {
   const bounds = sparse ? dataset.files.map(({ firstRow }) => firstRow) : [0];
   return bounds
     .flatMap((from, i) => cutRows(from, bounds[i + 1] ?? dataset.rows, SCATTER_ROWS))
-    .map(({ start, end }) => trimmed({ source, start, end }, targets))
+    .map(({ start, end }) => (sparse ? trimmed({ source, start, end }, targets) : { source, start, end }))
     .filter(({ start, end }) => start < end);
 }
 
@@ -234,7 +254,7 @@ interface Gathered {
 function packSegments(
   plan: JoinPlan,
   { targets, columns, order, bounds, scope }: Gathered,
-  scratch: Scratch | undefined,
+  { scratch, take }: { readonly scratch: Scratch | undefined; readonly take: Take },
 ): Scattered['segments'] {
   const dest = scope.take('i32', order.length) as Int32Array;
   plan.blocks.forEach((block, index) => {
@@ -248,18 +268,11 @@ function packSegments(
     return spans.map(({ block, ...span }) => ({ block, segment: { kind: 'memory', columns: sorted, ...span } }));
   }
   const packings = spans.map(({ start, end }) => planPacking(end - start, sliceAll(sorted, start, end)));
-  const bytes = new Uint8Array(packings.reduce((sum, packing) => sum + packing.bytes, 0));
-  let at = 0;
-  const lengths = packings.map((packing) => {
-    packing.writeTo(bytes.subarray(at, at + packing.bytes));
-    at += packing.bytes;
-    return packing.bytes;
-  });
-  let offset = appendScratch(scratch, bytes);
+  const room = take('u8', Math.max(0, ...packings.map(({ bytes }) => bytes))) as Uint8Array;
   return spans.map(({ block }, i) => {
-    const segment: Segment = { kind: 'scratch', offset, length: lengths[i]! };
-    offset += segment.length;
-    return { block, segment };
+    const packed = room.subarray(0, packings[i]!.bytes);
+    packings[i]!.writeTo(packed);
+    return { block, segment: { kind: 'scratch', offset: appendScratch(scratch, packed), length: packed.length } };
   });
 }
 
@@ -312,10 +325,12 @@ function blockIndex(starts: Int32Array, row: number): number {
   return low;
 }
 
-function segmentColumns(segment: Segment, scratch: Scratch | undefined): readonly Column[] {
+function segmentColumns(segment: Segment, scratch: Scratch | undefined, take: Take): readonly Column[] {
   if (segment.kind === 'memory') return sliceAll(segment.columns, segment.start, segment.end);
   invariant(scratch !== undefined, 'a segment is in memory or in scratch');
-  return unpackColumns(readScratch(scratch, segment.offset, segment.length));
+  const bytes = take('u8', segment.length) as Uint8Array;
+  readScratch(scratch, segment.offset, bytes);
+  return unpackColumns(bytes);
 }
 
 /** All rows of one block that a shuffled source has, each in its place. */
@@ -327,14 +342,21 @@ export interface Placed {
   fresh(take: Take): Placed;
 }
 
+/** What was scattered for one block; `take` makes what has to last as long as the block does. */
+interface BlockSegments {
+  readonly segments: readonly Segment[];
+  readonly scratch: Scratch | undefined;
+  readonly take: Take;
+}
+
 export function placeSegments(
   plan: JoinPlan,
   source: number,
   block: Block,
-  { segments, scratch }: { readonly segments: readonly Segment[]; readonly scratch: Scratch | undefined },
+  { segments, scratch, take }: BlockSegments,
 ): Placed {
   const names = shuffledNames(plan, source);
-  const parts = segments.map((segment) => segmentColumns(segment, scratch));
+  const parts = segments.map((segment) => segmentColumns(segment, scratch, take));
   const dests = parts.map(([dest]) => (dest as FlatColumn).values as Int32Array);
   const rows = block.end - block.start;
   const placed = (scope: PlaceScope): Placed => ({

@@ -6,20 +6,21 @@ import { type Pool, registerJob } from '../pool/pool.ts';
 import type { Scratch } from '../scratch/scratch.ts';
 import { openSink } from '../sink/registry.ts';
 import type { SinkFormat, SinkOptions } from '../sink/types.ts';
-import { type Dataset, reopenDataset } from '../source/dataset.ts';
+import { type Dataset, forgetRead, reopenDataset } from '../source/dataset.ts';
 import { type BlockContext, type BlockResult, makeBlock } from './block.ts';
 import type { SegmentsOf } from './block-view.ts';
 import { type SealTask, sealRows } from './dedup.ts';
+import type { Lane } from './lanes.ts';
 import type { JoinPlan } from './plan.ts';
-import { type Scattered, type ScatterPlace, type ScatterTask, scatterRows } from './shuffle.ts';
+import { type Scattered, type ScatterTask, scatterRows } from './shuffle.ts';
 
-/** Runs tasks; up to `width` at a time are worth asking for. */
+/** Runs tasks, one after the other on each of `width` seats. */
 export interface Executor<Encoded> {
   readonly width: number;
-  scatter(task: ScatterTask): Promise<Scattered>;
+  scatter(task: ScatterTask, lane: Lane): Promise<Scattered>;
   /** Seals of columns as read, before anything is moved. */
-  seal(task: SealTask): Promise<readonly Seal[]>;
-  block(index: number, segments: SegmentsOf['bySource']): Promise<BlockResult<Encoded>>;
+  seal(task: SealTask, lane: Lane): Promise<readonly Seal[]>;
+  block(index: number, segments: SegmentsOf['bySource'], lane: Lane): Promise<BlockResult<Encoded>>;
   close(): Promise<void>;
 }
 
@@ -44,9 +45,18 @@ export function inlineExecutor<Encoded>(
   const context: BlockContext<Encoded> = { plan, datasets, format, options, arena: blockArena(format, arena) };
   return {
     width: 1,
-    scatter: (task) => scatterRows(plan, datasets[task.source]!, task, { scratch, arena, signal }),
-    seal: (task) => sealRows(plan, datasets[task.source]!, task, { arena, signal }),
-    block: (index, segments) => makeBlock(context, plan.blocks[index]!, { bySource: segments, scratch }, signal),
+    scatter: (task, { goesOn }) =>
+      scatterRows(plan, datasets[task.source]!, task, { scratch, arena, signal }).finally(() => {
+        if (!goesOn) forgetRead(datasets[task.source]!);
+      }),
+    seal: (task, { goesOn }) =>
+      sealRows(plan, datasets[task.source]!, task, { arena, signal }).finally(() => {
+        if (!goesOn) forgetRead(datasets[task.source]!);
+      }),
+    block: (index, segments, { goesOn }) =>
+      makeBlock(context, plan.blocks[index]!, { bySource: segments, scratch }, signal).finally(() => {
+        if (!goesOn) datasets.forEach(forgetRead);
+      }),
     close: async () => arena.close(),
   };
 }
@@ -57,9 +67,18 @@ interface SetUp {
   readonly options: SinkOptions;
   readonly scratch: Scratch | undefined;
 }
+interface ScatterInput {
+  readonly task: ScatterTask;
+  readonly goesOn: boolean;
+}
+interface SealInput {
+  readonly task: SealTask;
+  readonly goesOn: boolean;
+}
 interface BlockInput {
   readonly index: number;
   readonly segments: SegmentsOf['bySource'];
+  readonly goesOn: boolean;
 }
 
 /** On the threads of a pool, each with the same plan and its own open files; the pool closes with the executor. */
@@ -77,44 +96,47 @@ export async function poolExecutor<Encoded>(
   }
   return {
     width: pool.size,
-    scatter: async (task) => (await pool.run('join/scatter', task)) as Scattered,
-    seal: async (task) => (await pool.run('join/seal', task)) as readonly Seal[],
-    block: async (index, segments) =>
-      (await pool.run('join/block', { index, segments } satisfies BlockInput)) as BlockResult<Encoded>,
+    scatter: async (task, { seat, goesOn }) =>
+      (await pool.run('join/scatter', { task, goesOn } satisfies ScatterInput, seat)) as Scattered,
+    seal: async (task, { seat, goesOn }) =>
+      (await pool.run('join/seal', { task, goesOn } satisfies SealInput, seat)) as readonly Seal[],
+    block: async (index, segments, { seat, goesOn }) => {
+      const input: BlockInput = { index, segments, goesOn };
+      return (await pool.run('join/block', input, seat)) as BlockResult<Encoded>;
+    },
     close: () => pool.close(),
   };
 }
 
+interface Held {
+  readonly datasets: readonly Dataset[];
+  readonly arena: Arena;
+  readonly executor: Executor<unknown>;
+}
+
 /** What a worker holds between tasks; set up again for another plan of the same sources it goes on with the same open files. */
-let held: { readonly context: BlockContext<unknown>; readonly scatter: ScatterPlace } | undefined;
-const never = new AbortController().signal;
+let held: Held | undefined;
 
 /** Called once in a worker, before it serves. */
 export function registerJoinJobs(): void {
   registerJob('join/set-up', async ({ plan, format, options, scratch }: SetUp) => {
-    const datasets =
-      held?.context.datasets ?? (await Promise.all(plan.sources.map(({ dataset }) => reopenDataset(dataset))));
-    const arena = held?.scatter.arena ?? makeArena();
-    const sink = await openSink(format);
-    const context = { plan, datasets, format: sink, options, arena: blockArena(sink, arena) };
-    held = { context, scatter: { scratch, arena } };
+    const datasets = held?.datasets ?? (await Promise.all(plan.sources.map(({ dataset }) => reopenDataset(dataset))));
+    const arena = held?.arena ?? makeArena();
+    const place = { scratch, signal: new AbortController().signal, arena };
+    held = { datasets, arena, executor: inlineExecutor(plan, datasets, await openSink(format), options, place) };
     return { output: undefined };
   });
-  registerJob('join/scatter', async (task: ScatterTask) => {
+  registerJob('join/scatter', async ({ task, goesOn }: ScatterInput) => {
     invariant(held !== undefined, 'the worker was set up');
-    const { plan, datasets } = held.context;
-    return { output: await scatterRows(plan, datasets[task.source]!, task, held.scatter) };
+    return { output: await held.executor.scatter(task, { seat: 0, goesOn }) };
   });
-  registerJob('join/seal', async (task: SealTask) => {
+  registerJob('join/seal', async ({ task, goesOn }: SealInput) => {
     invariant(held !== undefined, 'the worker was set up');
-    const { plan, datasets } = held.context;
-    return { output: await sealRows(plan, datasets[task.source]!, task, held.scatter) };
+    return { output: await held.executor.seal(task, { seat: 0, goesOn }) };
   });
-  registerJob('join/block', async ({ index, segments }: BlockInput) => {
+  registerJob('join/block', async ({ index, segments, goesOn }: BlockInput) => {
     invariant(held !== undefined, 'the worker was set up');
-    const { context, scatter } = held;
-    const own = { bySource: segments, scratch: scatter.scratch };
-    const output = await makeBlock(context, context.plan.blocks[index]!, own, never);
+    const output = await held.executor.block(index, segments, { seat: 0, goesOn });
     return { output, transfer: buffersOf(output.encoded) };
   });
 }

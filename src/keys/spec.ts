@@ -13,6 +13,12 @@ const KNOWN: Readonly<Record<string, readonly string[]>> = {
 };
 /** Where ATLAS keeps its key columns: bare, in PHYSLITE's TTree, in its RNTuple. */
 const PREFIXES = ['', 'EventInfoAuxDyn.', 'EventInfoAuxDyn:'];
+/** Where EDM files (AOD, MiniAOD) keep theirs; old ones have the lumi block outside the EventID. */
+const EDM: Readonly<Record<string, readonly string[]>> = {
+  run: ['EventAuxiliary.id_.run_'],
+  luminosityBlock: ['EventAuxiliary.id_.luminosityBlock_', 'EventAuxiliary.luminosityBlock_'],
+  event: ['EventAuxiliary.id_.event_'],
+};
 
 function specOf(name: string, names: readonly string[]): KeySpec {
   const columns = names.map((column): KeyColumn => ({ name: column, words: ONE_WORD.has(column) ? 1 : 2 }));
@@ -47,10 +53,17 @@ function refuse(schema: Schema, where: readonly string[]): never {
   });
 }
 
+/** The key with one column more, for sources in which it alone does not name an event. */
+export function withKeyColumn(spec: KeySpec, column: string): KeySpec {
+  const names = spec.columns.map(({ name }) => name);
+  return names.includes(column) ? spec : specOf(spec.name, [...names, column]);
+}
+
 /** The name under which a schema has a key column, or undefined. */
 export function keyColumnName(schema: Schema, column: string): string | undefined {
   const names = new Set(schema.fields.map((field) => field.name));
-  return PREFIXES.map((prefix) => prefix + column).find((name) => names.has(name));
+  const places = [...PREFIXES.map((prefix) => prefix + column), ...(EDM[column] ?? [])];
+  return places.find((name) => names.has(name));
 }
 
 /** The names of all key columns in a schema. Errors: key/absent with what is there. */

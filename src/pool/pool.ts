@@ -8,8 +8,8 @@ export type Job = (input: never) => Promise<{ readonly output: unknown; readonly
 
 export interface Pool {
   readonly size: number;
-  /** Runs a job on the next free thread. Errors thrown there are thrown here, with their code. */
-  run(job: string, input: unknown): Promise<unknown>;
+  /** Runs a job on the next free thread, or on thread `seat` of 0 .. size. Errors thrown there are thrown here, with their code. */
+  run(job: string, input: unknown, seat?: number): Promise<unknown>;
   /** Runs a job once on every thread, such as one that sets up what the others need. */
   everywhere(job: string, input: unknown): Promise<void>;
   close(): Promise<void>;
@@ -100,7 +100,7 @@ export function startPool(size: number): Pool {
   invariant(entry !== undefined, 'the worker entry is set at start-up');
   const url = entry;
   let next = 0;
-  const waiting: { readonly request: Request; readonly pending: Pending }[] = [];
+  const waiting: { readonly request: Request; readonly pending: Pending; readonly seat: number | undefined }[] = [];
   const seats = Array.from(
     { length: size },
     (): Seat => seatOf(new Worker(url, { workerData: ROLE, stderr: false, resourceLimits: LIMITS }), () => drain()),
@@ -110,18 +110,19 @@ export function startPool(size: number): Pool {
     worker.postMessage(request);
   };
   const drain = () => {
-    for (const seat of seats) {
+    for (const [at, seat] of seats.entries()) {
       if (seat.pending.size > 0) continue;
-      const item = waiting.shift();
-      if (item === undefined) return;
-      post(seat, item.request, item.pending);
+      const first = waiting.findIndex((item) => item.seat === undefined || item.seat === at);
+      if (first < 0) continue;
+      const [item] = waiting.splice(first, 1);
+      post(seat, item!.request, item!.pending);
     }
   };
   return {
     size,
-    run: (job, input) =>
+    run: (job, input, seat) =>
       new Promise((resolve, reject) => {
-        waiting.push({ request: { id: next++, job, input }, pending: { resolve, reject } });
+        waiting.push({ request: { id: next++, job, input }, pending: { resolve, reject }, seat });
         drain();
       }),
     everywhere: async (job, input) => {

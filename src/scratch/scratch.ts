@@ -43,15 +43,14 @@ export function appendScratch({ descriptor, folder, end }: Scratch, bytes: Uint8
   return offset;
 }
 
-export function readScratch({ descriptor, folder }: Scratch, offset: number, length: number): Uint8Array {
-  const bytes = new Uint8Array(length);
-  for (let at = 0; at < length; ) {
-    const read = readSync(descriptor, bytes, at, length - at, offset + at);
+/** Fills `bytes` with what was put at `offset`. */
+export function readScratch({ descriptor, folder }: Scratch, offset: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length; ) {
+    const read = readSync(descriptor, bytes, at, bytes.length - at, offset + at);
     if (read === 0)
       throw new ColweaveError('memory/not-enough', 'scratch ends before its data do', { where: [folder] });
     at += read;
   }
-  return bytes;
 }
 
 export function scratchBytes({ end }: Scratch): number {

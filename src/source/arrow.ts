@@ -1,13 +1,14 @@
 // Owns the format 'arrow': IPC files (Feather V2) and streams, read whole through apache-arrow, which is loaded when needed.
 import { createHash } from 'node:crypto';
-import { zstdDecompressSync } from 'node:zlib';
 import type { RecordBatch } from 'apache-arrow';
 import { openFileStore } from '../bytes/file.ts';
+import { decompressZstd } from '../codec/zstd.ts';
 import { type Column, columnBytes, concatColumns, sliceColumn } from '../core/column.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { nearestNames } from '../core/text.ts';
 import { checkArrow } from './arrow/check.ts';
 import { convertData } from './arrow/convert.ts';
+import { sizeAt } from './arrow/flatbuffer.ts';
 import { type ArrowLeaf, arrowLeaves } from './arrow/leaves.ts';
 import { decompressLz4Frame } from './arrow/lz4-frame.ts';
 import { shareOffsets } from './parquet/share.ts';
@@ -17,6 +18,7 @@ import type { FileDescriptor, SourceFile, SourceFormat, UnreadableColumn } from 
 interface ArrowLayout {
   readonly leaves: readonly ArrowLeaf[];
   readonly unreadable: readonly UnreadableColumn[];
+  readonly metadata: readonly (readonly [string, string])[];
 }
 
 const FILE_MAGIC = 'ARROW1';
@@ -24,8 +26,8 @@ const CONTINUATION = 0xffffffff;
 /** A schema message longer than this is no schema. */
 const SCHEMA_BYTES_MAX = 1 << 28;
 const ROWS_MAX = 2 ** 31 - 2;
-const ZSTD_EXPANSION_MAX = 1 << 15;
-const BUFFER_BYTES_MAX = 2 ** 31 - 1;
+/** In front of a compressed buffer. */
+const SIZE_BYTES = 8;
 /** apache-arrow's CompressionType. */
 const LZ4_FRAME = 0;
 const ZSTD = 1;
@@ -34,11 +36,11 @@ export const arrowFormat: SourceFormat = {
   name: 'arrow',
   recognises: (head) => isFile(head) || isStream(head),
   async open(uri, _options, signal) {
-    const { bytes, batches, fields } = await load(uri, signal);
+    const { bytes, batches, fields, metadata } = await load(uri, signal);
     const { leaves, unreadable } = arrowLeaves(fields);
     const rows = batches.reduce((sum, batch) => sum + batch.numRows, 0);
     if (rows > ROWS_MAX) throw new ColweaveError('source/too-many-rows', `the file has ${rows} rows`, { where: [uri] });
-    const layout: ArrowLayout = { leaves, unreadable };
+    const layout: ArrowLayout = { leaves, unreadable, metadata };
     const descriptor: FileDescriptor = {
       format: 'arrow',
       uri,
@@ -59,6 +61,11 @@ export const arrowFormat: SourceFormat = {
     return sourceFile(descriptor, batches);
   },
 };
+
+/** Key-value metadata of the schema. */
+export function arrowMetadata(descriptor: FileDescriptor): ReadonlyMap<string, string> {
+  return new Map((descriptor.layout as ArrowLayout).metadata);
+}
 
 function isFile(head: Uint8Array): boolean {
   return Buffer.from(head.subarray(0, FILE_MAGIC.length)).toString('latin1') === FILE_MAGIC;
@@ -83,14 +90,14 @@ async function load(uri: string, signal?: AbortSignal) {
     checkEnds(uri, bytes!);
     checkArrow(bytes!, isFile(bytes!));
     const arrow = await import('apache-arrow');
-    arrow.compressionRegistry.set(LZ4_FRAME, { decode: decompressLz4Frame });
-    arrow.compressionRegistry.set(ZSTD, { decode: decompressUnsized });
+    arrow.compressionRegistry.set(LZ4_FRAME, sized(decompressLz4Frame));
+    arrow.compressionRegistry.set(ZSTD, sized(decompressZstd));
     try {
       const reader = arrow.RecordBatchReader.from(bytes!);
       reader.open();
-      const { fields } = reader.schema; // gone once the last batch is read
+      const { fields, metadata } = reader.schema; // gone once the last batch is read
       const batches: RecordBatch[] = [...reader];
-      return { bytes: bytes!, batches, fields };
+      return { bytes: bytes!, batches, fields, metadata: [...metadata] };
     } catch (cause) {
       if (cause instanceof ColweaveError) throw cause;
       throw new ColweaveError('source/damaged', `the Arrow data cannot be read: ${(cause as Error).message}`, {
@@ -106,7 +113,11 @@ async function load(uri: string, signal?: AbortSignal) {
 
 function withFile(cause: unknown, uri: string): unknown {
   if (!(cause instanceof ColweaveError) || cause.where[0] === uri) return cause;
-  return new ColweaveError(cause.code, cause.message, { where: [uri, ...cause.where], cause: cause.cause });
+  return new ColweaveError(cause.code, cause.message, {
+    where: [uri, ...cause.where],
+    hint: cause.hint,
+    cause: cause.cause,
+  });
 }
 
 /** A file ends in its magic, a stream in its end mark: data that stop between two batches are no whole data. */
@@ -124,9 +135,17 @@ function checkEnds(uri: string, bytes: Uint8Array): void {
   }
 }
 
-function decompressUnsized(source: Uint8Array): Uint8Array {
-  const maxOutputLength = Math.min(BUFFER_BYTES_MAX, source.length * ZSTD_EXPANSION_MAX + (1 << 16));
-  return zstdDecompressSync(source, { maxOutputLength });
+/**
+ * apache-arrow hands over a buffer without the 8 bytes in front of it that say what it holds; they are in the same memory.
+ * A buffer that holds anything else is source/damaged, and gets no more room than they say.
+ */
+function sized(decode: (source: Uint8Array, size: number) => Uint8Array) {
+  return {
+    decode: (source: Uint8Array): Uint8Array => {
+      const prefix = new DataView(source.buffer, source.byteOffset - SIZE_BYTES, SIZE_BYTES);
+      return decode(source, sizeAt(prefix, 0));
+    },
+  };
 }
 
 function sourceFile(descriptor: FileDescriptor, loaded: readonly RecordBatch[]): SourceFile {
@@ -170,6 +189,9 @@ function convertBatch(batch: RecordBatch, { field, root, steps }: ArrowLeaf, uri
   try {
     if (data === undefined) throw new ColweaveError('source/damaged', 'a record batch lacks a column');
     const column = convertData(data, field.type, steps);
+    if (column.valid !== undefined && !field.nullable) {
+      throw new ColweaveError('source/damaged', 'the column holds nulls, and its schema says that it has none');
+    }
     if (column.length === batch.numRows) return column;
     throw new ColweaveError('source/damaged', `a record batch has ${batch.numRows} rows, its column ${column.length}`);
   } catch (cause) {

@@ -7,7 +7,8 @@ import { type Field, fieldNamed, type Schema, sameType, typeName } from '../core
 import { nearestNames } from '../core/text.ts';
 import { castColumn, commonType } from './casts.ts';
 import type { Input } from './inputs.ts';
-import { openSource, reopenSource } from './registry.ts';
+import { partitionTypes } from './partition.ts';
+import { openInput, reopenSource } from './registry.ts';
 import type { FileDescriptor, SourceFile, UnreadableColumn } from './types.ts';
 
 /** Row numbers must fit a row map of Int32Array with -1 for absent. */
@@ -53,9 +54,10 @@ export async function openDataset(
   if (inputs.length === 0) throw new ColweaveError('source/not-found', `source "${options.label}" names no file`);
   const files: SourceFile[] = [];
   try {
-    for (const { uri, tree } of inputs) {
-      const name = tree ?? options.tree;
-      files.push(await openSource(uri, name === undefined ? {} : { tree: name }, signal));
+    const types = partitionTypes(inputs);
+    const { tree } = options;
+    for (const input of inputs) {
+      files.push(await openInput(input, { types, ...(tree === undefined ? {} : { tree }) }, signal));
     }
     return settleDataset(files, options);
   } catch (error) {
@@ -111,6 +113,11 @@ function refuseTwins(files: readonly SourceFile[]): void {
 export async function reopenDataset(descriptor: DatasetDescriptor): Promise<Dataset> {
   const files = await Promise.all(descriptor.files.map((file) => reopenSource(file.descriptor)));
   return { descriptor, files, unreadable: [], redundant: [] };
+}
+
+/** Gives up what its files kept for a read that goes on where the last one ended. */
+export function forgetRead({ files }: Dataset): void {
+  for (const file of files) file.forget?.();
 }
 
 export async function closeDataset(dataset: Dataset): Promise<void> {

@@ -1,26 +1,45 @@
 // Owns what the words of one source mean: paths, quoted globs, directories, @lists, FILE:TREE.
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { basename, dirname, join, sep } from 'node:path';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path';
 import { ColweaveError } from '../core/errors.ts';
 import { naturalCompare, nearestNames } from '../core/text.ts';
+import { readList, readStdinList } from './lists.ts';
+import { isPartitionFolder, type PartitionKey, partitionOf } from './partition-name.ts';
+import { isRemote, isStoreName, withRedirector } from './remote.ts';
 
 /** One input file, and the tree that the word itself named. */
 export interface Input {
   readonly uri: string;
   readonly tree?: string;
+  /** What the names of folders below the one given say of all of its rows. */
+  readonly partition?: readonly PartitionKey[];
 }
 
 /** Files that a directory given as a source contributes. */
 const DATA_FILE = /\.(root|parquet|pq|arrow|arrows|feather)$/i;
-/** A list may name lists; deeper than this it names itself. */
-const LIST_DEPTH_MAX = 8;
+const PATTERN = /[*?[]/;
+
+export interface InputOptions {
+  /** Stands in front of /store/... names. */
+  readonly redirector?: string;
+  /** The folder that relative names are relative to, lists and what they name too; absent = the current directory. */
+  readonly base?: string;
+  /** Told of each list that is read: an output depends on it. */
+  readonly onList?: (path: string) => void;
+}
 
 /**
  * The files of one source, in the order of the words; matches of one glob or directory in natural order.
- * Errors: source/not-found (with the nearest name there is), source/duplicate-file.
+ * Errors: source/not-found (with the nearest name there is), source/bad-list, source/duplicate-file.
  */
-export function expandInputs(words: readonly string[]): readonly Input[] {
-  const inputs = words.flatMap((word) => expandWord(word, 0));
+export function expandInputs(words: readonly string[], options: InputOptions = {}): readonly Input[] {
+  const inputs = words.flatMap((word) => expandWord(word, [], options));
+  refuseRepeated(inputs);
+  return inputs;
+}
+
+/** Errors: source/duplicate-file. */
+export function refuseRepeated(inputs: readonly Input[]): void {
   const seen = new Set<string>();
   for (const { uri, tree } of inputs) {
     const id = `${identityOf(uri)}\0${tree ?? ''}`;
@@ -29,37 +48,45 @@ export function expandInputs(words: readonly string[]): readonly Input[] {
     }
     seen.add(id);
   }
-  return inputs;
 }
 
 /** Two names of one file on disk count as one. */
 function identityOf(uri: string): string {
+  if (isRemote(uri)) return uri;
   const stat = statSync(uri, { bigint: true });
   return `${stat.dev}:${stat.ino}`;
 }
 
-function expandWord(word: string, depth: number): Input[] {
-  if (word === '-') return listed(readFileSync(0, 'utf8'), depth);
-  if (word.startsWith('@')) return listed(readList(word.slice(1)), depth);
-  const { path, tree } = splitTree(word);
-  const paths = /[*?[]/.test(path) && !existsSync(path) ? expandGlob(path) : [path];
-  return paths.flatMap(expandPath).map((uri) => (tree === undefined ? { uri } : { uri, tree }));
+/** `open`: the lists that are being read. */
+function expandWord(word: string, open: readonly string[], options: InputOptions): Input[] {
+  if (word === '-') return readStdinList().flatMap((line) => expandWord(line, open, options));
+  if (word.startsWith('@')) {
+    const path = placed(word.slice(1), options);
+    options.onList?.(path);
+    const { real, words } = readList(path, open);
+    return words.flatMap((line) => expandWord(line, [...open, real], options));
+  }
+  const { path, tree } = splitTree(placed(withRedirector(word, options.redirector), options));
+  const named = tree === undefined ? {} : { tree };
+  if (isRemote(path)) return [{ uri: path, ...named }];
+  const isPattern = PATTERN.test(path) && !existsSync(path);
+  const paths = isPattern ? expandGlob(path) : [path];
+  const given = isPattern ? fixedPart(path) : path;
+  return paths.flatMap(expandPath).map((uri): Input => {
+    const partition = partitionOf(relative(given, dirname(uri)));
+    return { uri, ...named, ...(partition.length === 0 ? {} : { partition }) };
+  });
 }
 
-function listed(text: string, depth: number): Input[] {
-  if (depth >= LIST_DEPTH_MAX) {
-    throw new ColweaveError('source/not-found', `lists of files nest deeper than ${LIST_DEPTH_MAX}`);
-  }
-  const lines = text.split('\n').map((line) => line.trim());
-  return lines.filter((line) => line !== '' && !line.startsWith('#')).flatMap((line) => expandWord(line, depth + 1));
+/** The folders of a pattern before the first that is one. */
+function fixedPart(pattern: string): string {
+  const steps = pattern.split(sep);
+  const first = steps.findIndex((step) => PATTERN.test(step));
+  return steps.slice(0, first).join(sep) || (pattern.startsWith(sep) ? sep : '.');
 }
 
-function readList(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (cause) {
-    throw new ColweaveError('source/not-found', 'the list of files cannot be read', { where: [path], cause });
-  }
+function placed(name: string, { base }: InputOptions): string {
+  return base === undefined || isAbsolute(name) || isRemote(name) ? name : join(base, name);
 }
 
 /** `FILE:TREE` as uproot spells it; a name that exists as it stands is a file. */
@@ -80,16 +107,30 @@ function expandPath(path: string): string[] {
     throw new ColweaveError('source/not-found', 'no such file', {
       where: [path],
       near: nearestNames(basename(path), names),
+      ...(isStoreName(path) ? { hint: 'a /store name needs a server in front: --redirector root://HOST' } : {}),
     });
   }
   if (!stat.isDirectory()) return [path];
-  const files = readdirSync(path).filter(
-    (name) => DATA_FILE.test(name) && !name.startsWith('.') && !name.startsWith('_'),
-  );
+  const files = filesIn(path);
   if (files.length === 0) {
     throw new ColweaveError('source/not-found', 'the directory holds no data file', { where: [path] });
   }
-  return files.sort(naturalCompare).map((name) => join(path, name));
+  return files;
+}
+
+/** Data files of a directory in natural order, then those of its partitions (`key=value`), as Hive and Spark nest them. */
+function filesIn(folder: string): string[] {
+  const entries = readdirSync(folder, { withFileTypes: true })
+    .filter(({ name }) => !name.startsWith('.') && !name.startsWith('_'))
+    .sort((left, right) => naturalCompare(left.name, right.name));
+  const at = ({ name }: { readonly name: string }) => join(folder, name);
+  const partitions = entries.filter((entry) => isPartitionFolder(entry.name) && isFolder(at(entry)));
+  const files = entries.filter((entry) => DATA_FILE.test(entry.name) && !partitions.includes(entry)).map(at);
+  return [...files, ...partitions.flatMap((entry) => filesIn(at(entry)))];
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
 function expandGlob(pattern: string): string[] {

@@ -5,7 +5,7 @@ import type { ByteStore } from '../bytes/types.ts';
 import { invariant } from '../core/check.ts';
 import { type Column, concatColumns } from '../core/column.ts';
 import { ColweaveError } from '../core/errors.ts';
-import { MAGIC } from '../core/parquet-format.ts';
+import { Codec, MAGIC } from '../core/parquet-format.ts';
 import type { FileIdentity } from '../core/receipt.ts';
 import type { Field } from '../core/schema.ts';
 import { nearestNames } from '../core/text.ts';
@@ -25,6 +25,7 @@ interface ParquetLayout {
   readonly metadata: readonly (readonly [string, string])[];
   readonly unreadable: readonly UnreadableColumn[];
   readonly footerBytes: number;
+  readonly createdBy: string;
 }
 
 /** Row numbers are 32-bit throughout. */
@@ -58,6 +59,11 @@ export const parquetFormat: SourceFormat = {
 /** The file's own key-value metadata; of a key given twice the last one. */
 export function parquetMetadata(descriptor: FileDescriptor): ReadonlyMap<string, string> {
   return new Map(layoutOf(descriptor).metadata);
+}
+
+/** The program that the footer says wrote the file. */
+export function parquetCreator(descriptor: FileDescriptor): string {
+  return layoutOf(descriptor).createdBy;
 }
 
 export interface ParquetChunk {
@@ -169,6 +175,7 @@ function describe(uri: string, size: number, bytes: Uint8Array): FileDescriptor 
     metadata: footer.metadata,
     unreadable: [...unreadable, ...refused.values()],
     footerBytes: bytes.length,
+    createdBy: footer.createdBy,
   };
   return {
     format: 'parquet',
@@ -221,6 +228,11 @@ function sourceFile(store: ByteStore, descriptor: FileDescriptor): SourceFile {
     unreadable: layout.unreadable,
     redundant: [],
     bytesOf: (names) => sumChunks(layout, names.map(find), (chunk) => chunk.bytes),
+    storageOf: (name) => {
+      const { index } = find(name);
+      const codecs = new Set(layout.rowGroups.map(({ chunks }) => codecName(chunks[index]!.codec)));
+      return { blocks: layout.rowGroups.length, codec: [...codecs].join(', ') };
+    },
     rawBytesOf: (names) => sumChunks(layout, names.map(find), (chunk) => chunk.rawBytes),
     async read(names, rowStart, rowEnd, signal) {
       const leaves = names.map(find);
@@ -239,6 +251,11 @@ function sourceFile(store: ByteStore, descriptor: FileDescriptor): SourceFile {
     close: () => store.close(),
   };
 }
+
+const codecName = (codec: number): string =>
+  Object.keys(Codec)
+    .find((name) => Codec[name as keyof typeof Codec] === codec)
+    ?.toLowerCase() ?? `codec ${codec}`;
 
 function sumChunks(layout: ParquetLayout, leaves: readonly Leaf[], bytesIn: (chunk: ColumnChunk) => number): number {
   let sum = 0;

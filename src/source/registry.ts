@@ -2,17 +2,22 @@
 import { openFileStore } from '../bytes/file.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { arrowFormat } from './arrow.ts';
+import type { Input } from './inputs.ts';
 import { parquetFormat } from './parquet.ts';
+import { PARTITIONED, type PartitionLayout, partitionTypes, withPartition } from './partition.ts';
+import { refuseRemote } from './remote.ts';
+import { rootRntuple } from './root-rntuple.ts';
 import { rootTtree } from './root-ttree.ts';
 import type { FileDescriptor, OpenOptions, SourceFile, SourceFormat } from './types.ts';
 
 /** The first format that recognises a file reads it. */
-export const SOURCE_FORMATS: readonly SourceFormat[] = [rootTtree, parquetFormat, arrowFormat];
+export const SOURCE_FORMATS: readonly SourceFormat[] = [rootTtree, rootRntuple, parquetFormat, arrowFormat];
 
 const HEAD_BYTES = 64;
 
-/** Errors: source/not-found, source/not-readable, source/not-root and those of the format. */
+/** Errors: source/remote, source/not-found, source/not-readable, source/not-root and those of the format. */
 export async function openSource(uri: string, options: OpenOptions, signal?: AbortSignal): Promise<SourceFile> {
+  refuseRemote(uri);
   const head = await readHead(uri);
   const format = SOURCE_FORMATS.find((candidate) => candidate.recognises(head, uri));
   const namedRoot = uri.endsWith('.root');
@@ -23,7 +28,32 @@ export async function openSource(uri: string, options: OpenOptions, signal?: Abo
   return format.open(uri, options, signal);
 }
 
+/** The same with the columns that the folders of the input give. `types`: those of the keys over all files of the source. */
+export async function openInput(
+  { uri, tree, partition }: Input,
+  options: OpenOptions & { readonly types?: ReturnType<typeof partitionTypes> } = {},
+  signal?: AbortSignal,
+): Promise<SourceFile> {
+  const name = tree ?? options.tree;
+  const file = await openSource(uri, name === undefined ? {} : { tree: name }, signal);
+  if (partition === undefined) return file;
+  const types = options.types ?? partitionTypes([{ uri, partition }]);
+  try {
+    return withPartition(
+      file,
+      partition.map((key) => ({ ...key, ...types.get(key.name)! })),
+    );
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
 export async function reopenSource(descriptor: FileDescriptor): Promise<SourceFile> {
+  if (descriptor.format === PARTITIONED) {
+    const { inner, partition } = descriptor.layout as PartitionLayout;
+    return withPartition(await reopenSource(inner), partition);
+  }
   const format = SOURCE_FORMATS.find(({ name }) => name === descriptor.format);
   if (!format) throw new Error(`no format ${descriptor.format}`);
   return format.reopen(descriptor);

@@ -1,5 +1,4 @@
 // Owns the format root-ttree: one TTree of a ROOT file as a source of columns.
-import { createHash } from 'node:crypto';
 import { openFileStore } from '../bytes/file.ts';
 import type { ByteStore } from '../bytes/types.ts';
 import { ColweaveError } from '../core/errors.ts';
@@ -11,19 +10,20 @@ import {
   readDirectory,
   readHeader,
   readKeys,
-  readUuid,
 } from './root/file-header.ts';
+import { identify, openAgain, placed } from './root/identity.ts';
 import { readTreeObject } from './root/jsroot.ts';
 import type { BranchLayout, RootLayout } from './root/layout.ts';
 import { describeTree } from './root/metadata.ts';
-import { readRows, type TreeReader } from './root/reader.ts';
+import { forgetKept, readRows, type TreeReader } from './root/reader.ts';
+import { openRntuple, RNTUPLE_CLASSES } from './root-rntuple.ts';
 import type { FileDescriptor, OpenOptions, SourceFile, SourceFormat, UnreadableColumn } from './types.ts';
 
 const FORMAT = 'root-ttree';
 const DEFAULT_TREE = 'Events';
-const TREE_CLASSES = ['TTree', 'TNtuple', 'TNtupleD'];
-/** Read at a time to make a hash. */
-const HASH_BYTES = 4 * 2 ** 20;
+/** Where ATLAS puts the events of an RNTuple file, beside others (DataHeader, EventTag). */
+const ATLAS_RNTUPLE = 'EventData';
+const TREE_CLASSES = ['TTree', 'TNtuple', 'TNtupleD', ...RNTUPLE_CLASSES];
 /** Directories inside directories: deeper than anybody nests, so that a loop in a damaged file ends. */
 const DIRECTORY_DEPTH_MAX = 16;
 
@@ -42,11 +42,14 @@ async function open(uri: string, options: OpenOptions, signal?: AbortSignal): Pr
       const { name: tree, key } = await chooseTree(store, header.root, options.tree);
       signal?.throwIfAborted();
       return placed([tree], async () => {
-        const described = describeTree(await readTreeObject(store, header, key), store.size);
+        if (RNTUPLE_CLASSES.includes(key.className)) {
+          return openRntuple(store, { uri, tree, key, ...(await identify(store, header)) }, signal);
+        }
+        const { tree: object, classes } = await readTreeObject(store, header, key);
+        const described = describeTree(object, classes, store.size);
         const { rows, schema, unreadable, redundant } = described;
-        const named = header.uuidOffset >= 0 && !/^0*$/.test(header.uuid);
-        const layout: RootLayout = { tree, uuidOffset: named ? header.uuidOffset : -1, ...described.layout };
-        const id = named ? header.uuid : await contentHash(store);
+        const { id, uuidOffset } = await identify(store, header);
+        const layout: RootLayout = { tree, uuidOffset, ...described.layout };
         const identity = { size: store.size, id, tree, entries: rows };
         const descriptor: FileDescriptor = { format: FORMAT, uri, rows, schema, identity, layout };
         return sourceFile(store, descriptor, { unreadable, redundant });
@@ -58,33 +61,8 @@ async function open(uri: string, options: OpenOptions, signal?: AbortSignal): Pr
   }
 }
 
-/** Files without a UUID (older than 2001, or made by ROOT's `?reproducible=`) are told apart by all of their bytes. */
-async function contentHash(store: ByteStore): Promise<string> {
-  const hash = createHash('sha256');
-  for (let offset = 0; offset < store.size; offset += HASH_BYTES) {
-    const [bytes] = await store.read([{ offset, length: Math.min(HASH_BYTES, store.size - offset) }]);
-    hash.update(bytes!);
-  }
-  return hash.digest('hex');
-}
-
 async function reopen(descriptor: FileDescriptor): Promise<SourceFile> {
-  const store = openFileStore(descriptor.uri);
-  const { uuidOffset } = descriptor.layout as RootLayout;
-  const { size, id } = descriptor.identity;
-  try {
-    const same = store.size === size && (uuidOffset < 0 || (await readUuid(store, uuidOffset)) === id);
-    if (!same) {
-      throw new ColweaveError('source/damaged', 'the file is not the one that was opened before', {
-        where: [descriptor.uri],
-        hint: 'do not replace inputs while they are read',
-      });
-    }
-    return sourceFile(store, descriptor, { unreadable: [], redundant: [] });
-  } catch (cause) {
-    await store.close();
-    throw cause;
-  }
+  return sourceFile(await openAgain(descriptor), descriptor, { unreadable: [], redundant: [] });
 }
 
 /** The names of all TTrees of a file, in file order; those in directories with their path. */
@@ -128,25 +106,48 @@ function sourceFile(store: ByteStore, descriptor: FileDescriptor, leftOut: LeftO
     descriptor,
     ...leftOut,
     bytesOf: (names) => storedBytes(layout, names.map(lookup), branches),
+    storageOf: (name) => {
+      const { basketStart, basketEnd, compression } = lookup(name);
+      return { blocks: basketEnd - basketStart, codec: codecName(compression) };
+    },
+    async objects() {
+      const { root } = await readHeader(store);
+      const all = await listObjects(store, await readKeys(store, root), { prefix: '', depth: 0 });
+      return all.map(({ name, key }) => ({ name, type: key.className }));
+    },
     rawBytesOf: (names) => names.map(lookup).reduce((sum, branch) => sum + branch.rawBytes, 0),
     async read(names, rowStart, rowEnd, signal, take, needed) {
       const wanted = names.map(lookup);
       return placed(where, () => readRows(reader, wanted, { rowStart, rowEnd }, { signal, take, needed }));
     },
+    forget: () => forgetKept(reader.kept),
     close: () => store.close(),
   };
 }
 
-/** Of these branches and their counters, each once. */
+/** ROOT::RCompressionSetting: 100 x algorithm + level; files before algorithms had numbers say the level only. */
+const ALGORITHMS = ['zlib', 'zlib', 'lzma', 'old zlib', 'lz4', 'zstd'];
+
+function codecName(setting: number): string {
+  if (setting < 0) return '';
+  const level = setting % 100;
+  const name = ALGORITHMS[Math.floor(setting / 100)];
+  return level === 0 ? 'none' : name === undefined ? `algorithm ${Math.floor(setting / 100)}` : `${name} ${level}`;
+}
+
+/** Of these columns' branches and their counters, each once: columns of one branch share its baskets. */
 function storedBytes(
   layout: RootLayout,
   wanted: readonly BranchLayout[],
   branches: ReadonlyMap<string, BranchLayout>,
 ): number {
-  const all = new Set(wanted);
-  for (const { counter } of wanted) if (counter !== undefined) all.add(branches.get(counter)!);
+  const all = new Map(wanted.map((branch) => [branch.basketStart, branch]));
+  for (const { counter } of wanted) {
+    const branch = counter === undefined ? undefined : branches.get(counter)!;
+    if (branch !== undefined) all.set(branch.basketStart, branch);
+  }
   let bytes = 0;
-  for (const { basketStart, basketEnd } of all) {
+  for (const { basketStart, basketEnd } of all.values()) {
     for (let basket = basketStart; basket < basketEnd; basket++) bytes += layout.baskets.bytes[basket]!;
   }
   return bytes;
@@ -157,12 +158,14 @@ interface NamedKey {
   readonly key: RootKey;
 }
 
-/** The tree asked for, else `Events`, else the only one. */
+/** The tree asked for, else `Events`, else the RNTuple `EventData`, else the only one. */
 async function chooseTree(store: ByteStore, root: RootDirectory, wanted: string | undefined): Promise<NamedKey> {
   const top = await readKeys(store, root);
   const isTree = (key: RootKey) => TREE_CLASSES.includes(key.className);
   const atTop = top.find((key) => key.name === (wanted ?? DEFAULT_TREE) && isTree(key));
   if (atTop) return { name: atTop.name, key: atTop };
+  const atlas = top.find((key) => key.name === ATLAS_RNTUPLE && RNTUPLE_CLASSES.includes(key.className));
+  if (wanted === undefined && atlas) return { name: atlas.name, key: atlas };
   const all = await listObjects(store, top, { prefix: '', depth: 0 });
   const trees = all.filter(({ key }) => isTree(key));
   const named = wanted === undefined ? undefined : trees.find(({ name }) => name === wanted.replace(/^\/+/, ''));
@@ -180,7 +183,7 @@ function noTree(all: readonly NamedKey[], trees: readonly string[], wanted: stri
   const other = all.find((object) => object.name === name);
   const present = trees.length === 0 ? 'the file has no trees' : `there are ${trees.join(', ')}`;
   const what = other
-    ? `"${name}" is no TTree but ${other.key.className}, which cannot be read`
+    ? `"${name}" is no tree but ${other.key.className}, which cannot be read`
     : `no tree "${name}": ${present}`;
   return new ColweaveError('source/no-tree', what, { near: nearestNames(name, trees) });
 }
@@ -201,20 +204,4 @@ async function listObjects(
     }
   }
   return found;
-}
-
-/** Puts the place in front of whatever an error says of the place already. */
-async function placed<T>(where: readonly string[], work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (cause) {
-    if (!(cause instanceof ColweaveError) || cause.where[0] === where[0]) throw cause;
-    throw new ColweaveError(cause.code, cause.message, {
-      where: [...where, ...cause.where],
-      near: cause.near,
-      hint: cause.hint,
-      details: cause.details,
-      cause: cause.cause,
-    });
-  }
 }

@@ -22,6 +22,20 @@ export interface UnreadableColumn {
   readonly reason: string;
 }
 
+/** How a column lies in its file, for people. */
+export interface ColumnStorage {
+  /** Baskets, pages or column chunks: what is read at a time. */
+  readonly blocks: number;
+  /** As the file names what it was written with; `` where it does not say. */
+  readonly codec: string;
+}
+
+/** Another object of the same file. */
+export interface FileObject {
+  readonly name: string;
+  readonly type: string;
+}
+
 /** One open file (ROOT: one tree of it). */
 export interface SourceFile {
   readonly descriptor: FileDescriptor;
@@ -33,6 +47,10 @@ export interface SourceFile {
   bytesOf(names: readonly string[]): number;
   /** Decompressed bytes of these columns, by metadata alone. */
   rawBytesOf(names: readonly string[]): number;
+  /** Absent where the format has nothing to say. */
+  storageOf?(name: string): ColumnStorage;
+  /** All objects of the file, for formats whose files hold several. */
+  objects?(): Promise<readonly FileObject[]>;
   /**
    * Rows rowStart .. rowEnd (exclusive) of the named columns, in the order of `names`. Lists with the same counter share
    * one `offsets` object. Arrays may come from `take`, then they last as its arena says. `needed`, one byte a row from
@@ -48,6 +66,8 @@ export interface SourceFile {
     take?: Take,
     needed?: Uint8Array,
   ): Promise<readonly Column[]>;
+  /** Gives up what was kept for a read that goes on where the last one ended: the next one begins elsewhere. */
+  forget?(): void;
   close(): Promise<void>;
 }
 

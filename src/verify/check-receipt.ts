@@ -1,16 +1,19 @@
 // Owns check 2: what a file holds against what its receipt says, without the sources.
+import { invariant } from '../core/check.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { type KeyTable, keyText } from '../core/key-spec.ts';
 import type { Receipt, ReceiptColumn } from '../core/receipt.ts';
 import { typeName } from '../core/schema.ts';
 import { type Seal, sealHex } from '../core/seal.ts';
+import type { Pool } from '../pool/pool.ts';
 import type { SourceFile } from '../source/types.ts';
 import { counted, type Finding, type FindingDetail, finding, named, OFFENDERS_MAX, type Offender } from './findings.ts';
 import { addLumis, compareLumis, expandLumis, type LumiEvents, lumiOf } from './lumi.ts';
-import { errorText, type Torn } from './output-file.ts';
+import { errorText, type RowRange } from './output-file.ts';
 import { checkRowGroups, type RowGroupCheck } from './row-groups.ts';
 import { type FileSeals, type Flags, sealFile } from './seals.ts';
 import { repeatedRows, type SortedKeys } from './sort-merge.ts';
+import { sealOnPool } from './work.ts';
 
 export interface FileUnderTest {
   readonly path: string;
@@ -19,15 +22,25 @@ export interface FileUnderTest {
   readonly keys: SortedKeys;
 }
 
-export async function checkReceipt(test: FileUnderTest, signal: AbortSignal): Promise<readonly Finding[]> {
+/** `pool`: threads for files that are worth them. */
+export async function checkReceipt(test: FileUnderTest, signal: AbortSignal, pool?: Pool): Promise<readonly Finding[]> {
   const { file, receipt, keys } = test;
-  const seals = await sealFile(file, keys.keys, flagsOf(receipt), signal);
-  const groups = await checkRowGroups(file.descriptor, receipt, signal);
+  const flags = flagsOf(receipt);
+  const setUp = { descriptor: file.descriptor, keys: keys.keys, flags };
+  const onThreads = pool === undefined ? undefined : (ranges: readonly RowRange[]) => sealOnPool(pool, setUp, ranges);
+  const sealing = sealFile(file, keys.keys, flags, signal, onThreads);
+  const [seals, groups] = await Promise.all([sealing, checkRowGroups(file.descriptor, receipt, signal), sorted(keys)]);
   const findings = [...tornColumns(seals.torn), ...checkSchema(test), ...checkRows(test, seals.keys)];
   const rowsHold = seals.keys.present === receipt.output.rows && sealHex(seals.keys) === receipt.output.keySeal;
   if (rowsHold) findings.push(...checkColumns(receipt, seals, groups), ...checkFlags(receipt, seals));
   if (findings.length > 0) return [...findings, ...changedGroups(groups)];
   return [...rewritten(groups, test), ...checkOrder(receipt, seals)];
+}
+
+/** Sorts here what threads do not need, after they have got their work. */
+async function sorted(keys: SortedKeys): Promise<void> {
+  await new Promise(setImmediate);
+  invariant(keys.order.length === keys.keys.rows, 'an order of all rows');
 }
 
 /** Source label a column came from and the flag that tells its rows; only where fill values make the seals differ. */
@@ -43,7 +56,7 @@ function flagsOf({ sources, output }: Receipt): Flags {
   return flags;
 }
 
-function tornColumns(torn: Torn): Finding[] {
+function tornColumns(torn: FileSeals['torn']): Finding[] {
   if (torn.size === 0) return [];
   const [first] = torn.values();
   const names = [...torn.keys()];
@@ -90,7 +103,8 @@ function checkRows(test: FileUnderTest, seal: Seal): Finding[] {
   });
   const { rows } = receipt.output;
   if (seal.present === rows && sealHex(seal) === receipt.output.keySeal) {
-    if (repeated.length === 0 || receipt.policies.duplicates !== 'error') return [];
+    const once = ['error', 'first-by-source'].includes(String(receipt.policies.duplicates));
+    if (repeated.length === 0 || !once) return [];
     return [
       finding('verify/duplicate-key', `${counted(repeated.length, 'row')} with the key of an earlier row`, detail()),
     ];

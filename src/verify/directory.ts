@@ -1,6 +1,8 @@
 // Owns whether a directory that join wrote is whole: its summary names every file, with rows and key seal.
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { closeSync, existsSync, fstatSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
+import { TAIL_BYTES } from '../source/parquet/footer.ts';
 import { type Finding, finding, named } from './findings.ts';
 
 /** Written last by join: a directory without it is not complete. */
@@ -10,6 +12,8 @@ const DATA_FILE = /\.parquet$/;
 interface Part {
   readonly name: string;
   readonly rows: number;
+  /** Of the footer, as for any Parquet file; sums of older versions lack it. */
+  readonly identity?: { readonly size: number; readonly id: string };
 }
 
 /** What the directory lacks or has too much; the files themselves are checked one by one. */
@@ -31,7 +35,41 @@ export function checkDirectory(folder: string): readonly Finding[] {
       finding('verify/rows-foreign', `files that the join did not write: ${named(extra)}`, { count: extra.length }),
     );
   }
+  return [...findings, ...exchanged(folder, parts, there)];
+}
+
+/** A file of the directory under the name of another: each is whole by itself, its events count twice or the others are gone. */
+function exchanged(folder: string, parts: readonly Part[], there: readonly string[]): Finding[] {
+  const byId = new Map(
+    parts.flatMap((part) => (part.identity === undefined ? [] : [[part.identity.id, part] as const])),
+  );
+  const findings: Finding[] = [];
+  for (const part of parts) {
+    if (part.identity === undefined || !there.includes(part.name)) continue;
+    const id = footerId(join(folder, part.name));
+    const other = id === undefined || id === part.identity.id ? undefined : byId.get(id);
+    if (other === undefined || other.name === part.name) continue;
+    const text = `${part.name} is not the file that was written under this name: it is ${other.name}`;
+    findings.push(finding('verify/rows-doubled', text, { count: other.rows }));
+  }
   return findings;
+}
+
+/** undefined: no Parquet file; that is for whoever reads it to say. */
+function footerId(path: string): string | undefined {
+  const descriptor = openSync(path, 'r');
+  try {
+    const { size } = fstatSync(descriptor);
+    const tail = Buffer.alloc(TAIL_BYTES);
+    readSync(descriptor, tail, 0, TAIL_BYTES, Math.max(0, size - TAIL_BYTES));
+    const length = tail.readUInt32LE(0);
+    if (length > size - TAIL_BYTES) return undefined;
+    const footer = Buffer.alloc(length);
+    readSync(descriptor, footer, 0, length, size - TAIL_BYTES - length);
+    return createHash('sha256').update(footer).digest('hex');
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
 export function hasSummary(folder: string): boolean {

@@ -5,7 +5,7 @@ import { locateRow } from '../source/dataset.ts';
 import type { GivenSource } from './find-sources.ts';
 import { counted, type Finding, finding, named, OFFENDERS_MAX, type Offender } from './findings.ts';
 import { lumiOf } from './lumi.ts';
-import { invertRows, mergeRows, type SortedKeys } from './sort-merge.ts';
+import { invertRows, mergeRows, repeatedRows, type SortedKeys } from './sort-merge.ts';
 
 /** A source with its keys, and where each output row is in it (-1 = nowhere). */
 export interface MatchedSource extends GivenSource {
@@ -24,13 +24,14 @@ export interface OutputKeys {
 export function checkEvents(output: OutputKeys, sources: readonly MatchedSource[], receipt: Receipt) {
   const how = String(receipt.spec.how);
   const required = sources.map(({ index }) => isRequired(how, String(receipt.policies.missing), index));
-  const lost = expectedRows(sources, how, required);
+  const lost = expectedRows(sources, how, required, receipt);
   const kept = withoutOtherParts(lost, receipt);
   return {
     findings: [
       ...lostFinding(kept.segments),
       ...foreignFinding(output, sources, how, required),
       ...orderFinding(output, sources),
+      ...(receipt.policies.duplicates === 'first-by-source' ? overlapFindings(sources[0]!, receipt) : []),
     ],
     /** Part of a join into a directory: other files hold the rest. */
     part: kept.part,
@@ -46,6 +47,7 @@ function isRequired(how: string, missing: string, index: number): boolean {
 
 /** Rows that go to one output file of a directory: those of one primary file, or those only one friend has. */
 interface Segment {
+  readonly name: string;
   expected: number;
   readonly lost: { readonly source: MatchedSource; readonly row: number }[];
   lostCount: number;
@@ -59,9 +61,11 @@ function expectedRows(
   sources: readonly MatchedSource[],
   how: string,
   required: readonly boolean[],
+  { part, policies }: Receipt,
 ): readonly Segment[] {
   const segments: Segment[] = [];
   const primaryHolds = how !== 'right';
+  const firstBySource = policies.duplicates === 'first-by-source';
   for (const source of sources) {
     const s = source.index;
     const holds = s === 0 ? primaryHolds : how === 'outer' || how === 'right';
@@ -71,14 +75,18 @@ function expectedRows(
       other !== source && (o < s || required[o]) ? withoutCut(mergeRows(source.keys, other.keys), other) : undefined,
     );
     const byFile = new Map<string, Segment>();
+    const repeated = new Set(s === 0 && firstBySource ? repeatedRows(source.keys).map((twin) => twin.row) : []);
     for (let row = 0; row < inOutput.length; row++) {
       if (source.selected?.[row] === 0) continue;
+      if (repeated.has(row)) continue; // an earlier primary dataset has it
       if (how !== 'right' && inOthers.some((rows, o) => rows !== undefined && o < s && rows[row]! >= 0)) continue;
       if (inOthers.some((rows, o) => rows !== undefined && required[o] && rows[row]! < 0)) continue;
-      const name = segmentOf(sources, source, inOthers[0]?.[row] ?? -1, row);
+      const primaryRow = inOthers[0]?.[row] ?? -1;
+      const name =
+        part === undefined ? segmentOf(sources, source, primaryRow, row) : partOf(part, source, primaryRow, row);
       let segment = byFile.get(name);
       if (segment === undefined) {
-        segment = { expected: 0, lost: [], lostCount: 0, lumis: new Set() };
+        segment = { name, expected: 0, lost: [], lostCount: 0, lumis: new Set() };
         byFile.set(name, segment);
       }
       segment.expected++;
@@ -107,8 +115,23 @@ function segmentOf(sources: readonly MatchedSource[], source: MatchedSource, pri
   return `only ${source.label}`;
 }
 
+const THIS_PART = 'this part';
+
+/** The receipt of one file of a directory says which rows of which source it answers for. */
+function partOf(part: NonNullable<Receipt['part']>, source: MatchedSource, primaryRow: number, row: number): string {
+  const owner = source.index === 0 || primaryRow >= 0 ? 0 : source.index;
+  const at = source.index !== 0 && owner === 0 ? primaryRow : row;
+  return owner === part.source && at >= part.start && at < part.end ? THIS_PART : 'another part';
+}
+
 /** One file of `-o dir/` holds whole segments; the receipt's row count tells that the others were never in it. */
-function withoutOtherParts(segments: readonly Segment[], { output }: Receipt) {
+function withoutOtherParts(segments: readonly Segment[], { output, part: own }: Receipt) {
+  if (own !== undefined) {
+    return {
+      segments: segments.filter(({ name }) => name === THIS_PART),
+      part: segments.some(({ name }) => name !== THIS_PART),
+    };
+  }
   const touched = segments.filter(({ expected, lostCount }) => lostCount < expected);
   const expected = touched.reduce((sum, segment) => sum + segment.expected, 0);
   const part = touched.length < segments.length && expected === output.rows;
@@ -173,6 +196,41 @@ function orderFinding(output: OutputKeys, sources: readonly MatchedSource[]): Fi
     lastRow = at;
   }
   return [];
+}
+
+/** What the receipt says of events that several primary datasets have, counted again; one of them twice in one dataset is none of these. */
+function overlapFindings(primary: MatchedSource, receipt: Receipt): Finding[] {
+  const groups = (receipt.spec.primaryDatasets ?? []) as readonly { readonly label: string; readonly files: number }[];
+  const { files } = primary.dataset.descriptor;
+  const labels = groups.flatMap(({ label, files: count }) => new Array<string>(count).fill(label));
+  const labelOf = (row: number) =>
+    labels[files.findLastIndex(({ firstRow, descriptor }) => firstRow <= row && descriptor.rows > 0)];
+  const counts = new Map<string, number>();
+  const twice: number[] = [];
+  const seen = new Set<string>();
+  for (const { row, first } of repeatedRows(primary.keys)) {
+    const pair = `${labelOf(first)} and ${labelOf(row)}`;
+    const again = `${labelOf(row)} ${first}`;
+    if (labelOf(first) === labelOf(row) || seen.has(again)) twice.push(row);
+    else counts.set(pair, (counts.get(pair) ?? 0) + 1);
+    seen.add(again);
+  }
+  const stated = new Map(
+    (receipt.sources[0]?.overlaps ?? []).map(({ kept, dropped, rows }) => [`${kept} and ${dropped}`, rows]),
+  );
+  const wrong = [...new Set([...counts.keys(), ...stated.keys()])].filter(
+    (pair) => counts.get(pair) !== stated.get(pair),
+  );
+  const findings = wrong.map((pair) =>
+    finding(
+      'verify/duplicate-key',
+      `${pair} share ${counts.get(pair) ?? 0} events, the receipt says ${stated.get(pair) ?? 0}`,
+    ),
+  );
+  if (twice.length === 0) return findings;
+  const first = twice.slice(0, OFFENDERS_MAX).map((row) => sourceOffender(primary, row));
+  const text = `${counted(twice.length, 'event')} twice in one primary dataset`;
+  return [...findings, finding('verify/duplicate-key', text, { count: twice.length, first })];
 }
 
 export function outputOffender({ path, keys }: OutputKeys, row: number): Offender {

@@ -4,7 +4,7 @@ import { ColweaveError } from '../core/errors.ts';
 import type { FileIdentity, Receipt } from '../core/receipt.ts';
 import { type AbsentTrigger, type Dataset, openDataset, type SchemaPolicy } from '../source/dataset.ts';
 import type { Input } from '../source/inputs.ts';
-import { openSource } from '../source/registry.ts';
+import { openInput } from '../source/registry.ts';
 import { counted, type Finding, finding, named } from './findings.ts';
 
 /** One source of the receipt, opened again. */
@@ -67,11 +67,11 @@ async function fillSlots(
   let last: FileIdentity | undefined;
   let found = false;
   for (const tree of trees) {
-    const identity = await identityOf(input.uri, tree, signal);
+    const identity = await identityOf(input, tree, signal);
     last ??= identity;
     for (const slot of slots) {
       if (identity === undefined || slot.input !== undefined || !sameIdentity(slot.identity, identity)) continue;
-      slot.input = tree === undefined ? { uri: input.uri } : { uri: input.uri, tree };
+      slot.input = tree === undefined ? input : { ...input, tree };
       found = true;
     }
   }
@@ -79,12 +79,12 @@ async function fillSlots(
 }
 
 async function identityOf(
-  uri: string,
+  input: Input,
   tree: string | undefined,
   signal: AbortSignal,
 ): Promise<FileIdentity | undefined> {
   try {
-    const file = await openSource(uri, tree === undefined ? {} : { tree }, signal);
+    const file = await openInput(input, tree === undefined ? {} : { tree }, signal);
     await file.close();
     return file.descriptor.identity;
   } catch (error) {
@@ -104,7 +104,7 @@ function standIn(input: Input, identity: FileIdentity | undefined, slots: readon
   if (slot === undefined || identity === undefined) {
     return finding('verify/source-unknown', `${input.uri} is none of the files that were joined`);
   }
-  slot.input = identity.tree === undefined ? { uri: input.uri } : { uri: input.uri, tree: identity.tree };
+  slot.input = identity.tree === undefined ? input : { ...input, tree: identity.tree };
   const was = slot.identity;
   const what =
     was.entries !== identity.entries

@@ -45,6 +45,18 @@ export const FINDINGS = {
   'verify/source-changed': { damage: true, hint: 'the source was produced again since the join: join again' },
   'verify/source-absent': { damage: true, hint: 'give every file of the source to --against' },
   'verify/source-unknown': { damage: true, hint: 'this file had no part in the join: give those that had' },
+  'verify/events-absent': { damage: true, hint: 'look for them by run:lumi in the files that should hold them' },
+  'verify/events-extra': { damage: true, hint: 'these events come from elsewhere: check the list of files' },
+  'verify/events-shared': { damage: true, hint: 'the events would count twice: leave them out of one side' },
+  'verify/part-differs': {
+    damage: true,
+    hint: 'parts of one batch are joined with the same options: join this one again',
+  },
+  'verify/lumi-outside': { damage: true, hint: 'apply the mask before the analysis, or give the mask that was used' },
+  'verify/lumi-absent': {
+    damage: false,
+    hint: 'a lumi block may have had no event; LuminosityBlocks of the sources tells',
+  },
   'verify/rewritten': { damage: false, hint: 'nothing to do: values and keys are those of the join' },
   'verify/order-lost': { damage: false, hint: 'do not put columns of another file beside these rows by position' },
 } as const satisfies Record<string, { readonly damage: boolean; readonly hint: string }>;

@@ -5,7 +5,7 @@ import { readKeys } from '../keys/read.ts';
 import { keyColumnName } from '../keys/spec.ts';
 import { closeDataset, type Dataset, openDataset } from '../source/dataset.ts';
 import type { Input } from '../source/inputs.ts';
-import { openSource } from '../source/registry.ts';
+import { openInput } from '../source/registry.ts';
 import type { AgainstTest } from './against.ts';
 import type { GivenSource, GivenSources } from './find-sources.ts';
 import { named } from './findings.ts';
@@ -67,7 +67,7 @@ function bareNames(name: string, labels: readonly string[]): string[] {
 async function groupByColumns(inputs: readonly Input[], signal: AbortSignal): Promise<readonly (readonly Input[])[]> {
   const groups = new Map<string, Input[]>();
   for (const input of inputs) {
-    const file = await openSource(input.uri, input.tree === undefined ? {} : { tree: input.tree }, signal);
+    const file = await openInput(input, {}, signal);
     await file.close();
     const id = file.descriptor.schema.fields.map((field) => field.name).join('\0');
     groups.set(id, [...(groups.get(id) ?? []), input]);

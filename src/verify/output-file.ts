@@ -86,7 +86,7 @@ async function readOneByOne(
 }
 
 /** `source/damaged: the page's CRC differs (out.parquet, Jet_pt, row group 0)` */
-export function errorText({ message, where }: ColweaveError): string {
+export function errorText({ message, where }: Pick<ColweaveError, 'message' | 'where'>): string {
   return where.length === 0 ? message : `${message} (${where.join(', ')})`;
 }
 

@@ -24,7 +24,7 @@ export function readReceipt(text: string): ReadReceipt {
   const wrong = parsed === undefined ? 'it is not JSON' : wrongShape(parsed);
   if (wrong !== undefined) return { receipt: undefined, findings: [edited(wrong)] };
   const receipt = parsed as Receipt;
-  const faults = [...wrongCounts(receipt), ...wrongSeals(receipt)];
+  const faults = [...wrongCounts(receipt), ...wrongSeals(receipt), ...wrongWitness(receipt)];
   if (receipt.sha256 !== undefined && receipt.sha256 !== receiptDigest(receipt))
     faults.unshift('it does not have its own sha256');
   if (canonicalJson(receipt) !== text.trimEnd()) faults.unshift('its text is not canonical: it was written by hand');
@@ -45,6 +45,8 @@ function parse(text: string): unknown {
 
 type Check = (value: unknown) => boolean;
 const isCount: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
+const isNumber: Check = (value) => typeof value === 'number' && value >= 0;
+const isFlag: Check = (value) => typeof value === 'boolean';
 const isText: Check = (value) => typeof value === 'string';
 const isSeal: Check = (value) => typeof value === 'string' && SEAL.test(value);
 const isHash: Check = (value) => typeof value === 'string' && SHA256.test(value);
@@ -77,6 +79,8 @@ function wrongShape(value: unknown): string | undefined {
   );
   const identity = shape({ size: isCount, id: isText, entries: isCount, tree: optional(isText) }, fail);
   const file = shape({ name: isText, identity, rows: isCount }, fail);
+  const overlap = shape({ kept: isText, dropped: isText, rows: isCount }, fail);
+  const part = shape({ source: isCount, start: isCount, end: isCount }, fail);
   const source = shape(
     {
       label: isText,
@@ -89,6 +93,7 @@ function wrongShape(value: unknown): string | undefined {
       columns: listOf(column),
       dropped: listOf(isText),
       equal: optional(listOf(shape({ name: isText, from: isText, column: isText }, fail))),
+      overlaps: optional(listOf(overlap)),
     },
     fail,
   );
@@ -99,6 +104,11 @@ function wrongShape(value: unknown): string | undefined {
   );
   const term = shape({ term: isText, rows: isCount }, fail);
   const selection = shape({ where: isText, rows: isCount, terms: listOf(term) }, fail);
+  const witnessColumn = shape(
+    { name: isText, from: isText, compared: isCount, differing: isCount, tolerance: isNumber, hard: isFlag },
+    fail,
+  );
+  const witness = shape({ source: isText, columns: listOf(witnessColumn), pairs: isCount, agreeing: isCount }, fail);
   const run: Check = (item) => Array.isArray(item) && isText(item[0]) && listOf(stretch)(item[1]);
   const stretch: Check = (item) => Array.isArray(item) && item.length === 3 && item.every(isCount);
   const format: Check = (item) => item === RECEIPT_FORMAT;
@@ -110,8 +120,10 @@ function wrongShape(value: unknown): string | undefined {
       sources: listOf(source),
       output,
       lumis: shape({ in: listOf(run), out: listOf(run) }, fail),
+      witness: optional(listOf(witness)),
       policies: isObject,
       selection: optional(selection),
+      part: optional(part),
       sha256: optional(isHash),
     },
     fail,
@@ -135,6 +147,9 @@ function wrongCounts({ sources, output, lumis, selection }: Receipt): string[] {
       rows === matched + unmatched,
       `source ${label} has ${rows} rows, but ${matched} + ${unmatched} with and without a match`,
     );
+    const { duplicates, overlaps = [] } = source;
+    const inPairs = overlaps.reduce((sum, pair) => sum + pair.rows, 0);
+    say(duplicates === inPairs, `source ${label} left out ${duplicates} rows, but ${inPairs} by pairs of datasets`);
     for (const file of files)
       say(
         file.rows === file.identity.entries,
@@ -191,6 +206,16 @@ function wrongSeals({ sources, output }: Receipt): string[] {
     if (keySeal !== output.keySeal)
       faults.push(`all events of source ${label} are in the output, but the key seals differ`);
   return faults;
+}
+
+/** A join that met an unequal witness published nothing. */
+function wrongWitness({ witness = [], sources }: Receipt): string[] {
+  return witness.flatMap(({ source, columns }) => {
+    const matched = sources.find(({ label }) => label === source)?.matched ?? 0;
+    return columns
+      .filter(({ hard, compared, differing }) => (hard && differing > 0) || differing > compared || compared > matched)
+      .map(({ name }) => `witness ${name} of source ${source}: the counts cannot be`);
+  });
 }
 
 function repeats({ duplicates }: ReceiptSource): boolean {

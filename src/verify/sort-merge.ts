@@ -61,8 +61,16 @@ export interface SortedKeys {
   readonly order: Int32Array;
 }
 
+/** Sorted when the order is asked for first: that may be while other threads are at work. */
 export function sortKeys(keys: KeyTable): SortedKeys {
-  return { keys, order: sortRows(keys) };
+  let order: Int32Array | undefined;
+  return {
+    keys,
+    get order() {
+      order ??= sortRows(keys);
+      return order;
+    },
+  };
 }
 
 /** Rows whose key an earlier row of the table has too, each with the first row that has it. */
@@ -80,12 +88,13 @@ export function repeatedRows({ keys, order }: SortedKeys): readonly { readonly r
 /** For each row of `left` the first row of `right` with its key, or -1. */
 export function mergeRows(left: SortedKeys, right: SortedKeys): Int32Array {
   const found = new Int32Array(left.keys.rows).fill(-1);
+  const [mine, theirs] = [left.order, right.order];
   let j = 0;
-  for (let i = 0; i < left.order.length; i++) {
-    const row = left.order[i]!;
-    while (j < right.order.length && compareKeys(right.keys, right.order[j]!, left.keys, row) < 0) j++;
-    if (j === right.order.length) break;
-    if (compareKeys(right.keys, right.order[j]!, left.keys, row) === 0) found[row] = right.order[j]!;
+  for (let i = 0; i < mine.length; i++) {
+    const row = mine[i]!;
+    while (j < theirs.length && compareKeys(right.keys, theirs[j]!, left.keys, row) < 0) j++;
+    if (j === theirs.length) break;
+    if (compareKeys(right.keys, theirs[j]!, left.keys, row) === 0) found[row] = theirs[j]!;
   }
   return found;
 }

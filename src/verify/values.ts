@@ -4,9 +4,10 @@ import { type Field, fieldNamed, sameType, typeName } from '../core/schema.ts';
 import { castColumn, commonType } from '../source/casts.ts';
 import { readRows } from '../source/dataset.ts';
 import type { SourceFile } from '../source/types.ts';
+import { differingRows } from './differing.ts';
 import type { MatchedSource } from './events.ts';
 import { batches, type RowRange, readGood, rowRanges, type Torn } from './output-file.ts';
-import { sameRow, valueText } from './same-value.ts';
+import { valueText } from './same-value.ts';
 
 /** Source rows read for one block, at most this many times the rows of the block: else the column is read whole, once. */
 const SPAN_FACTOR = 4;
@@ -120,14 +121,12 @@ interface Block {
 
 function compareBlock(block: Block, found: Map<string, ColumnDifference>): void {
   const { source, column, cast, range, span, filled } = block;
-  const same = sameRow(column, cast);
+  const rows = source.rowOf.subarray(range.start, range.end);
   const { valid } = column;
-  for (let i = 0; i < column.length; i++) {
-    const row = source.rowOf[range.start + i]!;
-    if (row < 0) {
-      if (!filled && (valid === undefined || valid[i] === 1)) addDifference(block, found, i, -1);
-    } else if (!same(i, row - span.start)) addDifference(block, found, i, row);
-  }
+  const wrong = [...differingRows(column, cast, { rows, base: span.start })];
+  if (!filled) for (let i = 0; i < rows.length; i++) if (rows[i]! < 0 && valid?.[i] !== 0) wrong.push(i);
+  wrong.sort((left, right) => left - right);
+  for (const i of wrong) addDifference(block, found, i, rows[i]!);
 }
 
 function addDifference(block: Block, found: Map<string, ColumnDifference>, i: number, sourceRow: number): void {

@@ -31,11 +31,15 @@ sys.path.insert(0, FIXTURES)
 _bad = 0
 
 
+def node():
+    pinned = os.path.join(TOP, "node_modules", ".bin", "node")
+    return os.environ.get("COLWEAVE_NODE") or (pinned if os.path.exists(pinned) else "node")
+
+
 def _colweave():
     if os.environ.get("COLWEAVE"):
         return shlex.split(os.environ["COLWEAVE"])
-    pinned = os.path.join(TOP, "node_modules", ".bin", "node")
-    return [os.environ.get("COLWEAVE_NODE") or (pinned if os.path.exists(pinned) else "node"), os.path.join(TOP, "dist", "colweave.js")]
+    return [node(), os.path.join(TOP, "dist", "colweave.js")]
 
 
 def run(*args, binary=False):

@@ -106,7 +106,9 @@ def fixtures(d):
     with open(os.path.join(FIXTURES, "MANIFEST.json")) as f:
         files = json.load(f)["files"]
     for name, entry in files.items():
-        if name.startswith(("hostile_", "friend_duplicates")) or not name.endswith(".root"):
+        if name.startswith(("hostile_", "friend_duplicates", "rntuple_", "friend_rntuple", "objects_", "edm_")):
+            continue
+        if not name.endswith(".root"):
             continue
         path, tree = os.path.join(FIXTURES, name), entry["tree"]
         if name == "strings.root":

@@ -3,17 +3,17 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runJoin } from '../../src/command/join.ts';
-import type { CommandContext, JoinOptions, VerifyOptions, VerifyReport } from '../../src/command/types.ts';
+import { ownReceipt } from '../../src/command/receipts.ts';
+import type { CommandContext, JoinOptions, JoinReport, VerifyOptions, VerifyReport } from '../../src/command/types.ts';
 import { runVerify } from '../../src/command/verify.ts';
-import type { Column } from '../../src/core/column.ts';
-import { allocate, type Values } from '../../src/core/dtype.ts';
+import { type Column, flatColumn } from '../../src/core/column.ts';
+import { allocate, type Dtype, type Values } from '../../src/core/dtype.ts';
 import { RECEIPT_KEY } from '../../src/core/receipt.ts';
-import type { Field } from '../../src/core/schema.ts';
+import { type Field, flat } from '../../src/core/schema.ts';
 import { keyStates, sealHex, sealOrder } from '../../src/core/seal.ts';
 import { readKeys } from '../../src/keys/read.ts';
 import { keySpecFor } from '../../src/keys/spec.ts';
-import { parquet } from '../../src/sink/parquet.ts';
-import { parquetMetadata } from '../../src/source/parquet.ts';
+import { openSink } from '../../src/sink/registry.ts';
 import { openSource } from '../../src/source/registry.ts';
 import type { Finding } from '../../src/verify/findings.ts';
 import { datasetOf } from '../../src/verify/output-file.ts';
@@ -32,8 +32,8 @@ export const SOURCES = [FRIENDS.dn, PRIMARY[2]!, FRIENDS.par, PRIMARY[0]!, FRIEN
 export const scratch = (): string => mkdtempSync(join(tmpdir(), 'colweave-mutation-'));
 const context: CommandContext = { emit: () => {}, signal: new AbortController().signal };
 
-export async function makeOutput(output: string, options: Partial<JoinOptions> = {}): Promise<void> {
-  await runJoin(
+export async function makeOutput(output: string, options: Partial<JoinOptions> = {}): Promise<JoinReport> {
+  const report = await runJoin(
     {
       primary: PRIMARY,
       friends: Object.entries(FRIENDS).map(([label, file]) => ({ label, files: [file] })),
@@ -48,12 +48,15 @@ export async function makeOutput(output: string, options: Partial<JoinOptions> =
       dryRun: false,
       receipt: true,
       force: true,
+      redo: true,
       jobs: 1,
       output,
       ...options,
     },
     context,
   );
+  if ('upToDate' in report) throw new Error('every output is made anew here');
+  return report;
 }
 
 export type FileReport = VerifyReport['files'][number];
@@ -76,6 +79,30 @@ export interface Table {
   receipt: string | undefined;
 }
 
+const DTYPE_OF: Readonly<Record<string, Dtype>> = {
+  Uint8Array: 'u8',
+  Int32Array: 'i32',
+  Uint32Array: 'u32',
+  BigInt64Array: 'i64',
+  BigUint64Array: 'u64',
+  Float32Array: 'f32',
+  Float64Array: 'f64',
+};
+
+/** A table of flat columns, each of the type of its array. */
+export function tableOf(columns: Readonly<Record<string, Values>>): Table {
+  const entries = Object.entries(columns).map(([name, values]) => ({
+    name,
+    values,
+    dtype: DTYPE_OF[values.constructor.name]!,
+  }));
+  return {
+    fields: entries.map(({ name, dtype }) => ({ name, type: flat(dtype), nullable: false })),
+    columns: entries.map(({ dtype, values }) => flatColumn(dtype, values)),
+    receipt: undefined,
+  };
+}
+
 export async function readTable(path: string): Promise<Table> {
   const file = await openSource(path, {});
   const { schema, rows } = file.descriptor;
@@ -85,7 +112,7 @@ export async function readTable(path: string): Promise<Table> {
   return {
     fields: [...schema.fields],
     columns: [...columns],
-    receipt: parquetMetadata(file.descriptor).get(RECEIPT_KEY),
+    receipt: ownReceipt(file.descriptor),
   };
 }
 
@@ -95,8 +122,9 @@ export async function writeTable(
   compression: 'zstd' | 'snappy' | 'none' = 'zstd',
 ): Promise<void> {
   const options = { compression } as const;
-  const sink = await parquet.open(path, { fields }, { ...options, force: true });
-  await sink.append(columns[0]!.length, await parquet.encode(fields, columns, options));
+  const format = await openSink(/\.arrows?$/.test(path) ? 'arrow' : 'parquet');
+  const sink = await format.open(path, { fields }, { ...options, force: true });
+  await sink.append(columns[0]!.length, await format.encode(fields, columns, options));
   await sink.finish(receipt === undefined ? {} : { [RECEIPT_KEY]: receipt });
   await sink.commit();
 }

@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import { makeArena } from '../../src/core/arena.ts';
 import type { Column } from '../../src/core/column.ts';
 import { type Field, flat, list } from '../../src/core/schema.ts';
-import { NO_SEAL } from '../../src/core/seal.ts';
-import { makePlan, matchRows } from '../../src/join/make-plan.ts';
+import { keyStates, sealKeys } from '../../src/core/seal.ts';
+import { makePlan, matchRows, type PlanOptions } from '../../src/join/make-plan.ts';
 import type { How } from '../../src/join/match.ts';
 import { settleOutSchema } from '../../src/join/out-schema.ts';
 import type { JoinPlan } from '../../src/join/plan.ts';
@@ -103,7 +103,11 @@ export function datasetOf(label: string, all: readonly Row[], at: readonly numbe
 }
 
 /** Blocks of 5 rows, so that all paths and block edges are met; every other friend that is not aligned is shuffled. */
-export async function planOf(datasets: readonly Dataset[], how: How, selected?: Uint8Array): Promise<JoinPlan> {
+export async function planOf(
+  datasets: readonly Dataset[],
+  how: How,
+  more: Partial<PlanOptions> = {},
+): Promise<JoinPlan> {
   const key = keySpecFor('cms', datasets[0]!.descriptor.schema, []);
   const sources = datasets.map((dataset) => ({
     dataset: dataset.descriptor,
@@ -121,15 +125,7 @@ export async function planOf(datasets: readonly Dataset[], how: How, selected?: 
     })),
   );
   // a row group of 1024 rows would hold every case: cut blocks of 5 rows, so that all paths and block edges are met
-  const selection = selected === undefined ? {} : { selected };
-  const asked = {
-    how,
-    layout: 'arrow',
-    drop: false,
-    perFile: false,
-    rowBytes: 1,
-    ...selection,
-  } as const;
+  const asked = { how, layout: 'arrow', drop: false, perFile: false, rowBytes: 1, ...more } as const;
   const whole = makePlan(keyed, schema, asked, matchRows(keyed, schema, asked));
   const blocks = [];
   for (let at = 0; at < whole.rowsOut; at += 5)
@@ -138,7 +134,7 @@ export async function planOf(datasets: readonly Dataset[], how: How, selected?: 
     ...whole,
     blocks,
     sources: whole.sources.map((source, s) =>
-      source.map !== undefined && (s % 2 === 1 || (s === 0 && selected !== undefined && whole.rowsOut % 3 !== 0))
+      source.map !== undefined && (s % 2 === 1 || (s === 0 && more.selected !== undefined && whole.rowsOut % 3 !== 0))
         ? { ...source, path: 'shuffle' as const, targets: invertMap(source.map, source.keys.rows) }
         : source,
     ),
@@ -161,7 +157,13 @@ export async function runWith<E>(
     targets: [target],
     sink,
     force: true,
-    receipt: { tool: 'test', spec: {}, policies: {}, sourceKeySeals: datasets.map(() => NO_SEAL), lumisIn: [] },
+    receipt: {
+      tool: 'test',
+      spec: {},
+      policies: {},
+      sourceKeySeals: plan.sources.map(({ keys }) => sealKeys(keyStates(keys, 0, keys.rows))),
+      lumisIn: [],
+    },
     emit: () => {},
     signal,
   }).finally(() => scratch !== undefined && closeScratch(scratch));

@@ -16,7 +16,7 @@ async function join(datasets: readonly Dataset[], how: How, selected?: Uint8Arra
   const format = memorySink((output) => {
     written = output;
   });
-  await runWith(await planOf(datasets, how, selected), datasets, format);
+  await runWith(await planOf(datasets, how, selected && { selected }), datasets, format);
   return written!;
 }
 

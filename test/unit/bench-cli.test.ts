@@ -12,7 +12,11 @@ async function parsed(line: string): Promise<BenchOptions | FloorOptions> {
     seen = options;
   };
   const never = async () => expect.fail('another command');
-  await parseAndRun(line.split(' '), { join: never, verify: never, benchJoin: keep, benchFloor: keep }, () => {});
+  await parseAndRun(
+    line.split(' '),
+    { join: never, verify: never, schema: never, benchJoin: keep, benchFloor: keep },
+    () => {},
+  );
   return seen!;
 }
 

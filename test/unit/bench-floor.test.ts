@@ -31,6 +31,15 @@ test('of ROOT: the baskets of the columns in the output, raw as large as the tre
   expect(floor.cpuSeconds).toBeGreaterThanOrEqual(0);
 });
 
+test('of an RNTuple: the pages of the columns in the output', async () => {
+  const joined = at('friend_i64.parquet');
+  const floor = await measureFloor({ primary: [at('friend_rntuple.root')], friend: [joined], joined }, signal);
+  const { stored, raw } = await bytesOf('friend_rntuple.root', 'friend_i64.parquet');
+  const { bytesIn, bytesOut } = floor.decompressPrimary;
+  expect(bytesIn).toBe(stored);
+  expect(Math.abs(bytesOut - raw)).toBeLessThan(0.2 * raw); // an index of 64 bits becomes offsets of 32
+});
+
 test.each(['friend_i64.parquet', 'friend_pages_v2.parquet'])(
   'of %s: all pages, as raw as they were made of',
   async (name) => {

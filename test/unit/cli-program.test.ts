@@ -18,7 +18,7 @@ async function parsed(line: string): Promise<{ options: JoinOptions | VerifyOpti
   };
   await parseAndRun(
     line.split(' '),
-    { join: keep, verify: keep, benchJoin: async () => {}, benchFloor: async () => {} },
+    { join: keep, verify: keep, schema: async () => {}, benchJoin: async () => {}, benchFloor: async () => {} },
     () => {},
   );
   return seen!;
@@ -32,6 +32,8 @@ test('join: what is not said has its default', async () => {
       how: 'left',
       columns: [],
       layout: 'arrow',
+      titles: 'stop',
+      witness: 'auto',
       missing: { kind: 'reason' },
       schema: 'strict',
       dropUnreadable: false,
@@ -74,6 +76,8 @@ test('join: everything said', async () => {
       columns: ['Jet_*', '!Jet_x', 'MET'],
       expect: '1:1',
       layout: 'nano',
+      titles: 'stop',
+      witness: 'auto',
       missing: { kind: 'fill', value: '-1' },
       schema: 'union',
       absentTrigger: 'drop',

@@ -1,5 +1,7 @@
 // xz streams: sizes by the stream's own index before anything is unpacked, checks, and what other encoders make.
-import { describe, expect, it } from 'vitest';
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { decompressXz } from '../../src/codec/lzma.ts';
 import { decodeLzma2 } from '../../src/codec/lzma2.ts';
 import { ColweaveError } from '../../src/core/errors.ts';
@@ -77,6 +79,31 @@ const made: readonly (readonly [name: string, bytes: number, hex: string])[] = [
   ],
 ];
 
+/** Matches at the distances 1 .. 17, with bytes of their own between them. */
+function makeRepeats(): Uint8Array {
+  const bytes = Array.from({ length: 20 }, (_, i) => i + 1);
+  for (let distance = 1; distance < 18; distance++) {
+    for (let i = 0; i < 2 + ((distance * 29) % 61); i++) bytes.push(bytes[bytes.length - distance]!);
+    bytes.push((distance * 37) & 255);
+  }
+  return Uint8Array.from(bytes);
+}
+const repeats = makeRepeats();
+// python: lzma.compress(repeats, format=FORMAT_RAW, filters=[{id: FILTER_LZMA2, preset: 6}])
+const packedRepeats = Buffer.from(
+  'e0025b004d5d0000809d61d30d5dae193edb84281d34295dea233e9298fc74a1d65edb66114dcaddc80c6c72aa51bfebf2696b09f92f1f2d4e' +
+    '64e4f0c32dcb11017874dacbada75c817fb13ad11d9ec10426400000',
+  'hex',
+);
+// python: lzma.compress(bytes(300000), check=CHECK_CRC32)
+const packedZeros = Buffer.from(
+  'fd377a585a0000016922de360200210116000000742fe5a3e493df006f5d00006ffdffffa3b7ff473e481572396151b89228e6a38607f9eee4' +
+    '1e82d32fc53a3c014bb17ec98a8a4d2fa30dd97fa6e38c231153e05918c5758ae277f8b6947f0c6ac0de744964e2e95c53b204d8f7440cab' +
+    '5f0d6d46e9e5c37688b79657acb64de1691d6ffb4b88106c358c40c1000000fbe2b2f600018701e0a7120003a33c8f3e300d8b0200000000' +
+    '01595a',
+  'hex',
+);
+
 function codeOf(work: () => unknown): string {
   try {
     work();
@@ -95,6 +122,36 @@ describe('xz', () => {
     expect(decompressXz(Buffer.from(hex, 'hex'), bytes)).toEqual(patterns.slice(0, bytes));
   });
 
+  it('gives back all kinds of symbols', () => {
+    // python: rows of floats and integers, then matches of 2 to 300 bytes at distances up to 18,000; preset 9 extreme, CRC-64
+    const plain = decompressXz(readFileSync(new URL('lzma-mixed.xz', import.meta.url)), 20_000);
+    const digest = createHash('sha256').update(plain).digest('hex');
+    expect(digest).toBe('a70a8b9749f68927c6b869d4a6b2dfdb107c2c772599e3bf0534092f256b826e');
+  });
+
+  it('repeats what is nearer than a word', () => {
+    const target = new Uint8Array(repeats.length);
+    const source = Buffer.concat([packedRepeats, Buffer.alloc(8)]);
+    expect(decodeLzma2(source, 0, target)).toBe(packedRepeats.length);
+    expect(target).toEqual(repeats);
+  });
+
+  it('counts positions from where the dictionary is reset', () => {
+    const size = repeats.length;
+    const chunk = packedRepeats.subarray(0, -1);
+    const target = new Uint8Array(2 * size);
+    const twice = Buffer.concat([chunk, chunk, Buffer.alloc(8)]);
+    decodeLzma2(twice, 0, target);
+    expect([target.slice(0, size), target.slice(size)]).toEqual([repeats, repeats]);
+    const withoutReset = Buffer.concat([chunk, chunk.with(0, 0x80), Buffer.alloc(8)]);
+    expect(codeOf(() => decodeLzma2(withoutReset, 0, target))).toBe('source/damaged');
+  });
+
+  it('makes room for a block, and still has it right when small ones follow', () => {
+    expect(decompressXz(packedZeros, 300_000).every((byte) => byte === 0)).toBe(true);
+    expect(Buffer.from(decompressXz(packed, text.length)).toString()).toBe(text);
+  });
+
   it('gives back chunks that are stored as they are', () => {
     const noise = Uint8Array.from({ length: 40 }, (_, i) => Math.imul(i, 2654435761) >> 13);
     const chunks = Uint8Array.of(1, 0, 29, ...noise.subarray(0, 30), 2, 0, 9, ...noise.subarray(30), 0);
@@ -110,9 +167,34 @@ describe('xz', () => {
     expect(codeOf(() => decompressXz(packed, size))).toBe('source/damaged');
   });
 
-  it('refuses a cut stream', () => {
-    expect(codeOf(() => decompressXz(packed.subarray(0, 60), text.length))).toBe('source/damaged');
-    expect(codeOf(() => decompressXz(new Uint8Array(0), text.length))).toBe('source/damaged');
+  it.each(made)('refuses what is cut anywhere: %s', (_, bytes, hex) => {
+    const whole = Buffer.from(hex, 'hex');
+    const codes = Array.from(whole, (_, end) => codeOf(() => decompressXz(whole.subarray(0, end), bytes)));
+    expect(new Set(codes)).toEqual(new Set(['source/damaged']));
+  });
+
+  it('refuses bare LZMA2 that is cut anywhere, whatever was decoded before', () => {
+    const target = new Uint8Array(repeats.length);
+    for (let end = 0; end < packedRepeats.length; end++) {
+      expect(codeOf(() => decodeLzma2(packedRepeats.subarray(0, end), 0, target))).toBe('source/damaged');
+    }
+  });
+
+  it.each(made)('ends in a refusal or the right bytes when a byte is another: %s', (name, bytes, hex) => {
+    const whole = Buffer.from(hex, 'hex');
+    const plain = patterns.slice(0, bytes);
+    for (let at = 0; at < whole.length; at++) {
+      for (const change of [1 << (at & 7), 0xff, 0x55]) {
+        const flipped = Buffer.from(whole);
+        flipped[at]! ^= change;
+        try {
+          const got = decompressXz(flipped, bytes);
+          if (!name.includes('no check')) expect(Buffer.compare(got, plain)).toBe(0);
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'source/damaged' });
+        }
+      }
+    }
   });
 
   it('refuses every flipped byte, or it is one that says nothing of the data', () => {
@@ -128,5 +210,22 @@ describe('xz', () => {
       }
     }
     expect(refused).toBeGreaterThan(packed.length * 0.9);
+  });
+
+  afterEach(() => {
+    vi.unstubAllGlobals();
+    vi.resetModules();
+  });
+
+  it('says what to do where the system gives no address space for the kernel', async () => {
+    const Instance = function none() {
+      throw new RangeError('WebAssembly.Instance(): Out of memory');
+    };
+    vi.stubGlobal('WebAssembly', { Module: Object, Instance });
+    vi.resetModules();
+    const fresh = await import('../../src/codec/lzma.ts');
+    expect(() => fresh.decompressXz(packed, text.length)).toThrow(
+      expect.objectContaining({ code: 'memory/not-enough', hint: expect.stringContaining('ulimit -v') }),
+    );
   });
 });

@@ -1,8 +1,10 @@
 // Output names, types and nullability: decided by schemas and options, and stable whatever other friends are there.
 import { describe, expect, it } from 'vitest';
 import { type Field, flat, list, utf8 } from '../../src/core/schema.ts';
+import { refuseUnreadable } from '../../src/join/asked-unreadable.ts';
 import { type SchemaOptions, settleOutSchema } from '../../src/join/out-schema.ts';
 import { keySpecFor } from '../../src/keys/spec.ts';
+import type { Dataset } from '../../src/source/dataset.ts';
 import { memoryDataset } from '../property/memory.ts';
 
 const keys: Field[] = ['run', 'luminosityBlock', 'event'].map((name) => ({
@@ -161,5 +163,33 @@ describe('the output schema', () => {
   it('refuses a label with _ for collections: coffea would end the name there', () => {
     const naming = { ownCollections: ['jes_up'] };
     expect(() => settle([primary, source('jes_up', 'jes_up', jets)], { naming })).toThrow(/ends the name/);
+  });
+});
+
+describe('a column that cannot be read', () => {
+  const dataset = (label: string, names: readonly string[], unreadable: readonly string[]) =>
+    ({
+      descriptor: {
+        label,
+        schema: { fields: names.map((name) => ({ name, type: flat('i32'), nullable: false })) },
+        files: [{ descriptor: { uri: `${label}.parquet` }, firstRow: 0 }],
+      },
+      unreadable: unreadable.map((name) => ({ name, type: 'timestamp', reason: 'no column form' })),
+    }) as unknown as Dataset;
+
+  it('is refused by its type when it is asked for by name', () => {
+    const sources = [dataset('primary', ['run'], []), dataset('fr', ['good'], ['when'])];
+    const refused = {
+      code: 'source/unreadable-column',
+      message: 'column "when" (timestamp) cannot be read: no column form',
+    };
+    for (const name of ['when', 'when_fr']) {
+      expect(() => refuseUnreadable([name], sources)).toThrow(expect.objectContaining(refused));
+    }
+  });
+
+  it('is not in the way of a glob, of leaving it out, or of the same name elsewhere', () => {
+    const sources = [dataset('primary', ['run', 'when'], []), dataset('fr', ['good'], ['when'])];
+    expect(() => refuseUnreadable(['when', 'w*', '!when'], sources)).not.toThrow();
   });
 });

@@ -9,6 +9,7 @@ import {
   decodeLevels,
 } from '../../src/source/parquet/bits.ts';
 import { decodeDelta, decodeDeltaText } from '../../src/source/parquet/delta.ts';
+import { decompressPage } from '../../src/source/parquet/page.ts';
 
 const varint = (value: bigint): number[] =>
   value < 128n ? [Number(value)] : [Number(value & 127n) | 128, ...varint(value >> 7n)];
@@ -19,6 +20,20 @@ const packed = (values: readonly bigint[], width: number): number[] => {
     Number((pool >> BigInt(8 * i)) & 255n),
   );
 };
+
+test("LZ4 in Hadoop's frames, one block or more, and bare as older writers put it under the same number", () => {
+  const LZ4 = 5;
+  // five literals; then four more and a copy of six from nine back, which ends in literals as a block must
+  const first = Uint8Array.of(0x50, 1, 2, 3, 4, 5);
+  const second = Uint8Array.of(0x42, 6, 7, 8, 9, 4, 0, 0x20, 10, 11);
+  const frame = (block: Uint8Array, raw: number) => [0, 0, 0, raw, 0, 0, 0, block.length, ...block];
+  const unpacked = [1, 2, 3, 4, 5, 6, 7, 8, 9, 6, 7, 8, 9, 6, 7, 10, 11];
+  const two = Uint8Array.of(...frame(first, 5), ...frame(second, 12));
+  expect([...decompressPage(LZ4, two, 17)]).toEqual(unpacked);
+  expect([...decompressPage(LZ4, Uint8Array.of(...frame(second, 12)), 12)]).toEqual(unpacked.slice(5));
+  expect([...decompressPage(LZ4, second, 12)]).toEqual(unpacked.slice(5));
+  expect(() => decompressPage(LZ4, two.subarray(0, 20), 17)).toThrow(/LZ4/);
+});
 
 test('levels of the encoding BIT_PACKED have their most significant bit first', () => {
   // the example of the specification: 0 to 7 in three bits

@@ -1,49 +1,13 @@
 // TTrees of fixtures/: every column as uproot read it, in any chunking, whatever codec and layout they are stored in.
-import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { type Column, concatColumns } from '../../src/core/column.ts';
-import { bitsOf, bytesOf } from '../../src/core/dtype.ts';
+import type { Column } from '../../src/core/column.ts';
+import { bitsOf } from '../../src/core/dtype.ts';
 import { typeName } from '../../src/core/schema.ts';
-import { openSource, reopenSource } from '../../src/source/registry.ts';
+import { reopenSource } from '../../src/source/registry.ts';
 import type { SourceFile } from '../../src/source/types.ts';
+import { digests, readDigests, withSource } from './column-digests.ts';
 
-const fixture = (name: string) => `fixtures/${name}`;
-const expected = JSON.parse(readFileSync(new URL('root-digests.json', import.meta.url), 'utf8')) as {
-  files: Record<string, Record<string, string>>;
-};
-
-async function withSource<T>(name: string, work: (source: SourceFile) => Promise<T>, tree?: string): Promise<T> {
-  const source = await openSource(fixture(name), tree === undefined ? {} : { tree });
-  try {
-    return await work(source);
-  } finally {
-    await source.close();
-  }
-}
-
-/** The same sum as root-digests.json: offsets of each level, then the values. */
-function digest(column: Column): string {
-  const hash = createHash('sha256');
-  let inner = column;
-  for (; inner.kind === 'list'; inner = inner.items) hash.update(bytesOf(inner.offsets));
-  if (inner.kind === 'utf8') hash.update(bytesOf(inner.offsets)).update(inner.bytes);
-  else hash.update(bytesOf(inner.values));
-  return hash.digest('hex').slice(0, 16);
-}
-
-async function digests(source: SourceFile, chunkRows = Number.POSITIVE_INFINITY): Promise<Record<string, string>> {
-  const { schema, rows } = source.descriptor;
-  const names = schema.fields.map(({ name }) => name);
-  const parts: Column[][] = names.map(() => []);
-  for (let start = 0; start < rows; start += chunkRows) {
-    const columns = await source.read(names, start, Math.min(rows, start + chunkRows));
-    columns.forEach((column, i) => {
-      parts[i]!.push(column);
-    });
-  }
-  return Object.fromEntries(schema.fields.map(({ name, type }, i) => [name, digest(concatColumns(type, parts[i]!))]));
-}
+const expected = readDigests('root-digests.json');
 
 async function column(source: SourceFile, name: string): Promise<Column> {
   const [only] = await source.read([name], 0, source.descriptor.rows);
@@ -52,12 +16,12 @@ async function column(source: SourceFile, name: string): Promise<Column> {
 
 describe('every column equals what uproot read', () => {
   it.each(['nano_1.root', 'nano_2.root', 'nano_3.root', 'shapes.root'])('%s', async (name) => {
-    expect(await withSource(name, digests)).toEqual(expected.files[name]);
+    expect(await withSource(name, digests)).toEqual(expected[name]);
   });
 
   it.each([1, 7, 33, 99])('nano_1.root in chunks of %d rows', async (chunkRows) => {
     const got = await withSource('nano_1.root', (source) => digests(source, chunkRows));
-    expect(got).toEqual(expected.files['nano_1.root']);
+    expect(got).toEqual(expected['nano_1.root']);
   });
 });
 
@@ -66,12 +30,12 @@ describe('storage does not matter', () => {
   it.each([...small, 'comp_lzma', 'comp_mixed'])('%s.root', async (name) => {
     for (const chunkRows of [100, 13]) {
       const got = await withSource(`${name}.root`, (source) => digests(source, chunkRows));
-      expect(got).toEqual(expected.files['nano_1.root']);
+      expect(got).toEqual(expected['nano_1.root']);
     }
   });
 
   it('a tree in a directory, found by its path or as the only one', async () => {
-    expect(await withSource('directory.root', digests, 'dir/Events')).toEqual(expected.files['nano_1.root']);
+    expect(await withSource('directory.root', digests, 'dir/Events')).toEqual(expected['nano_1.root']);
     expect(await withSource('directory.root', async ({ descriptor }) => descriptor.identity.tree)).toBe('dir/Events');
   });
 
@@ -184,7 +148,7 @@ it('reads from a descriptor that went through a structured clone', async () => {
   const descriptor = await withSource('unflushed.root', async (source) => structuredClone(source.descriptor));
   const again = await reopenSource(descriptor);
   try {
-    expect(await digests(again, 40)).toEqual(expected.files['nano_1.root']);
+    expect(await digests(again, 40)).toEqual(expected['nano_1.root']);
   } finally {
     await again.close();
   }

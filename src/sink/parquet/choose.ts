@@ -59,7 +59,8 @@ function smallest(candidates: readonly ValueEncoder[], sampleCount: number, comp
   for (const candidate of candidates) {
     const sample = new Uint8Array(candidate.bytesMax(0, sampleCount));
     const written = sample.subarray(0, candidate.write(0, sampleCount, sample, 0));
-    const bytes = compressor.into(written, new Uint8Array(compressor.bytesMax(written.length)));
+    const room = new Uint8Array(compressor.bytesMax(written.length));
+    const bytes = compressor.into(written, room, candidate.encoding);
     if (bytes >= bestBytes) continue;
     best = candidate;
     bestBytes = bytes;

@@ -1,7 +1,7 @@
 // Owns pages: a header in Thrift, then the compressed body with its checksum.
 import { crc32 } from 'node:zlib';
 import { compressSnappyInto, snappyBytesMax } from '../../codec/snappy.ts';
-import { compressZstdInto, zstdBytesMax } from '../../codec/zstd.ts';
+import { compressZstdInto, type ZstdContent, zstdBytesMax } from '../../codec/zstd.ts';
 import { Codec, Encoding, PageType } from '../../core/parquet-format.ts';
 import type { SinkOptions } from '../types.ts';
 import { ThriftWriter } from './thrift-writer.ts';
@@ -13,20 +13,28 @@ export interface Compressor {
   /** The most room that compressing so many bytes needs. */
   bytesMax(bytes: number): number;
   /** Writes to the start of `target`, which has the room; gives the length. */
-  into(body: Uint8Array, target: Uint8Array): number;
+  into(body: Uint8Array, target: Uint8Array, encoding: Encoding): number;
 }
 
 export function compressorOf(options: SinkOptions): Compressor {
   switch (options.compression) {
     case 'zstd': {
       const level = options.level ?? ZSTD_LEVEL_DEFAULT;
-      return { bytesMax: zstdBytesMax, into: (body, target) => compressZstdInto(body, level, target) };
+      return {
+        bytesMax: zstdBytesMax,
+        into: (body, target, encoding) => compressZstdInto(body, target, level, contentOf(encoding)),
+      };
     }
     case 'snappy':
       return { bytesMax: snappyBytesMax, into: compressSnappyInto };
     case 'none':
       return { bytesMax: (bytes) => bytes, into: copyInto };
   }
+}
+
+/** What a page of this encoding mostly holds. */
+export function contentOf(encoding: Encoding): ZstdContent {
+  return encoding === Encoding.BYTE_STREAM_SPLIT ? 'streams' : 'any';
 }
 
 function copyInto(body: Uint8Array, target: Uint8Array): number {
@@ -59,7 +67,7 @@ export function dataPage(
   compressor: Compressor,
   room: Uint8Array,
 ): PageBytes {
-  return page(PageType.DATA_PAGE, { body, compressor, room }, (thrift) => {
+  return page(PageType.DATA_PAGE, { body, encoding, compressor, room }, (thrift) => {
     thrift.structField(5);
     thrift.i32Field(1, entries);
     thrift.i32Field(2, encoding);
@@ -70,7 +78,7 @@ export function dataPage(
 }
 
 export function dictionaryPage(count: number, body: Uint8Array, compressor: Compressor, room: Uint8Array): PageBytes {
-  return page(PageType.DICTIONARY_PAGE, { body, compressor, room }, (thrift) => {
+  return page(PageType.DICTIONARY_PAGE, { body, encoding: Encoding.PLAIN, compressor, room }, (thrift) => {
     thrift.structField(7);
     thrift.i32Field(1, count);
     thrift.i32Field(2, Encoding.PLAIN);
@@ -80,10 +88,20 @@ export function dictionaryPage(count: number, body: Uint8Array, compressor: Comp
 
 function page(
   type: PageType,
-  { body, compressor, room }: { body: Uint8Array; compressor: Compressor; room: Uint8Array },
+  {
+    body,
+    encoding,
+    compressor,
+    room,
+  }: {
+    readonly body: Uint8Array;
+    readonly encoding: Encoding;
+    readonly compressor: Compressor;
+    readonly room: Uint8Array;
+  },
   describe: (thrift: ThriftWriter) => void,
 ): PageBytes {
-  const compressed = room.subarray(0, compressor.into(body, room));
+  const compressed = room.subarray(0, compressor.into(body, room, encoding));
   const thrift = new ThriftWriter();
   thrift.beginStruct();
   thrift.i32Field(1, type);

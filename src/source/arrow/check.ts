@@ -19,7 +19,17 @@ const LENGTH_FREE_MAX = 1 << 20;
 const SCHEMA = 1;
 const DICTIONARY_BATCH = 2;
 const RECORD_BATCH = 3;
+const INT = 2;
 const UNION = 14;
+const MAP = 17;
+const LIST_TYPES: readonly number[] = [12, 16, 21];
+/** Types of Schema.fbs that the library cannot step over: it then reads nothing of the file. */
+const UNKNOWN_TYPES: Readonly<Record<number, string>> = {
+  22: 'run-end encoded',
+  25: 'a list view',
+  26: 'a large list view',
+};
+const INT_BITS: readonly number[] = [8, 16, 32, 64];
 
 /** Errors: source/damaged, source/truncated. */
 export function checkArrow(bytes: Uint8Array, isFile: boolean): void {
@@ -126,9 +136,28 @@ function checkField(field: Table, depth: number, budget: { fields: number }): nu
   checkPairs(field, 6);
   const type = tableAt(field, 3);
   if (type !== undefined && byteAt(field, 2) === UNION) vectorAt(type, 1, 4);
+  const children = tablesAt(field, 5);
+  checkType(field, type, children);
   let nodes = 1;
-  for (const child of tablesAt(field, 5)) nodes += checkField(child, depth + 1, budget);
+  for (const child of children) nodes += checkField(child, depth + 1, budget);
   return tableAt(field, 4) === undefined ? nodes : 1;
+}
+
+/** Lists have one child and maps pairs; a type that the library does not know is named. Errors: source/unreadable-column. */
+function checkType(field: Table, type: Table | undefined, children: readonly Table[]): void {
+  const id = byteAt(field, 2);
+  if ((LIST_TYPES.includes(id) || id === MAP) && children.length !== 1) throw new RangeError('a list has no items');
+  if (id === MAP && tablesAt(children[0]!, 5).length !== 2) throw new RangeError('a map has no pairs');
+  const bits = type === undefined || id !== INT ? undefined : slot(type, 0);
+  const width = bits === undefined ? 0 : type!.view.getInt32(bits, true);
+  const wide = id === INT && width > 64 ? `an integer of ${width} bits` : undefined;
+  const unknown = UNKNOWN_TYPES[id] ?? wide;
+  if (unknown !== undefined) {
+    throw new ColweaveError('source/unreadable-column', `column "${textAt(field, 0)}" is ${unknown}`, {
+      hint: 'nothing of an Arrow file with such a column can be read: write it without, or as Parquet',
+    });
+  }
+  if (id === INT && !INT_BITS.includes(width)) throw new RangeError(`an integer of ${width} bits`);
 }
 
 function checkPairs(parent: Table, field: number): void {

@@ -9,15 +9,14 @@ const EXPANSION_MAX = 255;
 const LENGTH_MORE = 15;
 const MATCH_BYTES_MIN = 4;
 
-/** Output that grows up to a limit, since a frame need not say its size, and blocks may refer to those before. */
+/** One output for all blocks, which may refer to those before. */
 interface Output {
-  bytes: Uint8Array;
+  readonly bytes: Uint8Array;
   at: number;
-  readonly bytesMax: number;
 }
 
-/** The bytes of one frame. */
-export function decompressLz4Frame(source: Uint8Array): Uint8Array {
+/** The `size` bytes of one frame; any other number of bytes is source/damaged. */
+export function decompressLz4Frame(source: Uint8Array, size: number): Uint8Array {
   const view = new DataView(source.buffer, source.byteOffset, source.byteLength);
   if (source.length < 11 || view.getUint32(0, true) !== MAGIC) throw damaged('it does not begin as a frame');
   const flags = source[4]!;
@@ -25,8 +24,8 @@ export function decompressLz4Frame(source: Uint8Array): Uint8Array {
   const hasSize = (flags & 0x08) !== 0;
   const hasDictionary = (flags & 0x01) !== 0;
   let at = 6 + (hasSize ? 8 : 0) + (hasDictionary ? 4 : 0) + 1;
-  const bytesMax = source.length * EXPANSION_MAX;
-  const out: Output = { bytes: new Uint8Array(Math.min(bytesMax, source.length * 4)), at: 0, bytesMax };
+  if (size > source.length * EXPANSION_MAX) throw damaged(`its ${source.length} bytes cannot hold ${size}`);
+  const out: Output = { bytes: new Uint8Array(size), at: 0 };
   for (;;) {
     if (at + 4 > source.length) throw damaged('it ends without its end mark');
     const head = view.getUint32(at, true);
@@ -42,16 +41,12 @@ export function decompressLz4Frame(source: Uint8Array): Uint8Array {
     } else decodeBlock(block, out);
     at += length + (hasBlockChecksum ? 4 : 0);
   }
-  return out.bytes.subarray(0, out.at);
+  if (out.at !== size) throw damaged(`it holds ${out.at} bytes, expected ${size}`);
+  return out.bytes;
 }
 
 function reserve(out: Output, more: number): void {
-  const needed = out.at + more;
-  if (needed <= out.bytes.length) return;
-  if (needed > out.bytesMax) throw damaged('it holds more than its length allows');
-  const grown = new Uint8Array(Math.min(out.bytesMax, Math.max(needed, out.bytes.length * 2)));
-  grown.set(out.bytes.subarray(0, out.at));
-  out.bytes = grown;
+  if (out.at + more > out.bytes.length) throw damaged('it holds more than its length says');
 }
 
 function decodeBlock(block: Uint8Array, out: Output): void {

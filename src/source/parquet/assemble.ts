@@ -16,21 +16,30 @@ export interface Levels {
 }
 
 /** `values` are those of the entries that are there, in order. */
-export function assembleColumn(leaf: Leaf, levels: Levels, values: PageValues): Column {
+export function assembleColumn(leaf: Leaf, shape: Shape, values: PageValues): Column {
   const dense = denseColumn(leaf, values);
-  if (levels.rep === undefined) return spreadItems(dense, leaf, levels.def, 0);
-  const def = levels.def ?? new Uint8Array(levels.entries).fill(leaf.defMax);
-  checkOrder(leaf, levels.rep, def);
-  return assembleList(leaf, levels.rep, def, dense, 0);
+  let column: Column = spreadItems(dense, shape.items);
+  for (const { offsets, valid } of shape.lists.toReversed()) {
+    invariant(column.length === offsets[offsets.length - 1], 'items of a list are counted alike twice');
+    column = { kind: 'list', length: offsets.length - 1, offsets, items: column, valid };
+  }
+  return column;
 }
 
-function assembleList(leaf: Leaf, rep: Uint8Array, def: Uint8Array, dense: Dense, level: number): Column {
-  const depth = leaf.repeatedDefs.length;
-  if (level === depth) return spreadItems(dense, leaf, def, leaf.repeatedDefs[depth - 1]!);
-  const { offsets, valid } = listLevel(leaf, rep, def, level);
-  const items = assembleList(leaf, rep, def, dense, level + 1);
-  invariant(items.length === offsets[offsets.length - 1], 'items of a list are counted alike twice');
-  return { kind: 'list', length: offsets.length - 1, offsets, items, valid };
+/** What levels say of a column whatever its values: offsets of each level, the outermost first, and which items are null. */
+export interface Shape {
+  readonly lists: readonly { readonly offsets: Int32Array; readonly valid: Uint8Array | undefined }[];
+  /** One byte an item; undefined = none is null. */
+  readonly items: Uint8Array | undefined;
+}
+
+export function shapeOf(leaf: Leaf, levels: Levels): Shape {
+  if (levels.rep === undefined) return { lists: [], items: itemsOf(leaf, levels.def, 0) };
+  const { rep } = levels;
+  const def = levels.def ?? new Uint8Array(levels.entries).fill(leaf.defMax);
+  checkOrder(leaf, rep, def);
+  const lists = leaf.repeatedDefs.map((_, level) => listLevel(leaf, rep, def, level));
+  return { lists, items: itemsOf(leaf, def, leaf.repeatedDefs.at(-1)!) };
 }
 
 /**
@@ -40,29 +49,48 @@ function assembleList(leaf: Leaf, rep: Uint8Array, def: Uint8Array, dense: Dense
 function listLevel(leaf: Leaf, rep: Uint8Array, def: Uint8Array, level: number) {
   const parentDef = level === 0 ? 0 : leaf.repeatedDefs[level - 1]!;
   const itemDef = leaf.repeatedDefs[level]!;
-  const listDef = itemDef - 1;
+  if (leaf.repeatedDefs.length === 1) return rowLists(rep, def, itemDef);
   let lists = 0;
   for (let i = 0; i < rep.length; i++) lists += rep[i]! <= level && def[i]! >= parentDef ? 1 : 0;
   const offsets = new Int32Array(lists + 1);
-  const valid = listDef > parentDef ? new Uint8Array(lists) : undefined;
+  const valid = itemDef - 1 > parentDef ? new Uint8Array(lists) : undefined;
   let list = 0;
   let items = 0;
-  let nulls = 0;
   for (let i = 0; i < rep.length; i++) {
     const d = def[i]!;
     if (rep[i]! <= level && d >= parentDef) {
       offsets[list] = items;
-      if (valid !== undefined) {
-        const there = d >= listDef ? 1 : 0;
-        valid[list] = there;
-        nulls += 1 - there;
-      }
+      if (valid !== undefined) valid[list] = d >= itemDef - 1 ? 1 : 0;
       list++;
     }
     if (rep[i]! <= level + 1 && d >= itemDef) items++;
   }
   offsets[lists] = items;
-  return { offsets, valid: nulls > 0 ? valid : undefined };
+  return { offsets, valid: valid?.includes(0) ? valid : undefined };
+}
+
+/** Lists of rows, without a branch an entry: which entries begin a row cannot be predicted. What is written last is right. */
+function rowLists(rep: Uint8Array, def: Uint8Array, itemDef: number) {
+  let rows = 0;
+  for (let i = 0; i < rep.length; i++) rows += 1 - rep[i]!;
+  const offsets = new Int32Array(rows + 1);
+  let row = 0;
+  let items = 0;
+  for (let i = 0; i < rep.length; i++) {
+    row += 1 - rep[i]!;
+    items += def[i]! >= itemDef ? 1 : 0;
+    offsets[row] = items;
+  }
+  if (itemDef < 2) return { offsets, valid: undefined };
+  // an entry that goes on with a list is an item of it: it says of the list what the first entry said
+  const valid = new Uint8Array(rows + 1);
+  row = 0;
+  for (let i = 0; i < rep.length; i++) {
+    row += 1 - rep[i]!;
+    valid[row] = def[i]! >= itemDef - 1 ? 1 : 0;
+  }
+  const own = valid.subarray(1);
+  return { offsets, valid: own.includes(0) ? own.slice() : undefined };
 }
 
 /** A row begins with level 0, and an entry that continues a list follows an item of that list and is one. */
@@ -78,18 +106,26 @@ function checkOrder(leaf: Leaf, rep: Uint8Array, def: Uint8Array): void {
 type Dense = FlatColumn | Utf8Column;
 
 /** Entries below `itemDef` are no items at all (empty and null lists); those below the maximum are null items. */
-function spreadItems(dense: Dense, leaf: Leaf, def: Uint8Array | undefined, itemDef: number): Column {
-  const max = leaf.defMax;
-  if (def === undefined || max === itemDef) return dense;
+function itemsOf({ defMax: max }: Leaf, def: Uint8Array | undefined, itemDef: number): Uint8Array | undefined {
+  if (def === undefined || max === itemDef) return undefined;
   let length = 0;
-  for (let i = 0; i < def.length; i++) length += def[i]! >= itemDef ? 1 : 0;
-  if (length === dense.length) return dense;
+  let present = 0;
+  for (let i = 0; i < def.length; i++) {
+    length += def[i]! >= itemDef ? 1 : 0;
+    present += def[i] === max ? 1 : 0;
+  }
+  if (length === present) return undefined;
   const valid = new Uint8Array(length);
   let at = 0;
   for (let i = 0; i < def.length; i++) {
     const d = def[i]!;
     if (d >= itemDef) valid[at++] = d === max ? 1 : 0;
   }
+  return valid;
+}
+
+function spreadItems(dense: Dense, valid: Uint8Array | undefined): Column {
+  if (valid === undefined) return dense;
   return dense.kind === 'flat' ? spreadFlat(dense, valid) : spreadText(dense, valid);
 }
 

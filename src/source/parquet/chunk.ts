@@ -2,13 +2,14 @@
 import { type Column, concatColumns } from '../../core/column.ts';
 import { ColweaveError } from '../../core/errors.ts';
 import { Encoding, PageType } from '../../core/parquet-format.ts';
-import { assembleColumn } from './assemble.ts';
+import { assembleColumn, type Levels, shapeOf } from './assemble.ts';
 import { byteCursor } from './bits.ts';
 import type { ColumnChunk } from './footer.ts';
+import { shapeOnce } from './level-cache.ts';
 import { type ChunkMemo, type ChunkWindow, keepDictionary, keepOpened, type Memos, notePlace } from './memo.ts';
 import {
   checkCrc,
-  countRows,
+  checkPageBytes,
   type DataPage,
   decompressPage,
   openDataPage,
@@ -140,8 +141,9 @@ function takeDataPage(walk: Walk, at: number, header: PageHeader, body: Uint8Arr
     walk.row += seen.begun;
     return false;
   }
-  const page = known?.page ?? openDataPage(leaf, chunk.codec, header, body);
-  const begun = page.rep === undefined ? page.entries : countRows(page.rep);
+  if (known === undefined) checkPageBytes(header, chunk.rawBytes, valueWidth(leaf));
+  const page = known?.page ?? openDataPage(leaf, chunk.codec, header, body, walk.rows.memos.levels);
+  const { begun } = page;
   // a page of a list column may go on with the row that the page before began
   const continues = page.rep !== undefined && page.entries > 0 && page.rep[0] !== 0;
   if (walk.row >= rowEnd && !continues) {
@@ -174,6 +176,7 @@ function readDictionary(walk: Walk, header: PageHeader, body: Uint8Array): void 
     throw damaged(`a dictionary of encoding ${header.encoding}`);
   }
   checkCrc(header, body);
+  checkPageBytes(header, chunk.rawBytes, valueWidth(leaf));
   const raw = decompressPage(chunk.codec, body, header.rawBytes);
   const leastBytes = valueWidth(leaf) === 0 ? 4 * header.entries : header.entries / 8;
   if (header.entries > DICTIONARY_VALUES_MAX || leastBytes > raw.length) {
@@ -184,9 +187,29 @@ function readDictionary(walk: Walk, header: PageHeader, body: Uint8Array): void 
 }
 
 function assembleKept(walk: Walk): Column {
-  const { leaf, rowStart, rowEnd } = walk.rows;
+  const { leaf, rowStart, rowEnd, memos } = walk.rows;
+  const pages = walk.kept.map(({ page }) => page);
+  const values = concatValues(
+    leaf,
+    walk.kept.map((item) => item.values),
+  );
+  const rows = { start: rowStart - walk.firstRow, end: rowEnd - walk.firstRow };
+  const { shape, first, last } = shapeOnce(memos.levels, pages, rows, () => {
+    const { first: before, last: after, ...levels } = keptLevels(walk, rows);
+    return { shape: shapeOf(leaf, levels), first: before, last: after };
+  });
+  return assembleColumn(leaf, shape, sliceValues(values, first, last));
+}
+
+/** The levels of the wanted rows, and which of the values of all kept pages are theirs. */
+function keptLevels(
+  walk: Walk,
+  { start: startRow, end: endRow }: { readonly start: number; readonly end: number },
+): Levels & { readonly first: number; readonly last: number } {
+  const { leaf } = walk.rows;
   const { kept } = walk;
   const entries = kept.reduce((sum, { page }) => sum + page.entries, 0);
+  const begun = kept.reduce((sum, { page }) => sum + page.begun, 0);
   const rep =
     leaf.repeatedDefs.length === 0
       ? undefined
@@ -195,17 +218,12 @@ function assembleKept(walk: Walk): Column {
           entries,
         );
   const def = concatDefs(walk, entries);
-  const values = concatValues(
-    leaf,
-    kept.map((item) => item.values),
-  );
-  const start = entryOfRow(rep, rowStart - walk.firstRow);
-  const end = entryOfRow(rep, rowEnd - walk.firstRow);
-  if (start === 0 && end === entries) return assembleColumn(leaf, { entries, rep, def }, values);
-  const first = presentBefore(def, leaf.defMax, 0, start);
-  const last = first + presentBefore(def, leaf.defMax, start, end);
-  const levels = { entries: end - start, rep: rep?.subarray(start, end), def: def?.subarray(start, end) };
-  return assembleColumn(leaf, levels, sliceValues(values, first, last));
+  const start = entryOfRow(rep, startRow);
+  const end = endRow === begun ? entries : entryOfRow(rep, endRow);
+  const first = start === 0 ? 0 : presentBefore(def, leaf.defMax, 0, start);
+  const present = kept.reduce((sum, { page }) => sum + page.present, 0);
+  const last = end === entries ? present : first + presentBefore(def, leaf.defMax, start, end);
+  return { entries: end - start, rep: rep?.subarray(start, end), def: def?.subarray(start, end), first, last };
 }
 
 function concatBytes(parts: readonly Uint8Array[], length: number): Uint8Array {

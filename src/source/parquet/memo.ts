@@ -2,6 +2,7 @@
 // Without it, reading a row group in many small ranges would open its first pages again and again.
 import type { ByteRange } from '../../bytes/types.ts';
 import type { ColumnChunk } from './footer.ts';
+import { forgetLevels, type LevelCache, noLevels } from './level-cache.ts';
 import type { DataPage } from './page.ts';
 import type { PageValues } from './values.ts';
 
@@ -31,6 +32,7 @@ export interface Memos {
   group: number;
   keptBytes: number;
   readonly chunks: Map<ColumnChunk, ChunkMemo>;
+  readonly levels: LevelCache;
 }
 
 /** Dictionaries and pages kept open: a quarter of the working set that the program aims at. */
@@ -41,7 +43,7 @@ const WINDOW_BYTES_MIN = 2 ** 20;
 const WINDOW_SLACK = 1.3;
 
 export function noMemos(): Memos {
-  return { group: -1, keptBytes: 0, chunks: new Map() };
+  return { group: -1, keptBytes: 0, chunks: new Map(), levels: noLevels() };
 }
 
 /** Forgets the opened pages of other row groups; where pages begin stays known. */
@@ -49,6 +51,7 @@ export function enterGroup(memos: Memos, group: number): void {
   if (memos.group === group) return;
   memos.group = group;
   memos.keptBytes = 0;
+  forgetLevels(memos.levels);
   for (const memo of memos.chunks.values()) {
     memo.dictionary = undefined;
     memo.last = undefined;

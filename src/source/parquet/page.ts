@@ -7,6 +7,7 @@ import { decompressZstd } from '../../codec/zstd.ts';
 import { ColweaveError } from '../../core/errors.ts';
 import { Codec, Encoding, PageType } from '../../core/parquet-format.ts';
 import { byteCursor, decodeBitPackedLevels, decodeLevels, isOneRun } from './bits.ts';
+import { type LevelCache, pageLevels } from './level-cache.ts';
 import type { Leaf } from './schema.ts';
 import {
   damaged,
@@ -46,10 +47,12 @@ export interface DataPage {
   readonly entries: number;
   /** Values that are there: entries less nulls and empty lists. */
   readonly present: number;
+  /** Rows that begin in the page. */
+  readonly begun: number;
   /** Absent where the column is in no list. */
-  readonly rep?: Uint8Array | undefined;
+  readonly rep: Uint8Array | undefined;
   /** Absent where every entry is there. */
-  readonly def?: Uint8Array | undefined;
+  readonly def: Uint8Array | undefined;
   readonly values: Uint8Array;
 }
 
@@ -65,6 +68,10 @@ const EXPANSION_MAX: Readonly<Record<number, number>> = {
   [Codec.LZ4_RAW]: 256,
 };
 const EXPANSION_SLACK_BYTES = 1 << 16;
+/** Up to here a page may say what it likes: some writers are wrong about the sizes of small columns. */
+const PAGE_BYTES_UNCHECKED = 16 * 2 ** 20;
+/** Of one entry, as levels of a deep list or as a dictionary's index. */
+const ENTRY_OVERHEAD_BYTES = 16;
 
 export function readPageHeader(bytes: Uint8Array, at: number): PageHeader {
   const cursor = thriftCursor(bytes, at);
@@ -133,6 +140,17 @@ export function checkCrc(header: PageHeader, body: Uint8Array): void {
   if (found !== header.crc) {
     throw damaged(`the page's CRC is ${found.toString(16)}, its header says ${header.crc.toString(16)}`);
   }
+}
+
+/**
+ * A compressed page may hold a thousand times its own bytes and more: no page is larger than its whole column, nor than
+ * its entries can be. Errors: source/damaged.
+ */
+export function checkPageBytes({ rawBytes, entries }: PageHeader, columnBytes: number, valueBytes: number): void {
+  if (rawBytes <= PAGE_BYTES_UNCHECKED) return;
+  if (rawBytes > columnBytes) throw damaged(`a page of ${rawBytes} bytes in a column of ${columnBytes}`);
+  const most = entries * (valueBytes + ENTRY_OVERHEAD_BYTES) + EXPANSION_SLACK_BYTES;
+  if (valueBytes > 0 && rawBytes > most) throw damaged(`a page of ${rawBytes} bytes for ${entries} values`);
 }
 
 export function decompressPage(codec: number, source: Uint8Array, rawBytes: number): Uint8Array {
@@ -231,23 +249,50 @@ function checkEntries(header: PageHeader): void {
   if (header.entries > PAGE_ENTRIES_MAX) throw damaged(`a page of ${header.entries} entries`);
 }
 
-export function openDataPage(leaf: Leaf, codec: number, header: PageHeader, body: Uint8Array): DataPage {
+export function openDataPage(
+  leaf: Leaf,
+  codec: number,
+  header: PageHeader,
+  body: Uint8Array,
+  cache: LevelCache,
+): DataPage {
   checkEntries(header);
   checkCrc(header, body);
   return header.v2 === undefined
-    ? openVersion1(leaf, codec, header, body)
+    ? openVersion1(leaf, codec, header, body, cache)
     : openVersion2(leaf, codec, header, header.v2, body);
 }
 
-function openVersion1(leaf: Leaf, codec: number, header: PageHeader, body: Uint8Array): DataPage {
+function openVersion1(leaf: Leaf, codec: number, header: PageHeader, body: Uint8Array, cache: LevelCache): DataPage {
   const raw = decompressPage(codec, body, header.rawBytes);
   const repetitions = leaf.repeatedDefs.length;
-  const rep = repetitions === 0 ? undefined : takeLevels(raw, 0, header.repEncoding, repetitions, header.entries);
+  const { entries } = header;
+  const rle = header.repEncoding === Encoding.RLE && header.defEncoding === Encoding.RLE;
+  if (repetitions > 0 && rle) {
+    const repEnd = levelsEnd(raw, 0);
+    const end = leaf.defMax === 0 ? repEnd : levelsEnd(raw, repEnd);
+    const levels = pageLevels(cache, leaf, { bytes: raw.subarray(0, end), entries }, () => {
+      const rep = takeLevels(raw, 0, header.repEncoding, repetitions, entries).levels!;
+      const def =
+        leaf.defMax === 0 ? undefined : takeLevels(raw, repEnd, header.defEncoding, leaf.defMax, entries).levels;
+      return { rep, def, present: countPresent(def, leaf.defMax, entries), begun: countRows(rep) };
+    });
+    return { entries, ...levels, values: raw.subarray(end) };
+  }
+  const rep = repetitions === 0 ? undefined : takeLevels(raw, 0, header.repEncoding, repetitions, entries);
   const def =
     leaf.defMax === 0
       ? undefined
-      : takeLevels(raw, rep?.end ?? 0, header.defEncoding, leaf.defMax, header.entries, repetitions === 0);
-  return dataPage(leaf, header.entries, rep?.levels, def?.levels, raw.subarray(def?.end ?? rep?.end ?? 0));
+      : takeLevels(raw, rep?.end ?? 0, header.defEncoding, leaf.defMax, entries, repetitions === 0);
+  return dataPage(leaf, entries, rep?.levels, def?.levels, raw.subarray(def?.end ?? rep?.end ?? 0));
+}
+
+/** Where a run of levels ends that begins at `at` with its length. */
+function levelsEnd(raw: Uint8Array, at: number): number {
+  if (raw.length - at < 4) throw damaged('levels run over the end of the page');
+  const length = new DataView(raw.buffer, raw.byteOffset + at).getUint32(0, true);
+  if (length > raw.length - at - 4) throw damaged('levels run over the end of the page');
+  return at + 4 + length;
 }
 
 /** `levels` is undefined where `uniform` is allowed and every level is `max`. */
@@ -257,13 +302,10 @@ function takeLevels(raw: Uint8Array, at: number, encoding: number, max: number, 
     return { levels: decodeBitPackedLevels(cursor, max, entries), end: cursor.at };
   }
   if (encoding !== Encoding.RLE) throw damaged(`levels of encoding ${encoding}`);
-  if (raw.length - at < 4) throw damaged('levels run over the end of the page');
-  const length = new DataView(raw.buffer, raw.byteOffset + at).getUint32(0, true);
-  const start = at + 4;
-  if (length > raw.length - start) throw damaged('levels run over the end of the page');
-  const cursor = byteCursor(raw, start, start + length);
-  if (uniform && isOneRun(cursor, max, entries)) return { levels: undefined, end: start + length };
-  return { levels: decodeLevels(cursor, max, entries), end: start + length };
+  const end = levelsEnd(raw, at);
+  const cursor = byteCursor(raw, at + 4, end);
+  if (uniform && isOneRun(cursor, max, entries)) return { levels: undefined, end };
+  return { levels: decodeLevels(cursor, max, entries), end };
 }
 
 /** Levels of version 2 are not compressed; where the definition levels lie. */
@@ -301,7 +343,8 @@ function dataPage(
   def: Uint8Array | undefined,
   values: Uint8Array,
 ): DataPage {
-  return { entries, present: countPresent(def, leaf.defMax, entries), rep, def, values };
+  const begun = rep === undefined ? entries : countRows(rep);
+  return { entries, present: countPresent(def, leaf.defMax, entries), begun, rep, def, values };
 }
 
 function countPresent(def: Uint8Array | undefined, max: number, entries: number): number {

@@ -14,6 +14,9 @@ const NAME_BYTES_MAX = 100_000;
 /** Key name and title, dates, positions: the fixed parts of a directory's record. */
 const RECORD_BYTES = 64;
 const UUID_BYTES = 16;
+/** Descriptions of trees compress 5 to 20 fold, lists of zeros in them included; a bomb of zlib gives 1000 for 1. */
+const OBJECT_EXPANSION_MAX = 256;
+const OBJECT_SLACK_BYTES = 16 * 2 ** 20;
 
 export interface RootHeader {
   readonly end: number;
@@ -174,8 +177,11 @@ export async function readDirectory(store: ByteStore, key: RootKey): Promise<Roo
 /** The object behind a key, decompressed, without the key. */
 export async function readObject(store: ByteStore, key: RootKey): Promise<Uint8Array> {
   if (key.bytes <= key.keyBytes) throw damaged(`the key of "${key.name}" has impossible sizes`);
-  const stored = await readAt(store, key.seek + key.keyBytes, key.bytes - key.keyBytes);
-  return unpackObject(stored, key.objectBytes);
+  const storedBytes = key.bytes - key.keyBytes;
+  if (key.objectBytes > storedBytes * OBJECT_EXPANSION_MAX + OBJECT_SLACK_BYTES) {
+    throw damaged(`the ${storedBytes} bytes of "${key.name}" say that they hold ${key.objectBytes}`);
+  }
+  return unpackObject(await readAt(store, key.seek + key.keyBytes, storedBytes), key.objectBytes);
 }
 
 /** The key record at a place of the file (the streamer infos are not in the directory). */

@@ -5,6 +5,12 @@ declare module 'jsroot/io' {
     readonly fStreamerInfos: { readonly arr?: readonly unknown[] } | null;
     extractStreamerInfos(buffer: TBuffer): void;
   }
+  /** A member that may be an array: so many dimensions of these sizes, or one of a length. */
+  export interface ArrayMember {
+    readonly fArrayDim?: number;
+    readonly fArrayLength?: number;
+    readonly fMaxIndex?: ArrayLike<number>;
+  }
   export class TBuffer {
     o: number;
     readonly length: number;
@@ -16,6 +22,7 @@ declare module 'jsroot/io' {
     readVersion(): { readonly val: number; readonly off: number; readonly bytecnt?: number };
     checkByteCount(version: { readonly off: number; readonly bytecnt?: number }, where?: string): boolean;
     readFastArray(count: number, type: number): ArrayLike<unknown>;
+    readNdimArray(member: ArrayMember, readItem: (buffer: TBuffer, member: ArrayMember) => unknown): unknown;
     readTString(): string;
     readObjectAny(): unknown;
     ntoi1(): number;

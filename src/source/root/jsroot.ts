@@ -1,9 +1,10 @@
 // Owns our use of jsroot: it turns the bytes of a tree object into branches and leaves by the file's streamer infos.
 // It gets those bytes decompressed by us, since its LZMA decoder is wrong and its zstd package is not installed.
-import type { TBuffer, TFile } from 'jsroot/io';
+import type { ArrayMember, TBuffer, TFile } from 'jsroot/io';
 import type { ByteStore } from '../../bytes/types.ts';
 import { ColweaveError } from '../../core/errors.ts';
 import { type RootHeader, type RootKey, readKeyAt, readObject } from './file-header.ts';
+import { type Classes, collectClasses } from './object/classes.ts';
 import { type BasketObject, checkTree, type TreeObject } from './tree-object.ts';
 
 /** Offset map can be made from the counter, so it is not stored. */
@@ -12,21 +13,28 @@ const FLAG_DISPLACEMENT = 40;
 
 type Jsroot = typeof import('jsroot/io');
 
-/** Decodes the tree behind a key. Errors: source/damaged, source/truncated. */
-export async function readTreeObject(store: ByteStore, header: RootHeader, key: RootKey): Promise<TreeObject> {
+export interface ReadTree {
+  readonly tree: TreeObject;
+  readonly classes: Classes;
+}
+
+/** Decodes the tree behind a key, and the classes that the file describes. Errors: source/damaged, source/truncated. */
+export async function readTreeObject(store: ByteStore, header: RootHeader, key: RootKey): Promise<ReadTree> {
   const object = await readObject(store, key);
   const infoKey = await readKeyAt(store, header.infoSeek, header.infoBytes);
   const infos = await readObject(store, infoKey);
   const jsroot = await import('jsroot/io');
   try {
-    const file = await openMetadata(jsroot, store, infoKey);
+    const file = await openEmpty(jsroot);
     return quietly(() => {
       file.extractStreamerInfos(bufferOf(jsroot, file, { bytes: infos, keyBytes: infoKey.keyBytes }));
       if (!file.fStreamerInfos?.arr?.length) throw damaged('the streamer infos cannot be decoded');
+      checkInfos(file.fStreamerInfos.arr as readonly StreamerInfo[]);
       const buffer = bufferOf(jsroot, file, { bytes: object, keyBytes: key.keyBytes });
       const tree = {};
       buffer.mapObject(1, tree);
-      return checkTree(buffer.classStreamer(tree, key.className));
+      const classes = collectClasses(file.fStreamerInfos.arr);
+      return { tree: checkTree(buffer.classStreamer(tree, key.className)), classes };
     });
   } catch (cause) {
     if (cause instanceof ColweaveError) throw cause;
@@ -37,20 +45,13 @@ export async function readTreeObject(store: ByteStore, header: RootHeader, key: 
 /** A TList without members, as its streamer writes it: byte count, version, TObject, name, count. */
 const EMPTY_LIST = Buffer.from('40000011' + '0005' + '0001' + '00000000' + '00000000' + '00' + '00000000', 'hex');
 
-/** jsroot opens the file; it sees no streamer infos, because they are to go through a buffer of ours. */
-async function openMetadata(jsroot: Jsroot, store: ByteStore, infoKey: RootKey): Promise<TFile> {
-  const [original] = await store.read([{ offset: infoKey.seek, length: infoKey.keyBytes }]);
-  const infoRecord = Buffer.concat([original!, EMPTY_LIST]);
-  infoRecord.writeUInt32BE(infoRecord.length, 0);
-  infoRecord.writeUInt32BE(EMPTY_LIST.length, 6);
-
-  const readRange = async (offset: number, length: number): Promise<DataView> => {
-    const inInfo = offset - infoKey.seek;
-    if (inInfo === 0 || inInfo === infoKey.keyBytes) return viewOf(infoRecord.subarray(inInfo));
-    const [bytes] = await store.read([{ offset, length: Math.min(length, store.size - offset) }]);
-    return viewOf(offset === 0 ? withSaneVersion(bytes!) : bytes!);
-  };
-  class MetadataProxy extends jsroot.FileProxy {
+/**
+ * jsroot can decode only with a file that it opened; it gets one of ours without keys and streamer infos, always the same:
+ * of header, directory and keys of the real one it would believe every number, and print what it makes of them.
+ */
+async function openEmpty(jsroot: Jsroot): Promise<TFile> {
+  const bytes = emptyFile();
+  class EmptyProxy extends jsroot.FileProxy {
     async openFile(): Promise<boolean> {
       return true;
     }
@@ -58,27 +59,81 @@ async function openMetadata(jsroot: Jsroot, store: ByteStore, infoKey: RootKey):
       return 'metadata';
     }
     getFileSize(): number {
-      return store.size;
+      return bytes.length;
     }
     async readBuffers(place: readonly number[]): Promise<DataView[]> {
       const views: DataView[] = [];
-      for (let i = 0; i < place.length; i += 2) views.push(await readRange(place[i]!, place[i + 1]!));
+      for (let i = 0; i < place.length; i += 2) {
+        views.push(viewOf(bytes.subarray(place[i]!, place[i]! + place[i + 1]!)));
+      }
       return views;
     }
   }
-  const file = await jsroot.openFile(new MetadataProxy());
-  if (!file) throw damaged('the description of the file cannot be decoded');
+  const file = await jsroot.openFile(new EmptyProxy());
+  if (!file) throw new Error('jsroot does not open an empty file');
   return file;
 }
 
-/** jsroot takes the negative version that uproot's update mode leaves for that of a file above 2 GB. */
-function withSaneVersion(head: Uint8Array): Uint8Array {
-  const copy = Buffer.from(head);
-  if (copy.readInt32BE(4) < 0) copy.writeInt32BE(copy.readInt32BE(4) + 1_000_000, 4);
-  return copy;
+/** Header, root directory, a list of no keys, streamer infos of nothing: https://root.cern/doc/master/classTFile.html */
+function emptyFile(): Buffer {
+  const [begin, keys, infos] = [100, 400, 500];
+  const keyBytes = 29;
+  const directoryAt = begin + keyBytes + 2; // after the file's name and title
+  const bytes = Buffer.alloc(1000);
+  const key = (at: number, objectBytes: number): void => {
+    bytes.writeUInt32BE(keyBytes + objectBytes, at);
+    bytes.writeUInt16BE(4, at + 4);
+    bytes.writeUInt32BE(objectBytes, at + 6);
+    bytes.writeUInt16BE(keyBytes, at + 14);
+    bytes.writeUInt32BE(at, at + 18);
+  };
+  bytes.write('root', 'latin1');
+  const numbers = [62400, begin, bytes.length, 0, 0, 0, directoryAt - begin];
+  numbers.forEach((value, i) => {
+    bytes.writeUInt32BE(value, 4 + 4 * i);
+  });
+  bytes.writeUInt32BE(infos, 37);
+  bytes.writeUInt32BE(keyBytes + EMPTY_LIST.length, 41);
+  key(begin, 0);
+  bytes.writeUInt16BE(5, directoryAt);
+  bytes.writeUInt32BE(keyBytes + 4, directoryAt + 10);
+  bytes.writeUInt32BE(begin, directoryAt + 18);
+  bytes.writeUInt32BE(keys, directoryAt + 26);
+  key(keys, 4);
+  key(infos, EMPTY_LIST.length);
+  EMPTY_LIST.copy(bytes, infos + keyBytes);
+  return bytes;
 }
 
 const viewOf = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+/** The classes that a tree is made of. Other objects (user info, reference tables) are passed over by their length. */
+const DESCRIBING =
+  /^(TTree|TNtupleD?|TBranch\w*|TLeaf\w*|TStreamer\w*|TNamed|TObject|TObjString|TAtt(Line|Fill|Marker)|TArray[A-Z]\d*|TKey|TRef|TDatime|ROOT::TIOFeatures)$/;
+/** ROOT keeps the sizes of so many dimensions of a member. */
+const DIMENSIONS_MAX = 5;
+/** More calls than this and one a byte of an object are members without bytes that nest in each other. */
+const CALLS_MIN = 1000;
+
+interface StreamerInfo {
+  readonly fName?: string;
+  readonly fElements?: { readonly arr?: readonly StreamerElement[] } | null;
+}
+
+interface StreamerElement {
+  readonly _typename?: string;
+}
+
+/** In a damaged file a tree's own classes may have members of any number, which jsroot would make room for. */
+function checkInfos(infos: readonly StreamerInfo[]): void {
+  for (const { fName, fElements } of infos) {
+    if (fName === undefined || !DESCRIBING.test(fName)) continue;
+    const unbounded = ['TStreamerSTL', 'TStreamerLoop'];
+    if (fElements?.arr?.some(({ _typename }) => unbounded.includes(_typename ?? ''))) {
+      throw damaged(`class ${fName} has a member that it cannot have`);
+    }
+  }
+}
 
 /** jsroot's buffer with baskets kept as bytes, and with checks where damaged bytes would make it go on for long. */
 function bufferOf(
@@ -86,11 +141,15 @@ function bufferOf(
   file: TFile,
   { bytes, keyBytes }: { readonly bytes: Uint8Array; readonly keyBytes: number },
 ): TBuffer {
+  let calls = 0;
   class CheckedBuffer extends jsroot.TBuffer {
     override classStreamer(target: object, className: string): object {
+      if (++calls > CALLS_MIN + this.length) throw damaged('an object nests without end');
       if (className === 'TBasket') return readBasket(this, bytes, target as BasketObject);
       if (className === 'TObjArray') return readObjArray(this, target as { arr?: unknown[] });
-      return super.classStreamer(target, className);
+      if (className === 'TList' || className === 'THashList')
+        return readListObject(this, target as { arr?: unknown[] });
+      return DESCRIBING.test(className) ? super.classStreamer(target, className) : passOver(this, target);
     }
     override checkByteCount(version: { readonly off: number; readonly bytecnt?: number }): boolean {
       if (version.bytecnt === undefined) return true;
@@ -103,10 +162,31 @@ function bufferOf(
       if (!(count >= 0 && count <= this.length - this.o)) throw damaged('an array is longer than its record');
       return super.readFastArray(count, type);
     }
+    override readNdimArray(member: ArrayMember, readItem: (buffer: TBuffer, member: ArrayMember) => unknown): unknown {
+      const { fArrayDim: dimensions = 0, fArrayLength: length = 0, fMaxIndex: sizes = [] } = member;
+      const items =
+        dimensions < 1
+          ? length
+          : Array.from(sizes)
+              .slice(0, dimensions)
+              .reduce((all, size) => all * size, 1);
+      if (dimensions > DIMENSIONS_MAX || !(items <= this.length - this.o)) {
+        throw damaged('an array is longer than its record');
+      }
+      return super.readNdimArray(member, readItem);
+    }
   }
   const buffer = new CheckedBuffer(viewOf(bytes), 0, file);
   buffer.fTagOffset = keyBytes; // references inside the object count from its key
   return buffer;
+}
+
+/** Every object that ROOT streams by itself begins with its length. */
+function passOver(buffer: TBuffer, target: object): object {
+  const version = buffer.readVersion();
+  if (version.bytecnt === undefined) throw damaged('an object does not say how long it is');
+  buffer.checkByteCount(version);
+  return target;
 }
 
 /** TBasket::Streamer. jsroot's own takes baskets without an offset map (flag 80 and above) for ones with it. */
@@ -148,6 +228,24 @@ function readObjArray(buffer: TBuffer, list: { arr?: unknown[] }): object {
   if (count < 0 || buffer.o + 4 * count > buffer.length) throw damaged('a list is longer than its record');
   list.arr = [];
   for (let i = 0; i < count; i++) list.arr.push(buffer.readObjectAny());
+  buffer.checkByteCount(version);
+  return list;
+}
+
+/** TList::Streamer: members come with an option each, a text. The same care as for TObjArray. */
+function readListObject(buffer: TBuffer, list: { arr?: unknown[] }): object {
+  const version = buffer.readVersion();
+  list.arr = [];
+  if (version.val > 3) {
+    buffer.classStreamer({}, 'TObject');
+    buffer.readTString();
+    const count = buffer.ntoi4();
+    if (count < 0 || buffer.o + 5 * count > buffer.length) throw damaged('a list is longer than its record');
+    for (let i = 0; i < count; i++) {
+      list.arr.push(buffer.readObjectAny());
+      buffer.readTString();
+    }
+  }
   buffer.checkByteCount(version);
   return list;
 }

@@ -1,5 +1,6 @@
 // Owns what the reader needs to know of a tree: plain data that can be posted to a worker thread.
 import type { Dtype } from '../../core/dtype.ts';
+import type { ObjectLayout } from './object/wire.ts';
 
 export interface RootLayout {
   readonly tree: string;
@@ -21,8 +22,10 @@ export interface BasketData {
 
 export interface BranchLayout {
   readonly name: string;
-  /** `string`: length-prefixed bytes (TLeafC). */
-  readonly kind: 'number' | 'string';
+  /** `string`: length-prefixed bytes (TLeafC). `object`: entries that a wire describes. */
+  readonly kind: 'number' | 'string' | 'object';
+  /** How entries are decoded, and which slot is this column; columns of one branch have the same baskets and layout. */
+  readonly object?: { readonly layout: ObjectLayout; readonly slot: number };
   /** Of one value; u8 for strings. */
   readonly dtype: Dtype;
   /** Fixed dimensions below the row (and below the counted list), outermost first. */
@@ -32,6 +35,8 @@ export interface BranchLayout {
   /** Baskets of this branch: this range of the table, in row order, without gaps. */
   readonly basketStart: number;
   readonly basketEnd: number;
+  /** ROOT's setting (100 x algorithm + level) with which it was written; -1 where the branch does not say. */
+  readonly compression: number;
   /** Decompressed, about. */
   readonly rawBytes: number;
 }

@@ -3,8 +3,16 @@ import type { Dtype } from '../../core/dtype.ts';
 import { ColweaveError } from '../../core/errors.ts';
 import { type ColumnType, type Field, flat, list, type Schema, utf8 } from '../../core/schema.ts';
 import type { UnreadableColumn } from '../types.ts';
+import { addBaskets, type Basket, rawBytes, tableOf } from './branch-baskets.ts';
+import { columnNames } from './branch-names.ts';
 import type { BasketData, BranchLayout, RootLayout } from './layout.ts';
+import { compileElement } from './object/branches.ts';
+import type { Classes } from './object/classes.ts';
+import { basicDtype, type Compiled, Undecodable } from './object/compile.ts';
+import { compileLeaves } from './object/leaves.ts';
+import { slotType } from './object/wire.ts';
 import type { BranchObject, LeafObject, TreeObject } from './tree-object.ts';
+import { Unreadable } from './unreadable.ts';
 
 /** Offsets and row numbers are signed 32-bit, and -1 means absent. */
 const ROWS_MAX = 2 ** 31 - 2;
@@ -28,23 +36,6 @@ const LEAVES: Readonly<Record<string, { readonly signed: Dtype; readonly unsigne
   TLeafD: { signed: 'f64', unsigned: 'f64' },
 };
 
-/** A branch that cannot be read; caught below and listed. */
-class Unreadable {
-  readonly type: string;
-  readonly reason: string;
-  constructor(type: string, reason: string) {
-    this.type = type;
-    this.reason = reason;
-  }
-}
-
-interface Basket {
-  readonly seek: number;
-  readonly bytes: number;
-  readonly rowStart: number;
-  readonly rowEnd: number;
-}
-
 /** Collects while branches are gone through. */
 interface Collected {
   readonly baskets: Basket[];
@@ -55,34 +46,32 @@ interface ReadBranch {
   readonly branch: BranchObject;
   readonly layout: BranchLayout;
   readonly type: ColumnType;
+  /** What counts its items where the layout need not know. */
+  readonly counter?: string;
+  /** Counts the items of split objects: no column of its own. */
+  readonly hidden?: true;
 }
 
-/** Errors: source/damaged, source/too-many-rows. */
-export function describeTree(tree: TreeObject, fileBytes: number): TreeDescription {
+/** `classes` are those that the file describes. Errors: source/damaged, source/too-many-rows. */
+export function describeTree(tree: TreeObject, classes: Classes, fileBytes: number): TreeDescription {
   const rows = Number(tree.fEntries);
   if (!Number.isSafeInteger(rows) || rows < 0) throw damaged(`the tree says that it has ${tree.fEntries} entries`);
   if (rows > ROWS_MAX) throw new ColweaveError('source/too-many-rows', `the tree has ${rows} entries`);
   const branches = tree.fBranches.arr;
 
-  const leafOwner = new Map<LeafObject, BranchObject>();
-  for (const branch of branches) for (const leaf of branch.fLeaves.arr) leafOwner.set(leaf, branch);
+  const names = columnNames(branches);
+  const leafOwner = new Map<LeafObject, string>();
+  for (const [branch, name] of names) for (const leaf of branch.fLeaves.arr) leafOwner.set(leaf, name);
   const collected: Collected = { baskets: [], embedded: [] };
+  const context: TreeContext = { rows, fileBytes, names, leafOwner, classes, collected };
   const readable = new Map<string, ReadBranch>();
   const unreadable: UnreadableColumn[] = [];
-  for (const branch of branches) {
-    const name = branch.fName;
-    try {
-      if (readable.has(name)) throw new Unreadable(typeOf(branch), 'an earlier branch has the same name');
-      readable.set(name, describeBranch(branch, { rows, fileBytes, leafOwner, collected }));
-    } catch (problem) {
-      if (!(problem instanceof Unreadable)) throw problem;
-      unreadable.push({ name, type: problem.type, reason: problem.reason });
-    }
-  }
+  for (const branch of branches) visit(branch, context, readable, unreadable);
   dropWithoutCounter(readable, unreadable);
   checkRows(branches, readable, rows);
   const redundant = redundantCounters(branches, leafOwner).filter((name) => readable.has(name));
   const hidden = new Set(redundant);
+  for (const [name, entry] of readable) if (entry.hidden) hidden.add(name);
   const fields = [...readable.values()]
     .filter(({ layout }) => !hidden.has(layout.name))
     .map((entry) => fieldOf(entry, hidden));
@@ -102,51 +91,146 @@ export function describeTree(tree: TreeObject, fileBytes: number): TreeDescripti
 interface TreeContext {
   readonly rows: number;
   readonly fileBytes: number;
-  readonly leafOwner: ReadonlyMap<LeafObject, BranchObject>;
+  readonly names: ReadonlyMap<BranchObject, string>;
+  readonly leafOwner: ReadonlyMap<LeafObject, string>;
+  readonly classes: Classes;
   readonly collected: Collected;
 }
 
-function describeBranch(branch: BranchObject, context: TreeContext): ReadBranch {
+/** A branch and those below it. */
+function visit(
+  branch: BranchObject,
+  context: TreeContext,
+  readable: Map<string, ReadBranch>,
+  unreadable: UnreadableColumn[],
+): void {
+  const name = context.names.get(branch)!;
+  try {
+    const found = describeBranch(branch, name, context, unreadable);
+    const twice = found.find(({ layout }) => readable.has(layout.name));
+    if (twice) throw new Unreadable(typeOf(branch), 'an earlier branch has the same name');
+    for (const entry of found) readable.set(entry.layout.name, entry);
+  } catch (problem) {
+    if (!(problem instanceof Unreadable)) throw problem;
+    unreadable.push({ name, type: problem.type, reason: problem.reason });
+    if (problem.withInner) return;
+  }
+  for (const inner of branch.fBranches.arr) visit(inner, context, readable, unreadable);
+}
+
+/** TBranchElement::fType of split containers, whose own baskets hold the counts. */
+const SPLIT_LISTS = [3, 4];
+
+/** The columns of a branch itself; none of one that only holds others together. */
+function describeBranch(
+  branch: BranchObject,
+  name: string,
+  context: TreeContext,
+  unreadable: UnreadableColumn[],
+): ReadBranch[] {
   const type = typeOf(branch);
+  const split = SPLIT_LISTS.includes(Number(branch.fType ?? 0));
+  if (branch.fClassName?.startsWith('edm::Wrapper<')) {
+    throw new Unreadable(type, 'payload of an EDM file: only its event keys are read', { withInner: true });
+  }
+  if (branch._typename !== 'TBranch' && branch._typename !== 'TBranchElement') {
+    throw new Unreadable(type, `it is a ${branch._typename}`);
+  }
+  if (branch.fBranches.arr.length > 0 && !split) return [];
   const leaves = branch.fLeaves.arr;
-  const leaf = leaves[0];
-  if (branch._typename !== 'TBranch') throw new Unreadable(type, 'it holds objects');
-  if (!leaf || branch.fBranches.arr.length) throw new Unreadable(type, 'it has branches below it');
-  if (leaves.length > 1) throw new Unreadable(type, 'it has several leaves in one branch');
+  if (leaves.length === 0) throw new Unreadable(type, 'it has no leaf');
   if (branch.fFileName) throw new Unreadable(type, 'its data are in another file');
   const entries = Number(branch.fEntries);
   if (entries !== context.rows) throw new Unreadable(type, `it has ${entries} of the tree's ${context.rows} entries`);
+  if (split) return [plainColumn(branch, name, 'i32', context)].map((entry) => ({ ...entry, hidden: true }));
+  const leaf = leaves[0]!;
+  if (leaves.length === 1 && leaf._typename === 'TLeafC') {
+    if (leaf.fLeafCount) throw new Unreadable(type, 'lists of strings of this kind cannot be decoded');
+    return [plainColumn(branch, name, 'string', context)];
+  }
+  const dtype = dtypeOf(leaf);
+  if (leaves.length === 1 && dtype !== undefined) return [plainColumn(branch, name, dtype, context)];
+  return objectColumns(branch, name, context, unreadable);
+}
 
+/** The dtype of a leaf of plain numbers. */
+function dtypeOf(leaf: LeafObject): Dtype | undefined {
+  if (leaf._typename === 'TLeafElement') return basicDtype(Number(leaf.fType));
+  return LEAVES[leaf._typename]?.[leaf.fIsUnsigned ? 'unsigned' : 'signed'];
+}
+
+/** Numbers, counted or not, or strings: values that stand one after the other. */
+function plainColumn(branch: BranchObject, name: string, of: Dtype | 'string', context: TreeContext): ReadBranch {
+  const type = typeOf(branch);
+  const leaf = branch.fLeaves.arr[0]!;
   const { baskets } = context.collected;
-  const string = leaf._typename === 'TLeafC';
-  const dtypes = LEAVES[leaf._typename];
-  if (!(dtypes || string)) throw new Unreadable(type, `values of ${leaf._typename} cannot be decoded yet`);
-  if (string && leaf.fLeafCount) throw new Unreadable(type, 'lists of strings cannot be decoded yet');
-  const dtype = dtypes ? dtypes[leaf.fIsUnsigned ? 'unsigned' : 'signed'] : 'u8';
-  const dims = string ? [] : dimensions(leaf, type);
-  const counter = leaf.fLeafCount ? context.leafOwner.get(leaf.fLeafCount)?.fName : undefined;
+  const counter = leaf.fLeafCount ? context.leafOwner.get(leaf.fLeafCount) : undefined;
   if (leaf.fLeafCount && counter === undefined) throw new Unreadable(type, 'its counter is not in the tree');
-
+  const dims = of === 'string' ? [] : dimensions(leaf, type);
   const basketStart = baskets.length;
   addBaskets(branch, type, context);
   const layout: BranchLayout = {
-    name: branch.fName,
-    kind: string ? 'string' : 'number',
-    dtype,
+    name,
+    kind: of === 'string' ? 'string' : 'number',
+    dtype: of === 'string' ? 'u8' : of,
     dims,
     ...(counter === undefined ? {} : { counter }),
     basketStart,
     basketEnd: baskets.length,
+    compression: compressionOf(branch),
     rawBytes: rawBytes(branch),
   };
-  return { branch, layout, type: string ? utf8 : columnType(layout) };
+  return { branch, layout, type: of === 'string' ? utf8 : columnType(layout) };
 }
 
-/** By the tree's own account, for planning only: with keys and entry offsets; baskets inside the tree are on top. */
-function rawBytes(branch: BranchObject): number {
-  const total = Number(branch.fTotBytes);
-  const inside = branch.fBaskets.arr.reduce((sum, basket) => sum + (basket?.data?.payload.length ?? 0), 0);
-  return (Number.isFinite(total) && total > 0 ? total : 0) + inside;
+/** Everything else: entries that a wire describes, in one column or several. */
+function objectColumns(
+  branch: BranchObject,
+  name: string,
+  context: TreeContext,
+  unreadable: UnreadableColumn[],
+): ReadBranch[] {
+  const type = typeOf(branch);
+  const { layout: object, leaves, partial } = compiled(branch, name, context);
+  const { baskets } = context.collected;
+  const basketStart = baskets.length;
+  addBaskets(branch, type, context);
+  for (const path of partial) unreadable.push({ name: path, type, reason: 'not every version of its class has it' });
+  const share = Math.ceil(rawBytes(branch) / leaves.size);
+  const count = branch.fLeaves.arr[0]!.fLeafCount;
+  const counter = count ? context.leafOwner.get(count) : undefined;
+  return [...leaves].map(([path, slot]) => {
+    const columnType = slotType(object.slots, slot);
+    const layout: BranchLayout = {
+      name: path,
+      kind: 'object',
+      object: { layout: object, slot },
+      dtype: object.slots[slot]!.kind === 'number' ? (object.slots[slot] as { readonly dtype: Dtype }).dtype : 'u8',
+      dims: [],
+      basketStart,
+      basketEnd: baskets.length,
+      compression: compressionOf(branch),
+      rawBytes: share,
+    };
+    const plain = branch._typename === 'TBranch' && counter !== undefined;
+    return { branch, layout, type: columnType, ...(plain ? { counter } : {}) };
+  });
+}
+
+function compiled(branch: BranchObject, name: string, context: TreeContext): Compiled {
+  const type = typeOf(branch);
+  try {
+    if (branch._typename === 'TBranchElement') return compileElement(branch, name, context.classes);
+    return compileLeaves(name, branch.fLeaves.arr, dtypeOf, (leaf) => dimensions(leaf, type));
+  } catch (problem) {
+    if (!(problem instanceof Undecodable)) throw problem;
+    throw new Unreadable(type, problem.reason);
+  }
+}
+
+function compressionOf({ fCompress }: BranchObject): number {
+  const setting = Number(fCompress ?? -1);
+  return Number.isSafeInteger(setting) ? setting : -1;
 }
 
 function columnType(layout: BranchLayout): ColumnType {
@@ -162,52 +246,6 @@ function dimensions(leaf: LeafObject, type: string): number[] {
   const product = named.reduce((value, size) => value * size, 1);
   if (product === length) return named;
   return length === 1 ? [] : [length];
-}
-
-/** Baskets in row order: on disk, or inside the tree when they were not flushed. */
-function addBaskets(branch: BranchObject, type: string, context: TreeContext): void {
-  const { rows, fileBytes, collected } = context;
-  const written = Number(branch.fWriteBasket);
-  const [seeks, sizes, entries] = [branch.fBasketSeek ?? [], branch.fBasketBytes ?? [], branch.fBasketEntry ?? []];
-  const inside = branch.fBaskets.arr;
-  if (!(Number.isSafeInteger(written) && written >= 0)) throw damaged(`branch "${branch.fName}" has no basket count`);
-  let row = 0;
-  for (let i = 0; row < rows; i++) {
-    const embedded = inside[i];
-    const last = i >= written;
-    if (i > written) throw new Unreadable(type, `its baskets hold ${row} of ${rows} entries`);
-    const rowEnd = last ? rows : Math.min(rows, Number(entries[i + 1]));
-    if (Number(entries[i]) !== row || !(rowEnd >= row)) {
-      throw damaged(`branch "${branch.fName}", basket ${i}: baskets do not follow each other`);
-    }
-    if (rowEnd === row) continue;
-    if (embedded?.data && embedded.rows === rowEnd - row) {
-      collected.embedded.push(embedded.data);
-      collected.baskets.push({ seek: -collected.embedded.length, bytes: 0, rowStart: row, rowEnd });
-    } else {
-      const seek = Number(seeks[i] ?? 0);
-      const bytes = Number(sizes[i] ?? 0);
-      if (!(seek > 0 && bytes > 0)) throw new Unreadable(type, `its basket ${i} is not in the file`);
-      if (!Number.isSafeInteger(seek)) throw damaged(`branch "${branch.fName}", basket ${i}: impossible position`);
-      if (seek + bytes > fileBytes) throw cutOff(branch, { index: i, end: seek + bytes, fileBytes });
-      collected.baskets.push({ seek, bytes, rowStart: row, rowEnd });
-    }
-    row = rowEnd;
-  }
-}
-
-function cutOff(branch: BranchObject, at: { index: number; end: number; fileBytes: number }): ColweaveError {
-  const what = `basket ${at.index} of "${branch.fName}" ends at byte ${at.end}, the file at ${at.fileBytes}`;
-  return new ColweaveError('source/truncated', what);
-}
-
-function tableOf(baskets: readonly Basket[]): RootLayout['baskets'] {
-  return {
-    seek: Float64Array.from(baskets, ({ seek }) => seek),
-    bytes: Int32Array.from(baskets, ({ bytes }) => bytes),
-    rowStart: Int32Array.from(baskets, ({ rowStart }) => rowStart),
-    rowEnd: Int32Array.from(baskets, ({ rowEnd }) => rowEnd),
-  };
 }
 
 function dropWithoutCounter(readable: Map<string, ReadBranch>, unreadable: UnreadableColumn[]): void {
@@ -232,14 +270,11 @@ function checkRows(branches: readonly BranchObject[], readable: ReadonlyMap<stri
  * uproot writes a counter a branch: `nJet_pt`, counting only `Jet_pt`. It says nothing that the list does not. Without
  * an underscore it counts a collection of one list (`nLHEPdfWeight`), as CMS writes it and readers want it.
  */
-function redundantCounters(
-  branches: readonly BranchObject[],
-  leafOwner: ReadonlyMap<LeafObject, BranchObject>,
-): string[] {
+function redundantCounters(branches: readonly BranchObject[], leafOwner: ReadonlyMap<LeafObject, string>): string[] {
   const counted = new Map<string, string[]>();
   for (const branch of branches) {
     for (const leaf of branch.fLeaves.arr) {
-      const counter = leaf.fLeafCount ? leafOwner.get(leaf.fLeafCount)?.fName : undefined;
+      const counter = leaf.fLeafCount ? leafOwner.get(leaf.fLeafCount) : undefined;
       if (counter !== undefined) counted.set(counter, [...(counted.get(counter) ?? []), branch.fName]);
     }
   }
@@ -248,9 +283,10 @@ function redundantCounters(
     .map(([name]) => name);
 }
 
-function fieldOf({ branch, layout, type }: ReadBranch, hidden: ReadonlySet<string>): Field {
+function fieldOf({ branch, layout, type, counter: known }: ReadBranch, hidden: ReadonlySet<string>): Field {
   const doc = documentation(branch);
-  const counter = layout.counter !== undefined && !hidden.has(layout.counter) ? layout.counter : undefined;
+  const named = layout.counter ?? known;
+  const counter = named !== undefined && !hidden.has(named) ? named : undefined;
   return {
     name: layout.name,
     type,
@@ -260,14 +296,15 @@ function fieldOf({ branch, layout, type }: ReadBranch, hidden: ReadonlySet<strin
   };
 }
 
-/** The branch title, unless it is the leaf list that ROOT puts there (`Jet_pt[nJet]/F`). */
+/** The branch title, unless it is the leaf list that ROOT puts there (`Jet_pt[nJet]/F`, `a/I:b/F`); objects have none. */
 function documentation(branch: BranchObject): string | undefined {
   const title = branch.fTitle.trim();
-  if (title === '') return undefined;
+  if (title === '' || branch._typename !== 'TBranch' || branch.fLeaves.arr.length > 1) return undefined;
   const { fName: name } = branch;
   const leaf = branch.fLeaves.arr[0]?.fName ?? name;
   for (const start of [name, leaf]) {
-    if (title.startsWith(start) && /^(\[[^\]]*\])*(\/[A-Za-z])?$/.test(title.slice(start.length))) return undefined;
+    if (title.startsWith(start) && /^(\[[^\]]*\])*(\/[A-Za-z](\[[^\]]*\])?)?$/.test(title.slice(start.length)))
+      return undefined;
   }
   return branch.fTitle;
 }

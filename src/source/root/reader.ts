@@ -2,7 +2,7 @@
 import type { ByteStore } from '../../bytes/types.ts';
 import type { Take } from '../../core/arena.ts';
 import { invariant } from '../../core/check.ts';
-import { type Column, flatColumn, type ListColumn } from '../../core/column.ts';
+import { type Column, flatColumn } from '../../core/column.ts';
 import { allocate, bytesOf, dtypeBytes, type Values } from '../../core/dtype.ts';
 import { ColweaveError } from '../../core/errors.ts';
 import {
@@ -16,6 +16,8 @@ import {
   unpackBasket,
 } from './baskets.ts';
 import { type BasketData, type BranchLayout, type RootLayout, valuesPerItem } from './layout.ts';
+import { type Assembled, assemble, regular, shareOffsets as shareLists } from './object/assemble.ts';
+import { decodeObjects, type ObjectPart } from './object/decode.ts';
 import { decodeStrings, joinStrings, type StringPart } from './strings.ts';
 
 /** Compressed bytes read at once: enough to make reads long, little beside the columns. */
@@ -43,6 +45,11 @@ interface Kept {
   bytes: number;
 }
 
+export function forgetKept(kept: Kept): void {
+  kept.baskets.clear();
+  kept.bytes = 0;
+}
+
 /** Rows start .. end of one branch, being read. Rows may be more than were asked for: a counter serves whole baskets. */
 interface Task {
   readonly branch: BranchLayout;
@@ -59,6 +66,7 @@ interface Task {
   /** No value has been placed at this byte of `target` or after it. */
   filledEnd: number;
   readonly strings: StringPart[];
+  readonly objects: ObjectPart[];
 }
 
 interface Job {
@@ -80,6 +88,8 @@ interface Span {
 }
 
 interface Counted extends Span {
+  /** The counter's own values in these rows. */
+  readonly counts: Values;
   /** Position of the first item of row rowStart + i, and the end of the last. */
   readonly starts: Int32Array;
   /** Of the rows asked for, from 0: the one object that all lists of this counter share. */
@@ -100,9 +110,33 @@ export async function readRows(
   );
   const { take = allocate, signal, needed } = how;
   const counters = await readCounters(reader, branches, rows, { take, signal });
-  const tasks = branches.map((branch) => makeTask(branch, rows, branch.counter && counters.get(branch.counter), take));
-  await runTasks(reader, tasks, rowEnd, signal, needed);
-  return tasks.map((task) => columnOf(task, task.branch.counter ? counters.get(task.branch.counter) : undefined));
+  const tasks = branches.map((branch) => {
+    if (counters.has(branch.name)) return undefined; // it was read to cut the others
+    return makeTask(branch, rows, branch.counter && counters.get(branch.counter), take);
+  });
+  const toRun = tasks.filter((task) => task !== undefined);
+  const objects = groupObjects(toRun);
+  const plain = toRun.filter(({ branch }) => branch.kind !== 'object');
+  await runTasks(reader, [...plain, ...objects.values()], rowEnd, signal, needed);
+  const assembled = new Map<Task, Assembled>();
+  for (const task of objects.values()) assembled.set(task, assemble(task.branch.object!.layout, task.objects, take));
+  const columns = tasks.map((task, i) => {
+    const branch = branches[i]!;
+    if (task === undefined) return counterColumn(branch, rows, counters.get(branch.name)!);
+    if (branch.object) return assembled.get(objects.get(branch.basketStart)!)!(branch.object.slot);
+    return columnOf(task, branch.counter ? counters.get(branch.counter) : undefined);
+  });
+  return objects.size > 0 ? shareLists(columns) : columns;
+}
+
+function counterColumn({ dtype }: BranchLayout, { rowStart, rowEnd }: Readonly<Span>, counted: Counted): Column {
+  return flatColumn(dtype, counted.counts.subarray(rowStart - counted.rowStart, rowEnd - counted.rowStart));
+}
+
+/** By their baskets: all columns of an object branch are decoded by one task. */
+function groupObjects(tasks: readonly Task[]): Map<number, Task> {
+  const objects = tasks.filter(({ branch }) => branch.kind === 'object');
+  return new Map(objects.map((task) => [task.branch.basketStart, task]));
 }
 
 /** Each counter once, over all baskets that any of its lists touches: an edge basket is cut by its counts. */
@@ -156,7 +190,7 @@ function count(task: Task, rows: Readonly<Span>, take: Take): Counted {
   const base = starts[first]!;
   const offsets = take('i32', rows.rowEnd - rows.rowStart + 1) as Int32Array;
   for (let i = 0; i < offsets.length; i++) offsets[i] = starts[first + i]! - base;
-  return { rowStart, rowEnd, starts, offsets };
+  return { rowStart, rowEnd, counts: task.values, starts, offsets };
 }
 
 /** Fills `starts` with sums, from 0 on, and returns the last the sum; -1 - i where entry i has a negative count. */
@@ -176,7 +210,7 @@ function makeTask(branch: BranchLayout, rows: Readonly<Span>, counted: Counted |
   const { rowStart, rowEnd } = rows;
   const perItem = valuesPerItem(branch);
   const items = counted ? counted.offsets[rowEnd - rowStart]! : rowEnd - rowStart;
-  const values = allocateValues(branch, branch.kind === 'string' ? 0 : items * perItem, take);
+  const values = allocateValues(branch, branch.kind === 'number' ? items * perItem : 0, take);
   return {
     branch,
     rowStart,
@@ -189,6 +223,7 @@ function makeTask(branch: BranchLayout, rows: Readonly<Span>, counted: Counted |
     targetView: new DataView(values.buffer, values.byteOffset, values.byteLength),
     filledEnd: 0,
     strings: [],
+    objects: [],
   };
 }
 
@@ -276,14 +311,14 @@ async function runTasks(
   for (const { job, data } of atHand) runJob(reader, job, data, rowEnd);
 }
 
-/** Does a basket hold a row whose values are looked at? Strings are put together from all of their parts. */
+/** Does a basket hold a row whose values are looked at? Strings and objects are put together from all of their parts. */
 function isNeeded(
   { baskets }: RootLayout,
   { branch, rowStart, rowEnd }: Task,
   basket: number,
   needed: Uint8Array,
 ): boolean {
-  if (branch.kind === 'string') return true;
+  if (branch.kind === 'string' || branch.kind === 'object') return true;
   const from = Math.max(baskets.rowStart[basket]!, rowStart) - rowStart;
   const at = needed.indexOf(1, from);
   return at >= 0 && at < Math.min(baskets.rowEnd[basket]!, rowEnd) - rowStart;
@@ -314,6 +349,9 @@ function finish(reader: TreeReader, { task, basket }: Job, source: Uint8Array | 
   if (task.branch.kind === 'string') {
     const part = decodeStrings(data, end - first, from - first, to - first);
     task.strings.push({ rowStart: from, ...part });
+  } else if (task.branch.object) {
+    const part = decodeObjects(task.branch.object.layout, data, end - first, { from: from - first, to: to - first });
+    task.objects.push({ rowStart: from, ...part });
   } else {
     placeDecoded(task, data, { first, end, from, to });
   }
@@ -418,18 +456,11 @@ function columnOf(task: Task, counted: Counted | undefined): Column {
   const rows = task.rowEnd - task.rowStart;
   if (branch.kind === 'string') return joinStrings(task.strings, rows);
   const items = branch.dims.reduceRight<Column>(
-    (inner, size) => regularList(inner, size),
+    (inner, size) => regular(inner, size),
     flatColumn(branch.dtype, values),
   );
   if (!counted) return items;
   return { kind: 'list', length: rows, offsets: counted.offsets, items };
-}
-
-function regularList(items: Column, size: number): ListColumn {
-  const length = items.length / size;
-  const offsets = new Int32Array(length + 1);
-  for (let i = 1; i <= length; i++) offsets[i] = i * size;
-  return { kind: 'list', length, offsets, items };
 }
 
 function inBranch(branch: BranchLayout, error: ColweaveError): ColweaveError {

@@ -16,10 +16,17 @@ export interface BranchObject {
   readonly _typename: string;
   readonly fName: string;
   readonly fTitle: string;
+  /** Of TBranchElement: the class whose member this is, which member, and how it is streamed. */
   readonly fClassName?: string;
+  readonly fClassVersion?: unknown;
+  readonly fCheckSum?: unknown;
+  readonly fID?: unknown;
+  readonly fType?: unknown;
+  readonly fStreamerType?: unknown;
   readonly fFileName: string;
   readonly fEntries: unknown;
   readonly fWriteBasket: unknown;
+  readonly fCompress?: unknown;
   readonly fTotBytes: unknown;
   readonly fBranches: ArrayObject<BranchObject>;
   readonly fLeaves: ArrayObject<LeafObject>;
@@ -34,6 +41,8 @@ export interface LeafObject {
   readonly fName: string;
   readonly fTitle: string;
   readonly fLen: unknown;
+  /** Of TLeafElement: the type code of its values. */
+  readonly fType?: unknown;
   readonly fIsUnsigned: unknown;
   readonly fLeafCount: LeafObject | null;
 }
@@ -47,20 +56,25 @@ export interface BasketObject {
 /** Errors: source/damaged. */
 export function checkTree(tree: object): TreeObject {
   const members = tree as Members;
-  for (const branch of objectsOf(members, 'fBranches')) checkBranch(branch);
+  for (const branch of objectsOf(members, 'fBranches')) checkBranch(branch, 0);
   return tree as TreeObject;
 }
 
+/** Branches inside branches: deeper than any class is split. */
+const DEPTH_MAX = 64;
+
 type Members = Readonly<Record<string, unknown>>;
 
-function checkBranch(branch: Members): void {
+function checkBranch(branch: Members, depth: number): void {
+  if (depth > DEPTH_MAX) throw damaged('branches hold each other without end');
   for (const name of ['_typename', 'fName', 'fTitle', 'fFileName']) checkText(branch, name);
   for (const name of ['fBasketBytes', 'fBasketEntry', 'fBasketSeek']) {
     const array = branch[name];
     const indexable = Array.isArray(array) || (ArrayBuffer.isView(array) && 'length' in array);
     if (!indexable && !isEmpty(array)) throw damaged(`a branch has no ${name}`);
   }
-  arrayOf(branch, 'fBranches');
+  for (const inner of objectsOf(branch, 'fBranches')) checkBranch(inner, depth + 1);
+  if (branch.fClassName !== undefined) checkText(branch, 'fClassName');
   for (const basket of arrayOf(branch, 'fBaskets')) {
     if (basket !== null && typeof (basket as BasketObject | undefined)?.rows !== 'number') throw damaged('no basket');
   }

@@ -1,0 +1,46 @@
+// Owns stopping early: an output that is up to date is left alone, one that is something else is not replaced unasked.
+import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { ColweaveError } from '../core/errors.ts';
+import { carriedPath } from './carry.ts';
+import { depfileText, writeDepfile } from './depfile.ts';
+import { restoreSidecars, standingOf, touchIfOlder } from './fresh.ts';
+import { inputsOf, type Opened } from './open-sources.ts';
+import { isDirectory, SUM_FILE } from './output.ts';
+import type { CommandContext, FreshReport, JoinOptions } from './types.ts';
+
+/** What make calls the output: the file, or what is written last into a directory. */
+export function targetOf(output: string): string {
+  return isDirectory(output) ? `${output.replace(/\/+$/, '')}/${SUM_FILE}` : output;
+}
+
+/** `report`: there is nothing to do. `replace`: the same output is there and is to be made again. Errors: output/exists. */
+export async function finishIfFresh(
+  options: JoinOptions,
+  opened: Opened,
+  { signal }: CommandContext,
+): Promise<{ readonly report?: FreshReport; readonly replace: boolean }> {
+  const { output, writer, force, redo = false, receipt, depfile, carry = [] } = options;
+  if (options.dryRun || output === undefined || output === '-') return { replace: false };
+  const inputs = inputsOf(opened, options);
+  if (depfile !== undefined) refuseBadDepfile(depfile, targetOf(output), inputs);
+  const standing = await standingOf(output, isDirectory(output), opened.request, { writer, signal });
+  if (standing.kind === 'none') return { replace: false };
+  if (standing.kind === 'other') {
+    if (force) return { replace: false };
+    throw new ColweaveError('output/exists', `the output is there already, and ${standing.why}`, { where: [output] });
+  }
+  if (redo || carry.some((tree) => !existsSync(carriedPath(output, tree)))) return { replace: true };
+  if (receipt) restoreSidecars(standing.outputs);
+  if (depfile !== undefined) writeDepfile(depfile, targetOf(output), inputs);
+  touchIfOlder(targetOf(output), inputs);
+  const outputs = standing.outputs.map(({ path, rows, bytes, rowGroups }) => ({ path, rows, bytes, rowGroups }));
+  return { report: { upToDate: true, outputs }, replace: false };
+}
+
+/** What would stop the writing of the depfile is told before the work. */
+function refuseBadDepfile(depfile: string, target: string, inputs: readonly string[]): void {
+  depfileText(target, inputs);
+  if (existsSync(dirname(depfile))) return;
+  throw new ColweaveError('output/not-writable', 'the directory of the depfile does not exist', { where: [depfile] });
+}

@@ -1,0 +1,41 @@
+// Owns names of files on servers: which words are URLs, and how a redirector stands in front of a /store name.
+import { ColweaveError } from '../core/errors.ts';
+
+const URL = /^(?:x?roots?|https?|davs?|s3|gs|gsiftp|srm):\/\//i;
+/** `root://HOST`, `root://HOST:PORT//`, with a path that all names are below, or a host alone. */
+const REDIRECTOR = /^(?:(x?roots?|https?|davs?):\/\/)?([\w.-]+(?::\d+)?)((?:\/+[\w.+%-]+)*)\/*$/i;
+
+export function isRemote(word: string): boolean {
+  return URL.test(word);
+}
+
+/** A logical name of CMS: the same on every server. */
+export function isStoreName(word: string): boolean {
+  return word.startsWith('/store/');
+}
+
+/** What `--redirector` may be, with slashes such that a /store name can follow; undefined = it is no URL of a server. */
+export function normalRedirector(text: string): string | undefined {
+  const [, scheme = 'root', host, path] = REDIRECTOR.exec(text) ?? [];
+  if (host === undefined || path === undefined) return undefined;
+  // in a root:// URL the path begins with a slash of its own
+  const root = /root/i.test(scheme);
+  const below = path.replace(/^\/+/, '');
+  return `${scheme.toLowerCase()}://${host}${below === '' ? '' : `${root ? '//' : '/'}${below}`}`;
+}
+
+/** `/store/x.root` -> `root://HOST//store/x.root`; any other name stays. */
+export function withRedirector(word: string, redirector: string | undefined): string {
+  if (redirector === undefined || !isStoreName(word)) return word;
+  const root = /^x?roots?:\/\/[^/]+$/i.test(redirector);
+  return `${redirector}${root ? '/' : ''}${word}`;
+}
+
+export function refuseRemote(uri: string): void {
+  if (!isRemote(uri)) return;
+  const copy = /^x?roots?:/i.test(uri) ? 'xrdcp' : /^(?:https?|davs?):/i.test(uri) ? 'curl or gfal-copy' : 'a copy';
+  throw new ColweaveError('source/remote', 'files on servers cannot be read yet', {
+    where: [uri],
+    hint: `bring the file here first (${copy}), or give its path where the file system is mounted`,
+  });
+}
