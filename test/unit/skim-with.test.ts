@@ -1,7 +1,8 @@
-// Selections and row maps together with what else a join does: witnesses, carried trees, files of a number of events, up-to-date outputs.
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+// Selections, row maps and many trees together with what else a join does: witnesses, carried trees, files of a number of events, up-to-date outputs, compose files.
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { expandTrees } from '../../src/command/many-trees.ts';
 import type { JoinOptions } from '../../src/command/types.ts';
 import type { FlatColumn } from '../../src/core/column.ts';
 import type { Receipt } from '../../src/core/receipt.ts';
@@ -148,5 +149,38 @@ describe('a selection', () => {
         code: 'output/exists',
       });
     }
+  });
+});
+
+describe('a pattern of trees', () => {
+  const file = () => {
+    mkdirSync(at('trees/year=2018'), { recursive: true });
+    if (!existsSync(at('trees/year=2018/syst.root')))
+      symlinkSync(fixture('directory.root'), at('trees/year=2018/syst.root'));
+  };
+
+  it('is looked up where a compose file is; columns, and what folders say of the files, stay', async () => {
+    file();
+    const friend = { files: ['trees/year=2018/*.root:*'], base: folder, columns: ['MET_pt', 'year'] };
+    const friends = await expandTrees({ friends: [friend] });
+    expect(friends).toEqual([
+      { ...friend, label: expect.any(String), files: ['trees/year=2018/*.root'], tree: 'dir/Events' },
+    ]);
+    const asked = { ...friend, files: ['trees:*Events'] };
+    const report = await makeOutput(at('trees.parquet'), {
+      primary: [fixture('nano_1.root')],
+      friends: [asked],
+      columns: ['run', '*_dir_Events'],
+    });
+    expect(report.plan.columnsOut.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['MET_pt_dir_Events', 'year_dir_Events']),
+    );
+  });
+
+  it('does not go with a list of files', async () => {
+    file();
+    writeFileSync(at('files.txt'), 'trees/year=2018/syst.root\n');
+    const friends = [{ files: ['@files.txt', 'trees/year=2018/syst.root:*'], base: folder }];
+    await expect(expandTrees({ friends })).rejects.toMatchObject({ code: 'usage/bad-option', where: ['@files.txt'] });
   });
 });
