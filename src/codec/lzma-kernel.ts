@@ -1,5 +1,6 @@
 // Owns this thread's LZMA kernel (made by bin/lzma-kernel.mjs) and its memory: one chunk in, one block out, state between chunks.
 import { ColweaveError } from '../core/errors.ts';
+import { instantiate } from '../core/wasm.ts';
 import { LZMA_KERNEL } from './lzma-binary.ts';
 import * as layout from './lzma-layout.ts';
 
@@ -13,12 +14,6 @@ interface Exports {
   readonly decode: (from: number, inputEnd: number, at: number, end: number, dictionary: number) => number;
   readonly crc64: (crc: bigint, at: number, end: number) => bigint;
 }
-/** What this file uses of the global, which the types of Node leave out. */
-interface Wasm {
-  readonly Module: new (bytes: Uint8Array) => object;
-  readonly Instance: new (module: object) => { readonly exports: unknown };
-}
-
 interface Kernel {
   readonly exports: Exports;
   readonly bytes: Uint8Array;
@@ -35,9 +30,8 @@ const kernel = () => {
 };
 
 function makeExports(): Exports {
-  const wasm = (globalThis as unknown as { readonly WebAssembly: Wasm }).WebAssembly;
   try {
-    return new wasm.Instance(new wasm.Module(Buffer.from(LZMA_KERNEL, 'base64'))).exports as Exports;
+    return instantiate<Exports>(LZMA_KERNEL);
   } catch (cause) {
     throw new ColweaveError('memory/not-enough', 'no address space to unpack LZMA in', {
       hint: 'raise ulimit -v by 10 GB a thread, or set NODE_OPTIONS=--disable-wasm-trap-handler',

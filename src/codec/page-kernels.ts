@@ -1,4 +1,5 @@
 // Owns this thread's instance of pages.wat, its memory, and the loops in TypeScript that serve where there is none.
+import { instantiate } from '../core/wasm.ts';
 import { PAGES } from './pages-binary.ts';
 
 const LANES_AT = 0;
@@ -23,13 +24,6 @@ interface Exports {
   readonly spreadBits: Loop;
 }
 
-/** What this file uses of the global, which the types of Node leave out. */
-interface Wasm {
-  readonly Module: new (bytes: Uint8Array) => object;
-  readonly Instance: new (module: object) => { readonly exports: unknown };
-}
-const wasm = (globalThis as unknown as { readonly WebAssembly?: Wasm }).WebAssembly;
-
 interface Kernels {
   readonly exports: Exports;
   readonly bytes: Uint8Array;
@@ -41,7 +35,7 @@ let held: Kernels | null | undefined;
 function kernels(): Kernels | null {
   if (held !== undefined) return held;
   try {
-    const exports = new wasm!.Instance(new wasm!.Module(Buffer.from(PAGES, 'base64'))).exports as Exports;
+    const exports = instantiate<Exports>(PAGES);
     held = { exports, bytes: new Uint8Array(exports.memory.buffer) };
   } catch {
     held = null; // no vectors, or no room for the memory

@@ -1,5 +1,6 @@
 // Owns this thread's WebAssembly kernels (kernels.wat) and their memory: results, a stage for arrays from elsewhere, the rest lent out.
 import { KERNELS } from './kernels-binary.ts';
+import { instantiate } from './wasm.ts';
 
 /** Rows a call: what is staged for it stays in a core's cache. */
 const CHUNK_ROWS = 16 * 1024;
@@ -21,13 +22,6 @@ interface Exports {
   readonly keyStates: Loop;
 }
 
-/** What this file uses of the global, which the types of Node leave out. */
-interface Wasm {
-  readonly Module: new (bytes: Uint8Array) => object;
-  readonly Instance: new (module: object) => { readonly exports: unknown };
-}
-const wasm = (globalThis as unknown as { readonly WebAssembly?: Wasm }).WebAssembly;
-
 interface Kernels {
   readonly exports: Exports;
   readonly bytes: Uint8Array;
@@ -42,7 +36,7 @@ let held: Kernels | null | undefined;
 function kernels(): Kernels | null {
   if (held !== undefined) return held;
   try {
-    const exports = new wasm!.Instance(new wasm!.Module(Buffer.from(KERNELS, 'base64'))).exports as Exports;
+    const exports = instantiate<Exports>(KERNELS);
     const { buffer } = exports.memory;
     held = {
       exports,

@@ -5,12 +5,12 @@ import { openFileStore } from '../bytes/file.ts';
 import { decompressZstd } from '../codec/zstd.ts';
 import { type Column, columnBytes, concatColumns, sliceColumn } from '../core/column.ts';
 import { ColweaveError } from '../core/errors.ts';
-import { nearestNames } from '../core/text.ts';
 import { checkArrow } from './arrow/check.ts';
 import { convertData } from './arrow/convert.ts';
 import { sizeAt } from './arrow/flatbuffer.ts';
 import { type ArrowLeaf, arrowLeaves } from './arrow/leaves.ts';
 import { decompressLz4Frame } from './arrow/lz4-frame.ts';
+import { columnFinder } from './column-finder.ts';
 import { shareOffsets } from './parquet/share.ts';
 import type { FileDescriptor, SourceFile, SourceFormat, UnreadableColumn } from './types.ts';
 
@@ -151,7 +151,7 @@ function sized(decode: (source: Uint8Array, size: number) => Uint8Array) {
 function sourceFile(descriptor: FileDescriptor, loaded: readonly RecordBatch[]): SourceFile {
   const { leaves, unreadable } = descriptor.layout as ArrowLayout;
   const byName = new Map(leaves.map((leaf) => [leaf.field.name, leaf]));
-  const find = (name: string) => byName.get(name) ?? noColumn(name, descriptor, unreadable);
+  const find = columnFinder(byName, unreadable, [descriptor.uri]);
   let batches = loaded;
   const converted = new Map<string, Column[]>();
   const columnsOf = (leaf: ArrowLeaf): Column[] => {
@@ -210,15 +210,4 @@ function rowsOf(leaf: ArrowLeaf, columns: readonly Column[], rowStart: number, r
     first += column.length;
   }
   return concatColumns(leaf.field.type, parts);
-}
-
-function noColumn(name: string, { uri, schema }: FileDescriptor, unreadable: readonly UnreadableColumn[]): never {
-  const refused = unreadable.find((column) => column.name === name);
-  if (refused !== undefined) {
-    throw new ColweaveError('source/unreadable-column', `column "${name}" is a ${refused.type}: ${refused.reason}`, {
-      where: [uri],
-    });
-  }
-  const names = schema.fields.map((field) => field.name);
-  throw new ColweaveError('source/no-column', `no column "${name}"`, { where: [uri], near: nearestNames(name, names) });
 }

@@ -8,7 +8,7 @@ import { ColweaveError } from '../core/errors.ts';
 import { Codec, MAGIC } from '../core/parquet-format.ts';
 import type { FileIdentity } from '../core/receipt.ts';
 import type { Field } from '../core/schema.ts';
-import { nearestNames } from '../core/text.ts';
+import { columnFinder } from './column-finder.ts';
 import { arrowDocs } from './parquet/arrow-docs.ts';
 import { decodeChunk, located } from './parquet/chunk.ts';
 import { type ColumnChunk, type Footer, type RowGroup, readFooter, TAIL_BYTES } from './parquet/footer.ts';
@@ -222,7 +222,7 @@ function sourceFile(store: ByteStore, descriptor: FileDescriptor): SourceFile {
   const layout = layoutOf(descriptor);
   const open: OpenFile = { store, memos: noMemos() };
   const byName = new Map(layout.leaves.map((leaf) => [leaf.name, leaf]));
-  const find = (name: string) => byName.get(name) ?? noColumn(name, descriptor, layout);
+  const find = columnFinder(byName, layout.unreadable, [descriptor.uri]);
   return {
     descriptor,
     unreadable: layout.unreadable,
@@ -309,15 +309,4 @@ async function readGroup(
   }
   invariant(open.length === 0, 'a window to the end of a column holds all of its pages');
   return columns;
-}
-
-function noColumn(name: string, { uri, schema }: FileDescriptor, layout: ParquetLayout): never {
-  const refused = layout.unreadable.find((column) => column.name === name);
-  if (refused !== undefined) {
-    throw new ColweaveError('source/unreadable-column', `column "${name}" is a ${refused.type}: ${refused.reason}`, {
-      where: [uri],
-    });
-  }
-  const names = schema.fields.map((field) => field.name);
-  throw new ColweaveError('source/no-column', `no column "${name}"`, { where: [uri], near: nearestNames(name, names) });
 }

@@ -1,11 +1,10 @@
 // Owns the format root-rntuple: one RNTuple of a ROOT file as a source of columns. root-ttree opens the file and hands it over.
 import type { ByteStore } from '../bytes/types.ts';
-import { ColweaveError } from '../core/errors.ts';
-import { nearestNames } from '../core/text.ts';
+import { columnFinder } from './column-finder.ts';
 import { shareOffsets } from './parquet/share.ts';
 import { parseAnchor } from './rntuple/envelope.ts';
 import { forgetFile, numberFile } from './rntuple/kept.ts';
-import type { Node, RntupleLayout } from './rntuple/layout.ts';
+import type { RntupleLayout } from './rntuple/layout.ts';
 import { describeRntuple } from './rntuple/open.ts';
 import { type RntupleReader, readRows } from './rntuple/reader.ts';
 import { memoryBytes, storedBytes } from './rntuple/weights.ts';
@@ -61,19 +60,7 @@ function sourceFile(store: ByteStore, descriptor: FileDescriptor, leftOut: LeftO
   const nodes = new Map(layout.nodes);
   const reader: RntupleReader = { store, layout, rows: descriptor.rows, file: numberFile() };
   const where = [descriptor.uri, layout.tree];
-  const lookup = (name: string): Node => {
-    const node = nodes.get(name);
-    if (node) return node;
-    const known = leftOut.unreadable.find((column) => column.name === name);
-    if (known) {
-      const what = `column "${name}" (${known.type}) cannot be read: ${known.reason}`;
-      throw new ColweaveError('source/unreadable-column', what, { where });
-    }
-    throw new ColweaveError('source/no-column', `no column "${name}"`, {
-      where,
-      near: nearestNames(name, nodes.keys()),
-    });
-  };
+  const lookup = columnFinder(nodes, leftOut.unreadable, where);
   return {
     descriptor,
     ...leftOut,

@@ -3,6 +3,7 @@ import { openFileStore } from '../bytes/file.ts';
 import type { ByteStore } from '../bytes/types.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { nearestNames } from '../core/text.ts';
+import { columnFinder } from './column-finder.ts';
 import {
   isDirectory,
   type RootDirectory,
@@ -89,19 +90,7 @@ function sourceFile(store: ByteStore, descriptor: FileDescriptor, leftOut: LeftO
   const branches = new Map(layout.branches.map((branch) => [branch.name, branch]));
   const reader: TreeReader = { store, rows: descriptor.rows, layout, branches, kept: { baskets: new Map(), bytes: 0 } };
   const where = [descriptor.uri, layout.tree];
-  const lookup = (name: string): BranchLayout => {
-    const branch = branches.get(name);
-    if (branch) return branch;
-    const known = leftOut.unreadable.find((column) => column.name === name);
-    if (known) {
-      const what = `column "${name}" (${known.type}) cannot be read: ${known.reason}`;
-      throw new ColweaveError('source/unreadable-column', what, { where });
-    }
-    throw new ColweaveError('source/no-column', `no column "${name}"`, {
-      where,
-      near: nearestNames(name, branches.keys()),
-    });
-  };
+  const lookup = columnFinder(branches, leftOut.unreadable, where);
   return {
     descriptor,
     ...leftOut,
