@@ -1,4 +1,5 @@
 // What lint cannot check: ranks of folders, sizes, first lines, the catalogue of errors, dependencies with reasons, dead files.
+import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -168,4 +169,14 @@ test('dependencies are pinned exactly, each with a reason', () => {
   const pins = { ...manifest.dependencies, ...manifest.optionalDependencies, ...manifest.devDependencies };
   expect(Object.keys(pins).sort()).toEqual(Object.keys(REASONS).sort());
   expect(Object.entries(pins).filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version))).toEqual([]);
+});
+
+/** The user named them; dot-files, LICENSE and a lock file may join them. */
+const TOP_LEVEL = /^(\..*|LICENSE|README\.md|bin|fixtures|man|package(-lock)?\.json|src|test|tsconfig\.json)$/;
+
+test('nothing else lies at the top, such as an output of a trial', ({ skip }) => {
+  const listed = spawnSync('git', ['ls-files'], { cwd: TOP, encoding: 'utf8' });
+  if (listed.status !== 0) return skip('no git, or no checkout');
+  const names = new Set(listed.stdout.split('\n').map((name) => name.split('/')[0]!));
+  expect([...names].filter((name) => name !== '' && !TOP_LEVEL.test(name))).toEqual([]);
 });
