@@ -1,5 +1,5 @@
 // Owns the floor: seconds of the codec calls alone for the same bytes, and of one copy. No join with these codecs goes below.
-import { openFileStore } from '../bytes/file.ts';
+import { openStore } from '../bytes/open.ts';
 import { compressSnappy } from '../codec/snappy.ts';
 import { compressGzip } from '../codec/zlib.ts';
 import { compressZstd, type ZstdContent } from '../codec/zstd.ts';
@@ -145,7 +145,7 @@ async function timeBlocks(
   copy: Clock,
   signal: AbortSignal,
 ): Promise<void> {
-  const store = openFileStore(file.descriptor.uri);
+  const store = await openStore(file.descriptor.uri);
   const target = new Uint8Array(BATCH_BYTES);
   try {
     for (let start = 0; start < blocks.length; ) {
@@ -184,7 +184,7 @@ function count(clock: Clock, taken: readonly Uint8Array[], given: readonly Uint8
 
 /** Compresses every page of the joined file again; unpacking it first is not counted. */
 async function timePages(joined: SourceFile, compress: Clock, signal: AbortSignal): Promise<number> {
-  const store = openFileStore(joined.descriptor.uri);
+  const store = await openStore(joined.descriptor.uri);
   let storedBytes = 0;
   try {
     for (const { chunks } of parquetRowGroups(joined.descriptor)) {

@@ -1,7 +1,7 @@
 // Reads the values of options: sizes, counts, lists and policies. A bad one becomes a usage error with the option's name.
 import { InvalidArgumentError } from 'commander';
+import { normalRedirector } from '../bytes/remote.ts';
 import type { Missing } from '../command/types.ts';
-import { normalRedirector } from '../source/remote.ts';
 
 const POWERS = ['', 'k', 'm', 'g', 't'];
 

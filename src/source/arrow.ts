@@ -1,7 +1,7 @@
 // Owns the format 'arrow': IPC files (Feather V2) and streams, read whole through apache-arrow, which is loaded when needed.
 import { createHash } from 'node:crypto';
 import type { RecordBatch } from 'apache-arrow';
-import { openFileStore } from '../bytes/file.ts';
+import { openStore } from '../bytes/open.ts';
 import { decompressZstd } from '../codec/zstd.ts';
 import { type Column, columnBytes, concatColumns, sliceColumn } from '../core/column.ts';
 import { ColweaveError } from '../core/errors.ts';
@@ -84,7 +84,7 @@ function digest(bytes: Uint8Array): string {
 
 /** Errors: source/not-root, source/truncated, source/damaged. */
 async function load(uri: string, signal?: AbortSignal) {
-  const store = openFileStore(uri);
+  const store = await openStore(uri);
   try {
     const [bytes] = await store.read([{ offset: 0, length: store.size }], signal);
     checkEnds(uri, bytes!);

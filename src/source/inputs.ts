@@ -1,11 +1,11 @@
 // Owns what the words of one source mean: paths, quoted globs, directories, @lists, FILE:TREE.
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path';
+import { isRemote, isStoreName, withRedirector } from '../bytes/remote.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { naturalCompare, nearestNames } from '../core/text.ts';
 import { readList, readStdinList } from './lists.ts';
 import { isPartitionFolder, type PartitionKey, partitionOf } from './partition-name.ts';
-import { isRemote, isStoreName, withRedirector } from './remote.ts';
 
 /** One input file, and the tree that the word itself named. */
 export interface Input {

@@ -1,6 +1,6 @@
 // Owns the format 'parquet': opens a file, reads rows of named columns, and tells what its footer says to verify.
 import { createHash } from 'node:crypto';
-import { openFileStore } from '../bytes/file.ts';
+import { openStore } from '../bytes/open.ts';
 import type { ByteStore } from '../bytes/types.ts';
 import { invariant } from '../core/check.ts';
 import { type Column, concatColumns } from '../core/column.ts';
@@ -38,14 +38,14 @@ export const parquetFormat: SourceFormat = {
   name: 'parquet',
   recognises: (head) => magicAt(head, 0) === MAGIC || magicAt(head, 0) === ENCRYPTED_MAGIC,
   async open(uri, _options, signal) {
-    const store = openFileStore(uri);
+    const store = await openStore(uri);
     return opened(store, async () => {
       const bytes = await readFooterBytes(store, signal);
       return sourceFile(store, describe(uri, store.size, bytes));
     });
   },
   async reopen(descriptor) {
-    const store = openFileStore(descriptor.uri);
+    const store = await openStore(descriptor.uri);
     return opened(store, async () => {
       const identity = footerIdentity(await readFooterBytes(store), store.size, descriptor.rows);
       if (identity.size !== descriptor.identity.size || identity.id !== descriptor.identity.id) {

@@ -1,11 +1,10 @@
 // Owns the list of input formats, and opening a file by what its first bytes say it is.
-import { openFileStore } from '../bytes/file.ts';
+import { openStore } from '../bytes/open.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { arrowFormat } from './arrow.ts';
 import type { Input } from './inputs.ts';
 import { parquetFormat } from './parquet.ts';
 import { PARTITIONED, type PartitionLayout, partitionTypes, withPartition } from './partition.ts';
-import { refuseRemote } from './remote.ts';
 import { rootRntuple } from './root-rntuple.ts';
 import { rootTtree } from './root-ttree.ts';
 import type { FileDescriptor, OpenOptions, SourceFile, SourceFormat } from './types.ts';
@@ -17,7 +16,6 @@ const HEAD_BYTES = 64;
 
 /** Errors: source/remote, source/not-found, source/not-readable, source/not-root and those of the format. */
 export async function openSource(uri: string, options: OpenOptions, signal?: AbortSignal): Promise<SourceFile> {
-  refuseRemote(uri);
   const head = await readHead(uri);
   const format = SOURCE_FORMATS.find((candidate) => candidate.recognises(head, uri));
   const namedRoot = uri.endsWith('.root');
@@ -60,7 +58,7 @@ export async function reopenSource(descriptor: FileDescriptor): Promise<SourceFi
 }
 
 async function readHead(uri: string): Promise<Uint8Array> {
-  const store = openFileStore(uri);
+  const store = await openStore(uri);
   try {
     const [head] = await store.read([{ offset: 0, length: Math.min(HEAD_BYTES, store.size) }]);
     return head!;

@@ -1,5 +1,5 @@
 // Owns the format root-ttree: one TTree of a ROOT file as a source of columns.
-import { openFileStore } from '../bytes/file.ts';
+import { openStore } from '../bytes/open.ts';
 import type { ByteStore } from '../bytes/types.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { nearestNames } from '../core/text.ts';
@@ -36,7 +36,7 @@ export const rootTtree: SourceFormat = {
 };
 
 async function open(uri: string, options: OpenOptions, signal?: AbortSignal): Promise<SourceFile> {
-  const store = openFileStore(uri);
+  const store = await openStore(uri);
   try {
     return await placed([uri], async () => {
       const header = await readHeader(store);
@@ -68,7 +68,7 @@ async function reopen(descriptor: FileDescriptor): Promise<SourceFile> {
 
 /** The names of all TTrees of a file, in file order; those in directories with their path. */
 export async function listTrees(uri: string): Promise<readonly string[]> {
-  const store = openFileStore(uri);
+  const store = await openStore(uri);
   try {
     return await placed([uri], async () => {
       const header = await readHeader(store);

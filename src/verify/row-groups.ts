@@ -1,6 +1,6 @@
 // Owns comparing the stored bytes of row groups with the hashes that the receipt holds.
 import { createHash } from 'node:crypto';
-import { openFileStore } from '../bytes/file.ts';
+import { openStore } from '../bytes/open.ts';
 import type { Receipt } from '../core/receipt.ts';
 import { parquetRowGroups } from '../source/parquet.ts';
 import type { FileDescriptor } from '../source/types.ts';
@@ -23,7 +23,7 @@ export async function checkRowGroups(
   const regrouped =
     groups.length !== output.rowGroups.length || groups.some(({ rows }, i) => rows !== output.rowGroups[i]!.rows);
   if (regrouped) return { regrouped, changed: [] };
-  const store = openFileStore(descriptor.uri);
+  const store = await openStore(descriptor.uri);
   try {
     const changed: { index: number; start: number; end: number }[] = [];
     for (const [index, { rowStart, rows, chunks }] of groups.entries()) {

@@ -3,10 +3,10 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { normalRedirector } from '../../src/bytes/remote.ts';
 import { ColweaveError } from '../../src/core/errors.ts';
 import { expandInputs, globMatcher } from '../../src/source/inputs.ts';
 import { openSource } from '../../src/source/registry.ts';
-import { normalRedirector } from '../../src/source/remote.ts';
 
 let folder = '';
 const at = (name: string) => join(folder, name);

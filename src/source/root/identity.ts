@@ -1,6 +1,6 @@
 // Owns telling ROOT files apart: by their UUID, or by all of their bytes.
 import { createHash } from 'node:crypto';
-import { openFileStore } from '../../bytes/file.ts';
+import { openStore } from '../../bytes/open.ts';
 import type { ByteStore } from '../../bytes/types.ts';
 import { ColweaveError } from '../../core/errors.ts';
 import type { FileDescriptor } from '../types.ts';
@@ -32,7 +32,7 @@ async function contentHash(store: ByteStore): Promise<string> {
 
 /** The bytes of a file that was described before. Errors: source/damaged where it is another one now. */
 export async function openAgain(descriptor: FileDescriptor): Promise<ByteStore> {
-  const store = openFileStore(descriptor.uri);
+  const store = await openStore(descriptor.uri);
   const { uuidOffset } = descriptor.layout as Pick<NamedFile, 'uuidOffset'>;
   const { size, id } = descriptor.identity;
   try {
