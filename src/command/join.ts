@@ -1,8 +1,12 @@
 // Owns the join command: opens sources, reads keys, plans, and has the plan carried out.
+import { existsSync, statSync } from 'node:fs';
+import { isRemote } from '../bytes/remote.ts';
 import { ColweaveError } from '../core/errors.ts';
 import type { KeySpec, KeyTable } from '../core/key-spec.ts';
 import { refuseUnreadable } from '../join/asked-unreadable.ts';
 import type { RowGroup } from '../join/duplicates.ts';
+import { lendDatasets } from '../join/held.ts';
+import { openTogether, readKeysTogether } from '../join/key-jobs.ts';
 import { makePlan, matchRows, type PlanOptions, type PlanSource } from '../join/make-plan.ts';
 import { type OutSchema, type SchemaSource, settleOutSchema } from '../join/out-schema.ts';
 import type { JoinPlan } from '../join/plan.ts';
@@ -14,15 +18,16 @@ import { firstDifference } from '../keys/index-table.ts';
 import { readKeptKeys } from '../keys/key-files.ts';
 import { readKeys } from '../keys/read.ts';
 import { keySpecFor } from '../keys/spec.ts';
-import { type Pool, startPool } from '../pool/pool.ts';
+import type { Pool } from '../pool/pool.ts';
 import { type Dataset, datasetBytes } from '../source/dataset.ts';
+import type { Input } from '../source/inputs.ts';
 import { budgetFor } from './budget.ts';
 import { checkCarried } from './carry.ts';
 import { dedupPlan } from './dedup.ts';
 import { explainDuplicates } from './duplicates.ts';
-import { finishIfFresh } from './finished.ts';
+import { finishIfFresh, targetOf } from './finished.ts';
 import { summarize } from './join-report.ts';
-import { carryOptions, carryOut } from './join-run.ts';
+import { carryOptions, carryOut, startJoinPool } from './join-run.ts';
 import { expandTrees } from './many-trees.ts';
 import { refuseOtherTitles, settleChannel } from './mc-identity.ts';
 import { closeSources, inputsOf, type Opened, openSources } from './open-sources.ts';
@@ -39,11 +44,16 @@ export const runJoin: RunJoin = async (asked, context) => {
   let opened: Opened | undefined;
   let early: Pool | undefined;
   try {
-    opened = await openSources(options, context);
+    opened = await openSources(options, {
+      ...context,
+      found: (inputs) => {
+        early = startEarly(options, inputs);
+      },
+    });
     const { datasets, groups, sample, request } = opened;
     const fresh = await finishIfFresh(options, opened, context);
     if (fresh.report !== undefined) return fresh.report;
-    early = startEarly(options, datasets);
+    if (early !== undefined) lendDatasets(datasets);
     const { plan, selection } = await planJoin(options, opened, { early, ...context });
     const budget = budgetFor(plan, datasets, options);
     const summary = {
@@ -62,6 +72,7 @@ export const runJoin: RunJoin = async (asked, context) => {
     );
   } finally {
     await early?.close();
+    lendDatasets(undefined);
     if (opened !== undefined) await closeSources(opened);
   }
 };
@@ -96,7 +107,7 @@ async function planJoin(
     );
   const witnesses = witnessesOf(schema); // what --witness names may be wrong: told before anything is read
   const selection = await selectPrimary(options, datasets[0]!, context);
-  const sources = await readAllKeys(datasets, key, options.keyIndex, context);
+  const sources = await readAllKeys(datasets, key, options.keyIndex, { early, ...context });
   const asked: PlanOptions = {
     ...planOptions(options, schema, rowGroups(options, opened)),
     witnesses,
@@ -111,15 +122,22 @@ async function planJoin(
   return { plan: await dedupPlan(planned, datasets, options, { pool: early, ...context }), selection };
 }
 
-/** Inputs from which threads are worth starting before the plan is known: they load while keys are read and matched. */
+/** Inputs from which threads are worth starting before the plan is known: they load while files are opened. */
 const EARLY_BYTES = 64 * 2 ** 20;
 
-function startEarly(options: JoinOptions, datasets: readonly Dataset[]): Pool | undefined {
-  const files = datasets.flatMap(({ descriptor }) => descriptor.files);
-  const bytes = files.reduce((sum, { descriptor }) => sum + descriptor.identity.size, 0);
+function startEarly(options: JoinOptions, inputs: readonly Input[]): Pool | undefined {
   const threads = options.jobs ?? threadsHere();
-  return options.dryRun || bytes < EARLY_BYTES || threads < 2 ? undefined : startPool(threads);
+  if (threads < 2 || mayBeFresh(options)) return undefined;
+  const bytes = inputs.reduce((sum, { uri }) => sum + (isRemote(uri) ? EARLY_BYTES : sizeOf(uri)), 0);
+  return bytes < EARLY_BYTES ? undefined : startJoinPool(threads);
 }
+
+/** An output that is up to date is left alone: then no thread is needed. */
+function mayBeFresh({ output, dryRun, redo }: JoinOptions): boolean {
+  return !dryRun && redo !== true && output !== undefined && existsSync(targetOf(output));
+}
+
+const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 
 function refuseNonsense(options: JoinOptions): void {
   if (options.how === 'right' && options.friends.length !== 1) {
@@ -257,21 +275,39 @@ async function readAllKeys(
   datasets: readonly Dataset[],
   key: KeySpec,
   index: string | undefined,
-  { emit, signal }: CommandContext,
+  { early, emit, signal }: CommandContext & { readonly early: Pool | undefined },
 ): Promise<PlanSource[]> {
   const sources: PlanSource[] = [];
-  for (const dataset of datasets) {
-    emit({ type: 'progress', stage: 'keys', done: sources.length, total: datasets.length });
+  const together = index === undefined ? early : undefined;
+  if (together !== undefined) await openTogether(datasets, together);
+  while (sources.length < datasets.length) {
+    const first = sources.length;
+    emit({ type: 'progress', stage: 'keys', done: first, total: datasets.length });
+    const end = together === undefined || first > 0 ? first + 1 : Math.min(2, datasets.length);
     const read =
-      index === undefined
-        ? await readKeys(dataset, key, undefined, signal)
-        : await readKeptKeys(dataset, key, index, { emit, signal });
-    // variations with the same events in the same order share one table: twenty would fill the memory
-    const keys = sources.find(({ keys: other }) => sameKeys(other, read))?.keys ?? read;
-    sources.push({ descriptor: dataset.descriptor, keys, label: dataset.descriptor.label });
+      together === undefined
+        ? [await readKeysOf(datasets[first]!, key, index, { emit, signal })]
+        : await readKeysTogether(datasets, key, { first, end }, { pool: together, signal });
+    for (const own of read) {
+      const { descriptor } = datasets[sources.length]!;
+      // variations with the same events in the same order share one table: twenty would fill the memory
+      const keys = sources.find(({ keys: other }) => sameKeys(other, own))?.keys ?? own;
+      sources.push({ descriptor, keys, label: descriptor.label });
+    }
   }
   emit({ type: 'progress', stage: 'keys', done: datasets.length, total: datasets.length });
   return sources;
+}
+
+function readKeysOf(
+  dataset: Dataset,
+  key: KeySpec,
+  index: string | undefined,
+  { emit, signal }: CommandContext,
+): Promise<KeyTable> {
+  return index === undefined
+    ? readKeys(dataset, key, undefined, signal)
+    : readKeptKeys(dataset, key, index, { emit, signal });
 }
 
 function sameKeys(left: KeyTable, right: KeyTable): boolean {

@@ -1,0 +1,69 @@
+// Owns reading the keys of all sources on the threads of a pool: files side by side, each into its place of one shared table.
+import { invariant } from '../core/check.ts';
+import { type KeySpec, type KeyTable, keyStride } from '../core/key-spec.ts';
+import { checkKeyColumns, keyCuts, readKeysInto } from '../keys/read.ts';
+import { type Pool, registerJob } from '../pool/pool.ts';
+import { type Dataset, type DatasetDescriptor, forgetRead } from '../source/dataset.ts';
+import { holdDatasets } from './held.ts';
+import { inOrder } from './lanes.ts';
+
+interface ReadTask {
+  /** Among the datasets that all threads have open. */
+  readonly source: number;
+  readonly start: number;
+  readonly end: number;
+}
+
+interface ReadInput extends ReadTask {
+  readonly spec: KeySpec;
+  /** Of all rows of the source, in shared memory. */
+  readonly words: Uint32Array;
+}
+
+let held: readonly Dataset[] | undefined;
+
+/** Called in each thread of the pool, before it serves. */
+export function registerKeyJobs(): void {
+  registerJob('keys/open', async (descriptors: readonly DatasetDescriptor[]) => {
+    held = await holdDatasets(descriptors);
+    return { output: undefined };
+  });
+  registerJob('keys/read', async ({ source, spec, words, start, end }: ReadInput) => {
+    invariant(held !== undefined, 'the thread has the files open');
+    await readKeysInto(held[source]!, spec, words, { start, end });
+    forgetRead(held[source]!);
+    return { output: undefined };
+  });
+}
+
+/** All threads open the files: before keys are read. */
+export async function openTogether(datasets: readonly Dataset[], pool: Pool): Promise<void> {
+  registerKeyJobs(); // this thread may be one of the pool
+  await pool.everywhere(
+    'keys/open',
+    datasets.map(({ descriptor }) => descriptor),
+  );
+}
+
+/** Keys of all rows of the datasets first .. end. Errors: those of `readKeys`, the first one by source and row. */
+export async function readKeysTogether(
+  datasets: readonly Dataset[],
+  spec: KeySpec,
+  { first, end }: { readonly first: number; readonly end: number },
+  { pool, signal }: { readonly pool: Pool; readonly signal: AbortSignal },
+): Promise<readonly KeyTable[]> {
+  const own = datasets.slice(first, end);
+  for (const dataset of own) checkKeyColumns(dataset, spec);
+  const stride = keyStride(spec);
+  const tables = own.map(({ descriptor: { rows } }): KeyTable => {
+    return { spec, rows, stride, words: new Uint32Array(new SharedArrayBuffer(rows * stride * 4)) };
+  });
+  const tasks = own.flatMap((dataset, i): ReadInput[] =>
+    keyCuts(dataset).map(({ start, end }) => ({ source: first + i, start, end, spec, words: tables[i]!.words })),
+  );
+  const lanes = { width: pool.size, runMax: 1, share: 1 };
+  for await (const _ of inOrder(tasks, lanes, (task, { seat }) => pool.run('keys/read', task, seat))) {
+    signal.throwIfAborted();
+  }
+  return tables;
+}
