@@ -6,7 +6,7 @@ import type { KeySpec, KeyTable } from '../core/key-spec.ts';
 import { refuseUnreadable } from '../join/asked-unreadable.ts';
 import type { RowGroup } from '../join/duplicates.ts';
 import { lendDatasets } from '../join/held.ts';
-import { openTogether, readKeysTogether } from '../join/key-jobs.ts';
+import { keyCrew, openTogether, readKeysTogether } from '../join/key-jobs.ts';
 import { makePlan, matchRows, type PlanOptions, type PlanSource } from '../join/make-plan.ts';
 import { type OutSchema, type SchemaSource, settleOutSchema } from '../join/out-schema.ts';
 import type { JoinPlan } from '../join/plan.ts';
@@ -14,7 +14,7 @@ import { witnessOf } from '../join/receipt.ts';
 import type { Selection } from '../join/where/select.ts';
 import { noWitness } from '../join/witness.ts';
 import { parseWitness, planWitnesses } from '../join/witness-plan.ts';
-import { firstDifference } from '../keys/index-table.ts';
+import { firstDifference } from '../keys/compare.ts';
 import { readKeptKeys } from '../keys/key-files.ts';
 import { readKeys } from '../keys/read.ts';
 import { keySpecFor } from '../keys/spec.ts';
@@ -113,8 +113,9 @@ async function planJoin(
     witnesses,
     ...(selection && { selected: selection.selected }),
   };
-  const [matching, whole] = await planOrExplain(options, opened, { sources, signal }, () => {
-    const matching = matchRows(sources, schema, asked);
+  const most = Math.max(...sources.map(({ keys }) => keys.rows));
+  const [matching, whole] = await planOrExplain(options, opened, { sources, signal }, async () => {
+    const matching = await matchRows(sources, schema, asked, keyCrew(early, most));
     return [matching, makePlan(sources, schema, asked, matching)] as const;
   });
   if (options.dedup !== true || options.dryRun) return { plan: whole, selection };
@@ -209,10 +210,10 @@ async function planOrExplain<Plan>(
   options: JoinOptions,
   { datasets, groups }: Opened,
   { sources, signal }: Explaining,
-  plan: () => Plan,
+  plan: () => Promise<Plan>,
 ): Promise<Plan> {
   try {
-    return plan();
+    return await plan();
   } catch (error) {
     const sides = sources.map(({ keys }, s) => ({ keys, dataset: datasets[s]! }));
     const explained = await explainDuplicates(error, sides, signal);

@@ -1,11 +1,13 @@
-// Owns reading the keys of all sources on the threads of a pool: files side by side, each into its place of one shared table.
+// Owns what threads of a pool do with keys: read those of different files at once into shared tables, sort and match partitions.
 import { invariant } from '../core/check.ts';
 import { type KeySpec, type KeyTable, keyStride } from '../core/key-spec.ts';
+import { type KeySegment, sortIntoPartitions } from '../keys/partition.ts';
 import { checkKeyColumns, keyCuts, readKeysInto } from '../keys/read.ts';
 import { type Pool, registerJob } from '../pool/pool.ts';
 import { type Dataset, type DatasetDescriptor, forgetRead } from '../source/dataset.ts';
 import { holdDatasets } from './held.ts';
 import { inOrder } from './lanes.ts';
+import { type MatchTask, matchPartitions, type PartitionMatch } from './match-partition.ts';
 
 interface ReadTask {
   /** Among the datasets that all threads have open. */
@@ -34,6 +36,48 @@ export function registerKeyJobs(): void {
     forgetRead(held[source]!);
     return { output: undefined };
   });
+  registerJob('keys/sort', async (task: SortTask) => ({ output: sortRows(task) }));
+  registerJob('keys/match', async (task: MatchTask) => ({ output: matchPartitions(task) }));
+}
+
+/** Rows of a source to sort into partitions. */
+export interface SortTask {
+  readonly keys: KeyTable;
+  /** Row of the source that the table begins with. */
+  readonly firstRow: number;
+  readonly bits: number;
+}
+
+function sortRows({ keys, firstRow, bits }: SortTask): KeySegment {
+  const words = new Uint32Array(new SharedArrayBuffer(keys.rows * (keys.stride + 1) * 4));
+  const bounds = sortIntoPartitions(keys, firstRow, bits, words);
+  return { bounds, stored: { kind: 'memory', words } };
+}
+
+/** Who matches keys: this thread, or those of a pool. */
+export interface KeyCrew {
+  readonly width: number;
+  sort(task: SortTask, seat: number): Promise<KeySegment>;
+  match(task: MatchTask, seat: number): Promise<PartitionMatch>;
+}
+
+export const INLINE_CREW: KeyCrew = {
+  width: 1,
+  sort: async (task) => sortRows(task),
+  match: async (task) => matchPartitions(task),
+};
+
+/** With few rows, telling the others costs more than it saves. */
+const POOL_ROWS_MIN = 1 << 16;
+
+export function keyCrew(pool: Pool | undefined, rows: number): KeyCrew {
+  if (pool === undefined || rows < POOL_ROWS_MIN) return INLINE_CREW;
+  registerKeyJobs();
+  return {
+    width: pool.size,
+    sort: async (task, seat) => (await pool.run('keys/sort', task, seat)) as KeySegment,
+    match: async (task, seat) => (await pool.run('keys/match', task, seat)) as PartitionMatch,
+  };
 }
 
 /** All threads open the files: before keys are read. */

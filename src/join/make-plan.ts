@@ -3,11 +3,12 @@ import { invariant } from '../core/check.ts';
 import { type Dtype, dtypeBytes } from '../core/dtype.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { type KeyTable, keyText } from '../core/key-spec.ts';
-import { firstDifference } from '../keys/index-table.ts';
+import { firstDifference } from '../keys/compare.ts';
 import { locateRow } from '../source/dataset.ts';
 import { spanOf } from './block-view.ts';
 import { cutParts, type PartSize } from './cut-parts.ts';
 import type { Repeated, RowGroup } from './duplicates.ts';
+import type { KeyCrew } from './key-jobs.ts';
 import { missingReasons } from './lumis.ts';
 import { type How, type Matching, matchSources, type RowMap, type Side } from './match.ts';
 import { matchSelected } from './match-selected.ts';
@@ -46,8 +47,13 @@ const ROW_GROUP_ROWS_MAX = 1 << 17;
 const SPAN_FACTOR_MAX = 2;
 
 /** Errors: those of matching, join/expectation, key/negative where another source's key does not fit the primary's type. */
-export function matchRows(sources: readonly PlanSource[], schema: OutSchema, options: PlanOptions): Matching {
-  const matching = matchAll(sources, options);
+export async function matchRows(
+  sources: readonly PlanSource[],
+  schema: OutSchema,
+  options: PlanOptions,
+  crew?: KeyCrew,
+): Promise<Matching> {
+  const matching = await matchAll(sources, options, crew);
   proveCounts(sources, matching, options);
   expect(sources, matching, options);
   refuseWideKeys(sources, schema, matching);
@@ -144,11 +150,15 @@ function inverse(map: Int32Array, rows: number, known: Map<Int32Array, Int32Arra
   return targets;
 }
 
-function matchAll(sources: readonly PlanSource[], { how, drop, selected, groups }: PlanOptions): Matching {
+async function matchAll(
+  sources: readonly PlanSource[],
+  { how, drop, selected, groups }: PlanOptions,
+  crew: KeyCrew | undefined,
+): Promise<Matching> {
   if (selected !== undefined && (how === 'left' || how === 'inner')) {
     return matchSelected(sources, how === 'inner' || drop, selected);
   }
-  return matchSources(sources, how, drop, { selected, groups });
+  return matchSources(sources, how, drop, { selected, groups, crew });
 }
 
 /** Output rows that every source has. */

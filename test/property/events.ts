@@ -126,7 +126,7 @@ export async function planOf(
   );
   // a row group of 1024 rows would hold every case: cut blocks of 5 rows, so that all paths and block edges are met
   const asked = { how, layout: 'arrow', drop: false, perFile: false, rowBytes: 1, ...more } as const;
-  const whole = makePlan(keyed, schema, asked, matchRows(keyed, schema, asked));
+  const whole = makePlan(keyed, schema, asked, await matchRows(keyed, schema, asked));
   const blocks = [];
   for (let at = 0; at < whole.rowsOut; at += 5)
     blocks.push({ part: 0, start: at, end: Math.min(whole.rowsOut, at + 5) });
