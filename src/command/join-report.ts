@@ -1,10 +1,11 @@
 // Owns what a join says of itself: the summary of its plan, and what was asked, for the receipt.
 import { typeName } from '../core/schema.ts';
-import { keyStates, type Seal, sealKeys } from '../core/seal.ts';
+import { addSeals, keyStates, NO_SEAL, type Seal, sealKeys } from '../core/seal.ts';
 import { keyNames } from '../join/key-proof.ts';
 import { countLumis, type LumiCounts, lumiRanges } from '../join/lumis.ts';
 import type { JoinPlan } from '../join/plan.ts';
 import { witnessOnly } from '../join/witness.ts';
+import { type KeyStore, keyChunks } from '../keys/store.ts';
 import { type Dataset, datasetBytes } from '../source/dataset.ts';
 import type { Budget } from './budget.ts';
 import { type Carried, carriedSpec } from './carry.ts';
@@ -22,8 +23,8 @@ interface Asked {
 
 export function receiptContext(plan: JoinPlan, options: JoinOptions, { carried, request, groups, selection }: Asked) {
   const lumis: LumiCounts = new Map();
-  countLumis(lumis, plan.sources[0]!.keys);
-  const sourceKeySeals = plan.sources.map(({ keys }): Seal => sealKeys(keyStates(keys, 0, keys.rows)));
+  for (const { table } of keyChunks(plan.sources[0]!.keys)) countLumis(lumis, table);
+  const sourceKeySeals = plan.sources.map(({ keys }) => sealStore(keys));
   return {
     tool: TOOL,
     spec: {
@@ -37,6 +38,12 @@ export function receiptContext(plan: JoinPlan, options: JoinOptions, { carried, 
     lumisIn: lumiRanges(lumis),
     ...(selection === undefined ? {} : { selection }),
   };
+}
+
+function sealStore(keys: KeyStore): Seal {
+  let seal = NO_SEAL;
+  for (const { table } of keyChunks(keys)) seal = addSeals(seal, sealKeys(keyStates(table, 0, table.rows)));
+  return seal;
 }
 
 /** What was asked; never paths, threads or memory. */

@@ -2,7 +2,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { isRemote } from '../bytes/remote.ts';
 import { ColweaveError } from '../core/errors.ts';
-import type { KeySpec, KeyTable } from '../core/key-spec.ts';
+import type { KeySpec } from '../core/key-spec.ts';
 import { refuseUnreadable } from '../join/asked-unreadable.ts';
 import type { RowGroup } from '../join/duplicates.ts';
 import { lendDatasets } from '../join/held.ts';
@@ -14,11 +14,12 @@ import { witnessOf } from '../join/receipt.ts';
 import type { Selection } from '../join/where/select.ts';
 import { noWitness } from '../join/witness.ts';
 import { parseWitness, planWitnesses } from '../join/witness-plan.ts';
-import { firstDifference } from '../keys/compare.ts';
 import { readKeptKeys } from '../keys/key-files.ts';
-import { readKeys } from '../keys/read.ts';
+import { readKeys, spillKeys } from '../keys/read.ts';
 import { keySpecFor } from '../keys/spec.ts';
+import { firstOtherKey, type KeyStore } from '../keys/store.ts';
 import type { Pool } from '../pool/pool.ts';
+import type { Scratch } from '../scratch/scratch.ts';
 import { type Dataset, datasetBytes } from '../source/dataset.ts';
 import type { Input } from '../source/inputs.ts';
 import { budgetFor } from './budget.ts';
@@ -28,6 +29,7 @@ import { explainDuplicates } from './duplicates.ts';
 import { finishIfFresh, targetOf } from './finished.ts';
 import { summarize } from './join-report.ts';
 import { carryOptions, carryOut, startJoinPool } from './join-run.ts';
+import { closeSpill, dropSorted, type KeySpill, spillIfShort } from './key-spill.ts';
 import { expandTrees } from './many-trees.ts';
 import { refuseOtherTitles, settleChannel } from './mc-identity.ts';
 import { closeSources, inputsOf, type Opened, openSources } from './open-sources.ts';
@@ -43,6 +45,7 @@ export const runJoin: RunJoin = async (asked, context) => {
   refuseNonsense(options);
   let opened: Opened | undefined;
   let early: Pool | undefined;
+  const spill: KeySpill = {};
   try {
     opened = await openSources(options, {
       ...context,
@@ -54,7 +57,7 @@ export const runJoin: RunJoin = async (asked, context) => {
     const fresh = await finishIfFresh(options, opened, context);
     if (fresh.report !== undefined) return fresh.report;
     if (early !== undefined) lendDatasets(datasets);
-    const { plan, selection } = await planJoin(options, opened, { early, ...context });
+    const { plan, selection } = await planJoin(options, opened, { early, spill, ...context });
     const budget = budgetFor(plan, datasets, options);
     const summary = {
       ...summarize(plan, datasets, options, budget),
@@ -73,6 +76,7 @@ export const runJoin: RunJoin = async (asked, context) => {
   } finally {
     await early?.close();
     lendDatasets(undefined);
+    closeSpill(spill);
     if (opened !== undefined) await closeSources(opened);
   }
 };
@@ -86,7 +90,7 @@ interface Planned {
 async function planJoin(
   options: JoinOptions,
   opened: Opened,
-  { early, ...context }: CommandContext & { readonly early: Pool | undefined },
+  { early, spill, ...context }: CommandContext & { readonly early: Pool | undefined; readonly spill: KeySpill },
 ): Promise<Planned> {
   const { datasets, sample } = opened;
   const { signal } = context;
@@ -107,7 +111,8 @@ async function planJoin(
     );
   const witnesses = witnessesOf(schema); // what --witness names may be wrong: told before anything is read
   const selection = await selectPrimary(options, datasets[0]!, context);
-  const sources = await readAllKeys(datasets, key, options.keyIndex, { early, ...context });
+  spillIfShort(spill, options, key, datasets);
+  const sources = await readAllKeys(datasets, key, options.keyIndex, { early, spill, ...context });
   const asked: PlanOptions = {
     ...planOptions(options, schema, rowGroups(options, opened)),
     witnesses,
@@ -115,7 +120,8 @@ async function planJoin(
   };
   const most = Math.max(...sources.map(({ keys }) => keys.rows));
   const [matching, whole] = await planOrExplain(options, opened, { sources, signal }, async () => {
-    const matching = await matchRows(sources, schema, asked, keyCrew(early, most));
+    const matching = await matchRows(sources, schema, asked, keyCrew(early, most, spill.sorted));
+    dropSorted(spill);
     return [matching, makePlan(sources, schema, asked, matching)] as const;
   });
   if (options.dedup !== true || options.dryRun) return { plan: whole, selection };
@@ -276,9 +282,10 @@ async function readAllKeys(
   datasets: readonly Dataset[],
   key: KeySpec,
   index: string | undefined,
-  { early, emit, signal }: CommandContext & { readonly early: Pool | undefined },
+  { early, spill, emit, signal }: CommandContext & { readonly early: Pool | undefined; readonly spill: KeySpill },
 ): Promise<PlanSource[]> {
   const sources: PlanSource[] = [];
+  const { keys: scratch } = spill;
   const together = index === undefined ? early : undefined;
   if (together !== undefined) await openTogether(datasets, together);
   while (sources.length < datasets.length) {
@@ -287,8 +294,8 @@ async function readAllKeys(
     const end = together === undefined || first > 0 ? first + 1 : Math.min(2, datasets.length);
     const read =
       together === undefined
-        ? [await readKeysOf(datasets[first]!, key, index, { emit, signal })]
-        : await readKeysTogether(datasets, key, { first, end }, { pool: together, signal });
+        ? [await readKeysOf(datasets[first]!, key, index, { scratch, emit, signal })]
+        : await readKeysTogether(datasets, key, { first, end }, { pool: together, scratch, signal });
     for (const own of read) {
       const { descriptor } = datasets[sources.length]!;
       // variations with the same events in the same order share one table: twenty would fill the memory
@@ -304,15 +311,16 @@ function readKeysOf(
   dataset: Dataset,
   key: KeySpec,
   index: string | undefined,
-  { emit, signal }: CommandContext,
-): Promise<KeyTable> {
+  { scratch, emit, signal }: CommandContext & { readonly scratch: Scratch | undefined },
+): Promise<KeyStore> {
+  if (scratch !== undefined) return spillKeys(dataset, key, scratch, signal);
   return index === undefined
     ? readKeys(dataset, key, undefined, signal)
     : readKeptKeys(dataset, key, index, { emit, signal });
 }
 
-function sameKeys(left: KeyTable, right: KeyTable): boolean {
-  return left.rows === right.rows && firstDifference(left, 0, right, 0, left.rows) < 0;
+function sameKeys(left: KeyStore, right: KeyStore): boolean {
+  return left.rows === right.rows && firstOtherKey(left, right) < 0;
 }
 
 function planOptions(options: JoinOptions, schema: OutSchema, groups: readonly RowGroup[]) {

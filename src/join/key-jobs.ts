@@ -1,9 +1,11 @@
 // Owns what threads of a pool do with keys: read those of different files at once into shared tables, sort and match partitions.
 import { invariant } from '../core/check.ts';
-import { type KeySpec, type KeyTable, keyStride } from '../core/key-spec.ts';
+import { type KeySpec, keyStride } from '../core/key-spec.ts';
 import { type KeySegment, sortIntoPartitions } from '../keys/partition.ts';
-import { checkKeyColumns, keyCuts, readKeysInto } from '../keys/read.ts';
+import { checkKeyColumns, keyCuts, readIntoStore } from '../keys/read.ts';
+import { type KeyStore, keyRange, makeKeyStore } from '../keys/store.ts';
 import { type Pool, registerJob } from '../pool/pool.ts';
+import { appendScratch, type Scratch } from '../scratch/scratch.ts';
 import { type Dataset, type DatasetDescriptor, forgetRead } from '../source/dataset.ts';
 import { holdDatasets } from './held.ts';
 import { inOrder } from './lanes.ts';
@@ -18,8 +20,8 @@ interface ReadTask {
 
 interface ReadInput extends ReadTask {
   readonly spec: KeySpec;
-  /** Of all rows of the source, in shared memory. */
-  readonly words: Uint32Array;
+  /** Of all rows of the source. */
+  readonly keys: KeyStore;
 }
 
 let held: readonly Dataset[] | undefined;
@@ -30,9 +32,9 @@ export function registerKeyJobs(): void {
     held = await holdDatasets(descriptors);
     return { output: undefined };
   });
-  registerJob('keys/read', async ({ source, spec, words, start, end }: ReadInput) => {
+  registerJob('keys/read', async ({ source, spec, keys, start, end }: ReadInput) => {
     invariant(held !== undefined, 'the thread has the files open');
-    await readKeysInto(held[source]!, spec, words, { start, end });
+    await readIntoStore(held[source]!, spec, keys, { start, end });
     forgetRead(held[source]!);
     return { output: undefined };
   });
@@ -42,21 +44,30 @@ export function registerKeyJobs(): void {
 
 /** Rows of a source to sort into partitions. */
 export interface SortTask {
-  readonly keys: KeyTable;
-  /** Row of the source that the table begins with. */
-  readonly firstRow: number;
+  readonly keys: KeyStore;
+  readonly start: number;
+  readonly end: number;
   readonly bits: number;
+  /** Where the sorted rows go; absent = into shared memory. */
+  readonly scratch: Scratch | undefined;
 }
 
-function sortRows({ keys, firstRow, bits }: SortTask): KeySegment {
-  const words = new Uint32Array(new SharedArrayBuffer(keys.rows * (keys.stride + 1) * 4));
-  const bounds = sortIntoPartitions(keys, firstRow, bits, words);
-  return { bounds, stored: { kind: 'memory', words } };
+function sortRows({ keys, start, end, bits, scratch }: SortTask): KeySegment {
+  const bytes = (end - start) * (keys.stride + 1) * 4;
+  const words = new Uint32Array(scratch === undefined ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes));
+  const bounds = sortIntoPartitions(keyRange(keys, start, end), start, bits, words);
+  if (scratch === undefined) return { bounds, stored: { kind: 'memory', words } };
+  return { bounds, stored: { kind: 'scratch', offset: appendScratch(scratch, new Uint8Array(words.buffer)) } };
 }
 
 /** Who matches keys: this thread, or those of a pool. */
 export interface KeyCrew {
   readonly width: number;
+  /** Where sorted rows go when memory is short. */
+  readonly scratch?: Scratch | undefined;
+  /** Rows sorted at a time, and rows of a partition, where they are not left to this: so that tests need few. */
+  readonly sortRows?: number;
+  readonly partitionRows?: number;
   sort(task: SortTask, seat: number): Promise<KeySegment>;
   match(task: MatchTask, seat: number): Promise<PartitionMatch>;
 }
@@ -70,11 +81,12 @@ export const INLINE_CREW: KeyCrew = {
 /** With few rows, telling the others costs more than it saves. */
 const POOL_ROWS_MIN = 1 << 16;
 
-export function keyCrew(pool: Pool | undefined, rows: number): KeyCrew {
-  if (pool === undefined || rows < POOL_ROWS_MIN) return INLINE_CREW;
+export function keyCrew(pool: Pool | undefined, rows: number, scratch?: Scratch): KeyCrew {
+  if (pool === undefined || rows < POOL_ROWS_MIN) return { ...INLINE_CREW, scratch };
   registerKeyJobs();
   return {
     width: pool.size,
+    scratch,
     sort: async (task, seat) => (await pool.run('keys/sort', task, seat)) as KeySegment,
     match: async (task, seat) => (await pool.run('keys/match', task, seat)) as PartitionMatch,
   };
@@ -94,20 +106,22 @@ export async function readKeysTogether(
   datasets: readonly Dataset[],
   spec: KeySpec,
   { first, end }: { readonly first: number; readonly end: number },
-  { pool, signal }: { readonly pool: Pool; readonly signal: AbortSignal },
-): Promise<readonly KeyTable[]> {
+  {
+    pool,
+    scratch,
+    signal,
+  }: { readonly pool: Pool; readonly scratch?: Scratch | undefined; readonly signal: AbortSignal },
+): Promise<readonly KeyStore[]> {
   const own = datasets.slice(first, end);
   for (const dataset of own) checkKeyColumns(dataset, spec);
   const stride = keyStride(spec);
-  const tables = own.map(({ descriptor: { rows } }): KeyTable => {
-    return { spec, rows, stride, words: new Uint32Array(new SharedArrayBuffer(rows * stride * 4)) };
-  });
+  const stores = own.map(({ descriptor: { rows } }) => makeKeyStore(spec, rows, stride, scratch));
   const tasks = own.flatMap((dataset, i): ReadInput[] =>
-    keyCuts(dataset).map(({ start, end }) => ({ source: first + i, start, end, spec, words: tables[i]!.words })),
+    keyCuts(dataset).map(({ start, end }) => ({ source: first + i, start, end, spec, keys: stores[i]! })),
   );
   const lanes = { width: pool.size, runMax: 1, share: 1 };
   for await (const _ of inOrder(tasks, lanes, (task, { seat }) => pool.run('keys/read', task, seat))) {
     signal.throwIfAborted();
   }
-  return tables;
+  return stores;
 }

@@ -3,7 +3,7 @@ import { invariant } from '../core/check.ts';
 import { type Dtype, dtypeBytes } from '../core/dtype.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { type KeyTable, keyText } from '../core/key-spec.ts';
-import { firstDifference } from '../keys/compare.ts';
+import { firstOtherKey, type KeyStore, keyChunks, keyCursor, keyRange } from '../keys/store.ts';
 import { locateRow } from '../source/dataset.ts';
 import { spanOf } from './block-view.ts';
 import { cutParts, type PartSize } from './cut-parts.ts';
@@ -221,11 +221,10 @@ function outRows(
   sources: readonly PlanSource[],
   { maps }: Matching,
 ): (row: number) => { words: Uint32Array; at: number } {
+  const cursors = sources.map(({ keys }) => keyCursor(keys));
   return (row) => {
     const owner = maps.findIndex((map) => map === undefined || map[row]! >= 0);
-    const map = maps[owner];
-    const { words, stride } = sources[owner]!.keys;
-    return { words, at: (map === undefined ? row : map[row]!) * stride };
+    return cursors[owner]!(maps[owner]?.[row] ?? row);
   };
 }
 
@@ -250,8 +249,7 @@ function expect(sources: readonly PlanSource[], matching: Matching, options: Pla
 }
 
 function notAligned(primary: PlanSource, source: PlanSource, name: string): ColweaveError {
-  const rows = Math.min(primary.keys.rows, source.keys.rows);
-  const row = firstDifference(primary.keys, 0, source.keys, 0, rows);
+  const row = firstOtherKey(primary.keys, source.keys);
   const where = [source.descriptor.files[0]!.descriptor.uri];
   if (row < 0) {
     return new ColweaveError(
@@ -261,12 +259,14 @@ function notAligned(primary: PlanSource, source: PlanSource, name: string): Colw
     );
   }
   const { uri, entry } = locateRow(source.descriptor, row);
-  const details = [`the primary has ${keyText(primary.keys, row)}`, `${name} has ${keyText(source.keys, row)}`];
+  const details = [`the primary has ${textAt(primary.keys, row)}`, `${name} has ${textAt(source.keys, row)}`];
   return new ColweaveError('join/expectation', `${name} is not aligned with the primary from row ${row} on`, {
     where: [uri, `entry ${entry}`],
     details,
   });
 }
+
+const textAt = (keys: KeyStore, row: number): string => keyText(keyRange(keys, row, row + 1), 0);
 
 /** Rows that only others have get keys of the primary's types: a key that does not fit is refused, not cut. */
 function refuseWideKeys(sources: readonly PlanSource[], schema: OutSchema, matching: Matching): void {
@@ -275,16 +275,18 @@ function refuseWideKeys(sources: readonly PlanSource[], schema: OutSchema, match
     column.kind === 'key' && column.field.type.kind === 'flat' ? [keyLimit(column.field.type.dtype)] : [],
   );
   sources.slice(1).forEach(({ keys, descriptor }) => {
-    for (let row = 0; row < keys.rows; row++) {
-      const bad = wideColumn(keys, row, limits);
-      if (bad < 0) continue;
-      const { uri, entry } = locateRow(descriptor, row);
-      const name = keys.spec.columns[bad]!.name;
-      throw new ColweaveError(
-        'key/negative',
-        `the value of "${name}" does not fit the primary's type: ${keyText(keys, row)}`,
-        { where: [uri, `entry ${entry}`] },
-      );
+    for (const { firstRow, table } of keyChunks(keys)) {
+      for (let row = 0; row < table.rows; row++) {
+        const bad = wideColumn(table, row, limits);
+        if (bad < 0) continue;
+        const { uri, entry } = locateRow(descriptor, firstRow + row);
+        const name = keys.spec.columns[bad]!.name;
+        throw new ColweaveError(
+          'key/negative',
+          `the value of "${name}" does not fit the primary's type: ${keyText(table, row)}`,
+          { where: [uri, `entry ${entry}`] },
+        );
+      }
     }
   });
 }

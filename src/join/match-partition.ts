@@ -12,6 +12,9 @@ export interface Twin {
   readonly second: number;
 }
 
+/** Twins that a refusal names. */
+export const TWINS_SHOWN = 3;
+
 /** Rows of the union that one source brought: the primary's own, or those of a friend that no source before it has. */
 export interface Tier {
   readonly segments: readonly KeySegment[];
@@ -79,8 +82,12 @@ export function matchPartitions(task: MatchTask): PartitionMatch {
   return { ...twins, extras, lost };
 }
 
-/** The first ones by the later of the two rows are kept. */
+/** The first ones by the later of the two rows are kept; of any number all, in no order. */
 export function addTwin(twins: Twin[], twin: Twin, max: number): void {
+  if (max === Number.POSITIVE_INFINITY) {
+    twins.push(twin);
+    return;
+  }
   if (twins.length === max && twins.at(-1)!.second < twin.second) return;
   twins.push(twin);
   twins.sort((left, right) => left.second - right.second);

@@ -1,9 +1,11 @@
 // Owns matching of the primary events that a selection keeps: left and inner joins look at no other.
+import { invariant } from '../core/check.ts';
 import type { KeyTable } from '../core/key-spec.ts';
 import { findKeys, insertKeys, makePartitionTable, type PartitionTable } from '../keys/partition-table.ts';
+import { inScratch } from '../keys/store.ts';
 import { proveDisjoint } from './disjoint.ts';
-import { countAbsent, isAligned, type Matching, refuseTwins, type Side, selectAll, TWINS_SHOWN } from './match.ts';
-import { pickKeys, type Twin } from './match-partition.ts';
+import { countAbsent, isAligned, type Matching, refuseTwins, type Side, selectAll } from './match.ts';
+import { pickKeys, TWINS_SHOWN, type Twin } from './match-partition.ts';
 
 /**
  * `selected`: one byte a primary row. Only what it keeps is indexed. A kept event that the primary has twice stops the join,
@@ -11,7 +13,7 @@ import { pickKeys, type Twin } from './match-partition.ts';
  * Errors: as matchSources.
  */
 export function matchSelected(sides: readonly Side[], inner: boolean, selected: Uint8Array): Matching {
-  const [primary, ...friends] = sides as readonly [Side, ...Side[]];
+  const [primary, ...friends] = sides.map(inMemory) as [TableSide, ...TableSide[]];
   const own = keptRows(selected);
   const keys = pickKeys(primary.keys, own);
   const index = uniqueAmongAll(primary, keys, own);
@@ -42,6 +44,16 @@ export function matchSelected(sides: readonly Side[], inner: boolean, selected: 
   };
 }
 
+interface TableSide extends Side {
+  readonly keys: KeyTable;
+}
+
+function inMemory(side: Side): TableSide {
+  const { keys } = side;
+  invariant(!inScratch(keys), 'keys that a selection is matched by are in memory');
+  return { ...side, keys };
+}
+
 /** Where no row lacks a source nothing is left out: undefined. */
 function rowsOfAll(maps: readonly Int32Array[], rows: number): Int32Array | undefined {
   const kept = new Int32Array(rows);
@@ -59,7 +71,7 @@ function keptRows(selected: Uint8Array): Int32Array {
 }
 
 /** An index over the rows `own` of the primary; none of their keys is there in another row. */
-function uniqueAmongAll(primary: Side, keys: KeyTable, own: Int32Array): PartitionTable {
+function uniqueAmongAll(primary: TableSide, keys: KeyTable, own: Int32Array): PartitionTable {
   const twins: Twin[] = [];
   const index = makePartitionTable(keys);
   insertKeys(index, { from: 0, to: keys.rows }, (first, second) => {
@@ -85,7 +97,7 @@ function findEach(index: PartitionTable, keys: KeyTable): Int32Array {
 
 /** Row of the friend for each indexed key, -1 = absent, and the friend's other rows. */
 function lookUpKept(
-  friend: Side,
+  friend: TableSide,
   index: PartitionTable,
   rows: number,
 ): { readonly map: Int32Array; readonly rest: Int32Array } {

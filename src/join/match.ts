@@ -1,9 +1,9 @@
 // Owns which row of which source belongs to which output row: matching by key, proofs about what did not match, row maps.
 import { invariant } from '../core/check.ts';
 import { ColweaveError } from '../core/errors.ts';
-import { type KeyTable, keyText } from '../core/key-spec.ts';
-import { firstDifference } from '../keys/compare.ts';
+import { keyText } from '../core/key-spec.ts';
 import type { KeySegment } from '../keys/partition.ts';
+import { firstOtherKey, type KeyStore, keyRange } from '../keys/store.ts';
 import { type DatasetDescriptor, locateRow } from '../source/dataset.ts';
 import { type Repeated, type RowGroup, repeatedRows } from './duplicates.ts';
 import { type KeyFinder, makeFinder } from './find-keys.ts';
@@ -40,10 +40,8 @@ interface PrimaryRows {
 /** What messages need to point at events. */
 export interface Side {
   readonly descriptor: DatasetDescriptor;
-  readonly keys: KeyTable;
+  readonly keys: KeyStore;
 }
-
-export const TWINS_SHOWN = 3;
 
 /**
  * Matches every friend to the primary. `drop`: rows that a friend lacks are left out (inner for that friend).
@@ -70,7 +68,7 @@ export async function matchSources(
   const missing: number[] = [];
   const tails: Int32Array[] = [];
   // variations of one sample mostly have their events in one order: their keys are one table, and so is the map
-  const same = new Map<Uint32Array, Found>();
+  const same = new Map<KeyStore, Found>();
   for (const friend of friends) {
     if (repeated === undefined && isAligned(primary, friend)) {
       matched.push(undefined);
@@ -78,9 +76,9 @@ export async function matchSources(
       missing.push(0);
       continue;
     }
-    const known = tiers.length === 1 ? same.get(friend.keys.words) : undefined;
+    const known = tiers.length === 1 ? same.get(friend.keys) : undefined;
     const found = known ?? (await lookUp(friend, finder, tiers, unionRows));
-    same.set(friend.keys.words, found);
+    same.set(friend.keys, found);
     matched.push(found.map);
     extra.push(found.extra.length);
     missing.push(countAbsent(found.map, primary.keys.rows) - (repeated?.count ?? 0));
@@ -111,8 +109,7 @@ export async function matchSources(
 
 /** Aligned is proved, never believed: every key of every row is compared. */
 export function isAligned(primary: Side, friend: Side): boolean {
-  const { rows } = primary.keys;
-  return friend.keys.rows === rows && firstDifference(primary.keys, 0, friend.keys, 0, rows) < 0;
+  return friend.keys.rows === primary.keys.rows && firstOtherKey(primary.keys, friend.keys) < 0;
 }
 
 /** Errors: that the primary has an event twice, unless several datasets may have it. */
@@ -143,7 +140,9 @@ export function refuseTwins({ descriptor, keys }: Side, twins: readonly Twin[]):
   const what = whole ? 'has the same event twice' : `has the same ${keys.spec.name} twice`;
   throw new ColweaveError(whole ? 'join/duplicate-key' : 'key/not-unique', `source "${descriptor.label}" ${what}`, {
     where: [locateRow(descriptor, twins[0]!.second).uri],
-    details: twins.map(({ first, second }) => `${keyText(keys, first)}: ${place(first)} and ${place(second)}`),
+    details: twins.map(
+      ({ first, second }) => `${keyText(keyRange(keys, first, first + 1), 0)}: ${place(first)} and ${place(second)}`,
+    ),
   });
 }
 

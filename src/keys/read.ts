@@ -4,8 +4,10 @@ import { wordsOf } from '../core/dtype.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { type KeySpec, type KeyTable, keyStride } from '../core/key-spec.ts';
 import { typeName } from '../core/schema.ts';
+import type { Scratch } from '../scratch/scratch.ts';
 import { type Dataset, locateRow, readRows, requireField } from '../source/dataset.ts';
 import { keyColumnNames } from './spec.ts';
+import { inScratch, type KeyStore, makeKeyStore, putKeys } from './store.ts';
 
 /** Rows of keys read at a time: bounds what is held beside the table. */
 const KEY_READ_ROWS = 1 << 20;
@@ -53,6 +55,33 @@ export async function readKeysInto(
     const columns = await readRows(dataset, names, at, to, signal);
     placeColumns(dataset, { spec, names, stride }, columns, words, { first: at, base: at - firstRow });
   }
+}
+
+/** The same into wherever the keys of the source are kept; `start` .. `end` at most as many rows as `keyCuts` gives. */
+export async function readIntoStore(
+  dataset: Dataset,
+  spec: KeySpec,
+  keys: KeyStore,
+  { start, end }: RowRange,
+  signal?: AbortSignal,
+): Promise<void> {
+  if (!inScratch(keys)) return readKeysInto(dataset, spec, keys.words, { start, end }, { ...(signal && { signal }) });
+  const words = new Uint32Array((end - start) * keys.stride);
+  await readKeysInto(dataset, spec, words, { start, end }, { firstRow: start, ...(signal && { signal }) });
+  putKeys(keys, start, words);
+}
+
+/** The keys of all rows of a dataset, in scratch. Errors: those of `readKeys`. */
+export async function spillKeys(
+  dataset: Dataset,
+  spec: KeySpec,
+  scratch: Scratch,
+  signal?: AbortSignal,
+): Promise<KeyStore> {
+  checkKeyColumns(dataset, spec);
+  const keys = makeKeyStore(spec, dataset.descriptor.rows, keyStride(spec), scratch);
+  for (const range of keyCuts(dataset)) await readIntoStore(dataset, spec, keys, range, signal);
+  return keys;
 }
 
 /** Rows of a dataset to read at a time on several threads: whole files, long ones in parts. */
