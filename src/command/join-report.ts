@@ -1,11 +1,11 @@
 // Owns what a join says of itself: the summary of its plan, and what was asked, for the receipt.
 import { typeName } from '../core/schema.ts';
-import { addSeals, keyStates, NO_SEAL, type Seal, sealKeys } from '../core/seal.ts';
+import type { Seal } from '../core/seal.ts';
 import { keyNames } from '../join/key-proof.ts';
 import { countLumis, type LumiCounts, lumiRanges } from '../join/lumis.ts';
 import type { JoinPlan } from '../join/plan.ts';
 import { witnessOnly } from '../join/witness.ts';
-import { type KeyStore, keyChunks } from '../keys/store.ts';
+import { inScratch, keyChunks } from '../keys/store.ts';
 import { type Dataset, datasetBytes } from '../source/dataset.ts';
 import type { Budget } from './budget.ts';
 import { type Carried, carriedSpec } from './carry.ts';
@@ -19,12 +19,17 @@ interface Asked {
   readonly request: Request;
   readonly groups: readonly DatasetFiles[];
   readonly selection: SelectionSummary | undefined;
+  /** Over all keys of each source. */
+  readonly sourceKeySeals: readonly Seal[];
 }
 
-export function receiptContext(plan: JoinPlan, options: JoinOptions, { carried, request, groups, selection }: Asked) {
+export function receiptContext(
+  plan: JoinPlan,
+  options: JoinOptions,
+  { carried, request, groups, selection, sourceKeySeals }: Asked,
+) {
   const lumis: LumiCounts = new Map();
   for (const { table } of keyChunks(plan.sources[0]!.keys)) countLumis(lumis, table);
-  const sourceKeySeals = plan.sources.map(({ keys }) => sealStore(keys));
   return {
     tool: TOOL,
     spec: {
@@ -38,12 +43,6 @@ export function receiptContext(plan: JoinPlan, options: JoinOptions, { carried, 
     lumisIn: lumiRanges(lumis),
     ...(selection === undefined ? {} : { selection }),
   };
-}
-
-function sealStore(keys: KeyStore): Seal {
-  let seal = NO_SEAL;
-  for (const { table } of keyChunks(keys)) seal = addSeals(seal, sealKeys(keyStates(table, 0, table.rows)));
-  return seal;
 }
 
 /** What was asked; never paths, threads or memory. */
@@ -129,12 +128,16 @@ export function summarize(
 }
 
 function notesOf(plan: JoinPlan, options: JoinOptions): string[] {
+  const spilled = plan.sources.some(({ keys }) => inScratch(keys))
+    ? ['keys do not fit in memory: they pass through scratch']
+    : [];
   const nulls = plan.columns.filter((column) => column.field.nullable && column.kind === 'payload').length;
   const anyMissing = plan.sources.some((source) => source.missing > 0);
   if (options.dryRun && options.dedup === true)
-    return ['equal columns are found by reading them, which a dry run does not: all are listed'];
-  if (options.layout === 'nano' || nulls === 0 || !anyMissing) return [];
+    return [...spilled, 'equal columns are found by reading them, which a dry run does not: all are listed'];
+  if (options.layout === 'nano' || nulls === 0 || !anyMissing) return spilled;
   return [
+    ...spilled,
     `${nulls} columns hold nulls where events are missing: coffea's from_parquet misreads those of integers and bools; for coffea use --layout nano`,
   ];
 }

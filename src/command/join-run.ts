@@ -1,6 +1,7 @@
 // Owns carrying out a join's plan: where the output goes, on which threads, carried trees, and publishing last.
 import { invariant } from '../core/check.ts';
 import { lendDatasets } from '../join/held.ts';
+import { sealSources } from '../join/key-jobs.ts';
 import type { JoinPlan } from '../join/plan.ts';
 import { witnessOf } from '../join/receipt.ts';
 import { type RunResult, runPlan } from '../join/run.ts';
@@ -105,7 +106,12 @@ async function runHere<Encoded>(
         ? poolExecutor<Encoded>(plan, format.name, sink, { pool, scratch })
         : Promise.resolve(inlineExecutor(plan, datasets, format, sink, { signal, scratch }));
     starting.catch(() => {}); // awaited below, when this thread has done its own part
-    const receipt = receiptContext(plan, options, { carried, request, groups, selection: summary.selection });
+    const sourceKeySeals = await sealSources(
+      plan.sources.map(({ keys }) => keys),
+      threads > 1 ? pool : undefined,
+    );
+    const { selection } = summary;
+    const receipt = receiptContext(plan, options, { carried, request, groups, selection, sourceKeySeals });
     const metadataOf = (part: number) => sumsMetadata(carried, plan.parts, part);
     const run = { targets: place.targets, sink, force: options.force, receipt, metadataOf, emit, signal };
     const executor: Executor<Encoded> = await starting;

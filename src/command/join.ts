@@ -56,7 +56,10 @@ export const runJoin: RunJoin = async (asked, context) => {
     const { datasets, groups, sample, request } = opened;
     const fresh = await finishIfFresh(options, opened, context);
     if (fresh.report !== undefined) return fresh.report;
-    if (early !== undefined) lendDatasets(datasets);
+    if (early !== undefined) {
+      lendDatasets(datasets);
+      await openTogether(datasets, early);
+    }
     const { plan, selection } = await planJoin(options, opened, { early, spill, ...context });
     const budget = budgetFor(plan, datasets, options);
     const summary = {
@@ -110,7 +113,7 @@ async function planJoin(
       parseWitness(options.witness ?? 'auto'),
     );
   const witnesses = witnessesOf(schema); // what --witness names may be wrong: told before anything is read
-  const selection = await selectPrimary(options, datasets[0]!, context);
+  const selection = await selectPrimary(options, datasets[0]!, { pool: early, ...context });
   spillIfShort(spill, options, key, datasets);
   const sources = await readAllKeys(datasets, key, options.keyIndex, { early, spill, ...context });
   const asked: PlanOptions = {
@@ -287,7 +290,6 @@ async function readAllKeys(
   const sources: PlanSource[] = [];
   const { keys: scratch } = spill;
   const together = index === undefined ? early : undefined;
-  if (together !== undefined) await openTogether(datasets, together);
   while (sources.length < datasets.length) {
     const first = sources.length;
     emit({ type: 'progress', stage: 'keys', done: first, total: datasets.length });

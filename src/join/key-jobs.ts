@@ -1,15 +1,17 @@
 // Owns what threads of a pool do with keys: read those of different files at once into shared tables, sort and match partitions.
-import { invariant } from '../core/check.ts';
 import { type KeySpec, keyStride } from '../core/key-spec.ts';
+import { addSeals, keyStates, NO_SEAL, type Seal, sealKeys } from '../core/seal.ts';
+import type { Where } from '../core/where/where.ts';
 import { type KeySegment, sortIntoPartitions } from '../keys/partition.ts';
-import { checkKeyColumns, keyCuts, readIntoStore } from '../keys/read.ts';
+import { checkKeyColumns, keyCuts, type RowRange, readIntoStore } from '../keys/read.ts';
 import { type KeyStore, keyRange, makeKeyStore } from '../keys/store.ts';
 import { type Pool, registerJob } from '../pool/pool.ts';
 import { appendScratch, type Scratch } from '../scratch/scratch.ts';
 import { type Dataset, type DatasetDescriptor, forgetRead } from '../source/dataset.ts';
-import { holdDatasets } from './held.ts';
+import { heldDataset, holdDatasets } from './held.ts';
 import { inOrder } from './lanes.ts';
 import { type MatchTask, matchPartitions, type PartitionMatch } from './match-partition.ts';
+import { type SelectedRows, type Selection, selectionOf, selectRows } from './where/select.ts';
 
 interface ReadTask {
   /** Among the datasets that all threads have open. */
@@ -24,20 +26,24 @@ interface ReadInput extends ReadTask {
   readonly keys: KeyStore;
 }
 
-let held: readonly Dataset[] | undefined;
-
 /** Called in each thread of the pool, before it serves. */
 export function registerKeyJobs(): void {
   registerJob('keys/open', async (descriptors: readonly DatasetDescriptor[]) => {
-    held = await holdDatasets(descriptors);
+    await holdDatasets(descriptors);
     return { output: undefined };
   });
   registerJob('keys/read', async ({ source, spec, keys, start, end }: ReadInput) => {
-    invariant(held !== undefined, 'the thread has the files open');
-    await readIntoStore(held[source]!, spec, keys, { start, end });
-    forgetRead(held[source]!);
+    await readIntoStore(heldDataset(source), spec, keys, { start, end });
+    forgetRead(heldDataset(source));
     return { output: undefined };
   });
+  registerJob('keys/select', async ({ where, start, end }: SelectInput) => {
+    const dataset = heldDataset(0);
+    const output = await selectRows(dataset, where, { start, end });
+    forgetRead(dataset);
+    return { output };
+  });
+  registerJob('keys/seal', async ({ keys, start, end }: SealInput) => ({ output: sealRange(keys, start, end) }));
   registerJob('keys/sort', async (task: SortTask) => ({ output: sortRows(task) }));
   registerJob('keys/match', async (task: MatchTask) => ({ output: matchPartitions(task) }));
 }
@@ -92,7 +98,64 @@ export function keyCrew(pool: Pool | undefined, rows: number, scratch?: Scratch)
   };
 }
 
-/** All threads open the files: before keys are read. */
+interface SelectInput {
+  readonly where: Where;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The selection of the primary's events, on all threads. Errors: those of `selectEvents`. */
+export async function selectTogether(
+  dataset: Dataset,
+  where: Where,
+  pool: Pool,
+  signal: AbortSignal,
+): Promise<Selection> {
+  const lanes = { width: pool.size, runMax: 1, share: 1 };
+  const select = ({ start, end }: RowRange, { seat }: { readonly seat: number }) =>
+    pool.run('keys/select', { where, start, end } satisfies SelectInput, seat) as Promise<SelectedRows>;
+  const parts: SelectedRows[] = [];
+  for await (const { result } of inOrder(keyCuts(dataset), lanes, select)) {
+    signal.throwIfAborted();
+    parts.push(result);
+  }
+  return selectionOf(dataset.descriptor.rows, where, parts);
+}
+
+interface SealInput {
+  readonly keys: KeyStore;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Rows sealed at a time. */
+const SEAL_ROWS = 1 << 18;
+
+function sealRange(keys: KeyStore, start: number, end: number): Seal {
+  return sealKeys(keyStates(keyRange(keys, start, end), 0, end - start));
+}
+
+/** The seal over the keys of all rows, of each of several sources. */
+export async function sealSources(sources: readonly KeyStore[], pool: Pool | undefined): Promise<readonly Seal[]> {
+  const tasks = sources.flatMap((keys, source) =>
+    Array.from({ length: Math.ceil(keys.rows / SEAL_ROWS) }, (_, i) => {
+      const start = i * SEAL_ROWS;
+      return { source, keys, start, end: Math.min(keys.rows, start + SEAL_ROWS) };
+    }),
+  );
+  const seals = sources.map(() => NO_SEAL);
+  const lanes = { width: pool?.size ?? 1, runMax: 1, share: 1 };
+  const seal = async ({ keys, start, end }: SealInput, { seat }: { readonly seat: number }) =>
+    pool === undefined
+      ? sealRange(keys, start, end)
+      : ((await pool.run('keys/seal', { keys, start, end } satisfies SealInput, seat)) as Seal);
+  for await (const { task, result } of inOrder(tasks, lanes, seal)) {
+    seals[task.source] = addSeals(seals[task.source]!, result);
+  }
+  return seals;
+}
+
+/** All threads open the files: before anything is read by them together. */
 export async function openTogether(datasets: readonly Dataset[], pool: Pool): Promise<void> {
   registerKeyJobs(); // this thread may be one of the pool
   await pool.everywhere(

@@ -61,7 +61,8 @@ export async function matchSources(
   invariant(primary !== undefined, 'a join has a primary');
   const finder = makeFinder(sides, crew);
   const tiers: Tier[] = [{ segments: await finder.segmentsOf(primary.keys), firstRow: 0 }];
-  const repeated = await repeatedOf(primary, groups, finder, tiers);
+  const repeated = groups.length > 0 ? await repeatedOf(primary, groups, finder, tiers) : undefined;
+  let unique = repeated !== undefined;
   let unionRows = primary.keys.rows;
   const matched: (Int32Array | undefined)[] = [];
   const extra: number[] = [];
@@ -77,7 +78,8 @@ export async function matchSources(
       continue;
     }
     const known = tiers.length === 1 ? same.get(friend.keys) : undefined;
-    const found = known ?? (await lookUp(friend, finder, tiers, unionRows));
+    const found = known ?? (await lookUp(primary, friend, finder, { tiers, unionRows, unique }));
+    unique = true;
     same.set(friend.keys, found);
     matched.push(found.map);
     extra.push(found.extra.length);
@@ -91,6 +93,7 @@ export async function matchSources(
       tails.push(found.extra);
     }
   }
+  if (!unique) refuseTwins(primary, (await finder.match({ tiers })).own);
   const whole = unionMaps(primary.keys.rows, unionRows, matched, tails, how);
   const reordered = selected === undefined ? undefined : cutPrimary(whole, selected, unionRows, how);
   const maps = reordered?.maps ?? whole;
@@ -112,7 +115,7 @@ export function isAligned(primary: Side, friend: Side): boolean {
   return friend.keys.rows === primary.keys.rows && firstOtherKey(primary.keys, friend.keys) < 0;
 }
 
-/** Errors: that the primary has an event twice, unless several datasets may have it. */
+/** Events that several primary datasets have. Errors: that one has an event twice. */
 async function repeatedOf(
   side: Side,
   groups: readonly RowGroup[],
@@ -121,7 +124,6 @@ async function repeatedOf(
 ): Promise<Repeated | undefined> {
   const { own } = await finder.match({ tiers });
   if (own.length === 0) return undefined;
-  if (groups.length === 0) refuseTwins(side, own);
   const { segments } = tiers[0]!;
   const { where } = await finder.match({
     tiers,
@@ -156,10 +158,23 @@ interface Found {
   readonly segments: readonly KeySegment[];
 }
 
-async function lookUp(friend: Side, finder: KeyFinder, tiers: readonly Tier[], unionRows: number): Promise<Found> {
+interface Union {
+  readonly tiers: readonly Tier[];
+  readonly unionRows: number;
+  /** The primary has no event twice, or may. */
+  readonly unique: boolean;
+}
+
+async function lookUp(
+  primary: Side,
+  friend: Side,
+  finder: KeyFinder,
+  { tiers, unionRows, unique }: Union,
+): Promise<Found> {
   const { rows } = friend.keys;
   const segments = await finder.segmentsOf(friend.keys);
   const { map, where, ...told } = await finder.match({ tiers, friend: { segments, rows, unionRows } });
+  if (!unique) refuseTwins(primary, told.own);
   refuseTwins(friend, told.matched);
   refuseTwins(friend, told.extra);
   if (told.lost) throw new ColweaveError('join/seal-mismatch', 'a match was lost: a key is unmatched on both sides');
