@@ -1,6 +1,7 @@
 // Owns what a join says of itself: the summary of its plan, and what was asked, for the receipt.
 import { typeName } from '../core/schema.ts';
 import type { Seal } from '../core/seal.ts';
+import { formatBytes } from '../core/text.ts';
 import { keyNames } from '../join/key-proof.ts';
 import { countLumis, type LumiCounts, lumiRanges } from '../join/lumis.ts';
 import type { JoinPlan } from '../join/plan.ts';
@@ -127,10 +128,17 @@ export function summarize(
   };
 }
 
+function spilledNote({ sources }: JoinPlan): string[] {
+  const bytes = new Map(
+    sources.flatMap(({ keys }) => (inScratch(keys) ? [[keys.offset, keys.rows * (2 * keys.stride + 1) * 4]] : [])),
+  );
+  if (bytes.size === 0) return [];
+  const all = [...bytes.values()].reduce((sum, own) => sum + own, 0);
+  return [`keys do not fit in memory: ${formatBytes(all)} of them pass through scratch`];
+}
+
 function notesOf(plan: JoinPlan, options: JoinOptions): string[] {
-  const spilled = plan.sources.some(({ keys }) => inScratch(keys))
-    ? ['keys do not fit in memory: they pass through scratch']
-    : [];
+  const spilled = spilledNote(plan);
   const nulls = plan.columns.filter((column) => column.field.nullable && column.kind === 'payload').length;
   const anyMissing = plan.sources.some((source) => source.missing > 0);
   if (options.dryRun && options.dedup === true)

@@ -89,7 +89,11 @@ const POOL_ROWS_MIN = 1 << 16;
 
 export function keyCrew(pool: Pool | undefined, rows: number, scratch?: Scratch): KeyCrew {
   if (pool === undefined || rows < POOL_ROWS_MIN) return { ...INLINE_CREW, scratch };
-  registerKeyJobs();
+  return poolCrew(pool, scratch);
+}
+
+export function poolCrew(pool: Pool, scratch: Scratch | undefined): KeyCrew {
+  registerKeyJobs(); // this thread may be one of the pool
   return {
     width: pool.size,
     scratch,
