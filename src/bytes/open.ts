@@ -3,6 +3,7 @@ import { withBlockCache } from './block-cache.ts';
 import { openFileStore } from './file.ts';
 import { openHttp } from './http.ts';
 import { refuseRemote } from './remote.ts';
+import { openS3 } from './s3.ts';
 import type { ByteStore } from './types.ts';
 
 /** A kind of place that bytes are read from: one file an implementation, one line in the registry. */
@@ -16,6 +17,7 @@ export interface ByteStoreKind {
 
 export const BYTE_STORES: readonly ByteStoreKind[] = [
   { name: 'http', schemes: ['http', 'https', 'dav', 'davs'], open: (uri, signal) => openHttp(uri, {}, signal) },
+  { name: 's3', schemes: ['s3'], open: openS3 },
 ];
 
 const SCHEME = /^([a-z][a-z0-9+.-]*):\/\//i;

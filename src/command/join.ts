@@ -29,12 +29,14 @@ import { refuseOtherTitles, settleChannel } from './mc-identity.ts';
 import { closeSources, inputsOf, type Opened, openSources } from './open-sources.ts';
 import { isDirectory } from './output.ts';
 import { primaryDatasets } from './primary-datasets.ts';
+import { goesToServer, joinToServer } from './remote-output.ts';
 import { threadsHere } from './resources.ts';
 import { selectionSummary, selectPrimary } from './selection.ts';
 import type { CommandContext, JoinOptions, RunJoin } from './types.ts';
 
 /** Joins the friends to the primary by event key. Errors: the catalogue's source/, key/, join/, sink/ and output/ codes. */
 export const runJoin: RunJoin = async (asked, context) => {
+  if (goesToServer(asked)) return joinToServer(asked, context, runJoin);
   const options = { ...asked, friends: await expandTrees(asked) };
   refuseNonsense(options);
   let opened: Opened | undefined;
