@@ -48,7 +48,9 @@ const START_SECONDS_MAX = 10;
 /** What is missing here to start a server, after trying to install it where that is possible; undefined = nothing. */
 export function missingForXrootd(): string | undefined {
   const absent = () =>
-    ['xrootd', 'xrdcp', 'voms-proxy-fake', 'openssl', 'gcc', 'curl'].filter((name) => spawnSync('which', [name]).status !== 0);
+    ['xrootd', 'xrdcp', 'voms-proxy-fake', 'openssl', 'gcc', 'curl'].filter(
+      (name) => spawnSync('which', [name]).status !== 0,
+    );
   if (absent().length === 0) return undefined;
   if (process.getuid?.() !== 0 || spawnSync('which', ['apt-get']).status !== 0)
     return `${absent().join(', ')} not installed`;
