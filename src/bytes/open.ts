@@ -2,6 +2,7 @@
 import { openFileStore } from './file.ts';
 import { refuseRemote } from './remote.ts';
 import type { ByteStore } from './types.ts';
+import { XROOTD_STORE } from './xrootd.ts';
 
 /** A kind of place that bytes are read from: one file an implementation, one line in the registry. */
 export interface ByteStoreKind {
@@ -12,7 +13,7 @@ export interface ByteStoreKind {
   open(uri: string, signal?: AbortSignal): Promise<ByteStore>;
 }
 
-export const BYTE_STORES: readonly ByteStoreKind[] = [];
+export const BYTE_STORES: readonly ByteStoreKind[] = [XROOTD_STORE];
 
 const SCHEME = /^([a-z][a-z0-9+.-]*):\/\//i;
 
