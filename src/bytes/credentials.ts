@@ -17,7 +17,7 @@ export interface Unusable {
 }
 
 /** `reveal` is a function so that no dump of the object shows what it gives. */
-export interface Proxy {
+export interface GridProxy {
   /** Certificate chain and key, one PEM text that is both to TLS. */
   readonly reveal: () => string;
   readonly path: string;
@@ -52,12 +52,12 @@ const TOKEN_HINT = 'get a new one: htgettoken';
 const OTHERS = 0o077;
 
 /** $X509_USER_PROXY, else /tmp/x509up_u$UID. */
-export function findProxy(finder: Finder = {}): Found<Proxy> {
+export function findProxy(finder: Finder = {}): Found<GridProxy> {
   const { env = process.env, uid = process.getuid?.() ?? 0, tmp = '/tmp', now = new Date() } = finder;
   const named = env.X509_USER_PROXY;
   const path = named || join(tmp, `x509up_u${uid}`);
   const who = named ? 'the proxy in $X509_USER_PROXY' : 'the proxy';
-  const bad = (why: string, code: Unusable['code'] = 'credentials/bad-file'): Found<Proxy> => ({
+  const bad = (why: string, code: Unusable['code'] = 'credentials/bad-file'): Found<GridProxy> => ({
     unusable: { code, what: `${who} ${why}`, where: [path], hint: PROXY_HINT },
   });
   const read = readPrivate(path, uid);

@@ -1,5 +1,6 @@
 // Owns the list of byte stores, and which of them a name belongs to: a scheme such as https, or a path.
 import { openFileStore } from './file.ts';
+import { openHttp } from './http.ts';
 import { refuseRemote } from './remote.ts';
 import type { ByteStore } from './types.ts';
 import { XROOTD_STORE } from './xrootd.ts';
@@ -13,7 +14,10 @@ export interface ByteStoreKind {
   open(uri: string, signal?: AbortSignal): Promise<ByteStore>;
 }
 
-export const BYTE_STORES: readonly ByteStoreKind[] = [XROOTD_STORE];
+export const BYTE_STORES: readonly ByteStoreKind[] = [
+  { name: 'http', schemes: ['http', 'https', 'dav', 'davs'], open: (uri, signal) => openHttp(uri, {}, signal) },
+  XROOTD_STORE,
+];
 
 const SCHEME = /^([a-z][a-z0-9+.-]*):\/\//i;
 

@@ -60,8 +60,6 @@ export interface LaidOut {
   readonly arrays: readonly Uint8Array[];
 }
 
-/** Beside the bytes asked for, up to one in so many may travel for nothing where that saves a piece. */
-const WASTE_PART = 50;
 /** A gap shorter than the headers of a further piece is always read over. */
 const PIECE_OVERHEAD_BYTES = 128;
 
@@ -70,6 +68,8 @@ export interface PieceLimits {
   readonly pieceBytesMax: number;
   /** Gaps up to this size are read over while few bytes travel for nothing. */
   readonly gapBytesMax: number;
+  /** Beside the bytes asked for, one in so many may travel for nothing. */
+  readonly wastePart: number;
 }
 
 /**
@@ -81,13 +81,13 @@ export function layOut(
   uri: string,
   size: number,
   ranges: readonly ByteRange[],
-  { pieceBytesMax, gapBytesMax }: PieceLimits,
+  { pieceBytesMax, ...limits }: PieceLimits,
   room?: Uint8Array,
 ): LaidOut {
   for (const range of ranges) checkRange(uri, range, size);
   const wanted = ranges.flatMap(({ length }, index) => (length > 0 ? [index] : []));
   const own = wanted.map((index) => ranges[index]!);
-  const gap = affordableGap(own, gapBytesMax);
+  const gap = affordableGap(own, limits);
   const groups = coalesce(own, { gapBytesMax: gap, groupBytesMax: Number.POSITIVE_INFINITY });
   const arrays = new Array<Uint8Array>(ranges.length).fill(EMPTY);
   const pieces: Piece[] = [];
@@ -111,7 +111,10 @@ export function layOut(
 const EMPTY = new Uint8Array(0);
 
 /** The widest gap such that all gaps up to it together cost a small part of the bytes asked for. */
-function affordableGap(ranges: readonly ByteRange[], gapBytesMax: number): number {
+function affordableGap(
+  ranges: readonly ByteRange[],
+  { gapBytesMax, wastePart }: Pick<PieceLimits, 'gapBytesMax' | 'wastePart'>,
+): number {
   const sorted = [...ranges].sort((left, right) => left.offset - right.offset);
   const asked = sorted.reduce((sum, { length }) => sum + length, 0);
   const gaps: number[] = [];
@@ -125,7 +128,7 @@ function affordableGap(ranges: readonly ByteRange[], gapBytesMax: number): numbe
   let widest = PIECE_OVERHEAD_BYTES;
   for (const gap of gaps) {
     spent += gap;
-    if (spent > asked / WASTE_PART && gap > PIECE_OVERHEAD_BYTES) break;
+    if (spent > asked / wastePart && gap > PIECE_OVERHEAD_BYTES) break;
     widest = Math.max(widest, gap);
   }
   return Math.min(widest, gapBytesMax);

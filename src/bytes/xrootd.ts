@@ -4,14 +4,23 @@ import { trafficOf } from './counted.ts';
 import type { ByteStoreKind } from './open.ts';
 import { layOut, type Piece, toRequests } from './ranges.ts';
 import { RETRY, type RetryPolicy, retrying, TryAgain } from './retry.ts';
-import type { ByteRange, ByteStore } from './types.ts';
+import type { ByteRange, ByteStore, Digest } from './types.ts';
 import { serverError, tryAgainIfWorth } from './xrootd-errors.ts';
 import type { Answer, LinkLimits } from './xrootd-link.ts';
 import { openRemote, type RemoteFile, statusOf, waitMs } from './xrootd-open.ts';
 import { ProxyAlone, unlessAborted } from './xrootd-session.ts';
 import { readSink, vectorSink } from './xrootd-sinks.ts';
 import { stageStore } from './xrootd-stage.ts';
-import { decodeError, notProtocol, parseUrl, type RootUrl, readFrame, readvFrame, STATUS } from './xrootd-wire.ts';
+import {
+  checksumFrame,
+  decodeError,
+  notProtocol,
+  parseUrl,
+  type RootUrl,
+  readFrame,
+  readvFrame,
+  STATUS,
+} from './xrootd-wire.ts';
 
 export interface XrootdOptions {
   readonly policy?: RetryPolicy;
@@ -97,8 +106,10 @@ function xrootdStore(state: State): ByteStore {
   return {
     uri: state.uri,
     size,
+    isRemote: true,
     read: (ranges, signal) => readAll(ranges, undefined, signal),
     readInto: (ranges, room, signal) => readAll(ranges, room, signal),
+    checksum: (signal) => checksumOf(state, signal),
     async close() {
       state.file?.close();
       state.file = undefined;
@@ -177,6 +188,18 @@ async function checkSame(state: State, signal: AbortSignal | undefined): Promise
     const { size, modified } = await statusOf(file, { where: state.where, signal: trySignal });
     if (size !== file.status.size || modified !== file.status.modified) throw changed(state, 'it was written to');
   });
+}
+
+/** What the server keeps or makes of the whole file; servers without sums say so with an error. */
+async function checksumOf(state: State, signal: AbortSignal | undefined): Promise<Digest | undefined> {
+  const { path } = state.url;
+  const body = await tries(state, signal, async (trySignal) => {
+    const { session } = await openFile(state, trySignal);
+    const answer = await session.link.request(checksumFrame(path), trySignal);
+    return answer.status === STATUS.ok ? textOf(answer.body) : '';
+  });
+  const hex = /^adler32 ([0-9a-f]{1,8})$/i.exec(body)?.[1];
+  return hex === undefined ? undefined : { algorithm: 'adler32', hex: hex.toLowerCase().padStart(8, '0') };
 }
 
 function changed({ where }: State, why: string): ColweaveError {
