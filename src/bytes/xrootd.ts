@@ -20,6 +20,7 @@ import {
   readFrame,
   readvFrame,
   STATUS,
+  textOf,
 } from './xrootd-wire.ts';
 
 export interface XrootdOptions {
@@ -35,6 +36,8 @@ const ALONE_BYTES_MIN = 256 * 1024;
 const VECTOR_BYTES_MAX = 2 << 20;
 /** Gaps up to this size are read over where that wastes little. */
 const GAP_BYTES_MAX = 16 * 1024;
+/** Of the bytes asked for, one in so many more may travel to save pieces: the server reads each piece by itself. */
+const WASTE_PART = 50;
 /** Of what was read first so much is kept, to know the file again on another server. */
 const WITNESS_BYTES_MAX = 4096;
 
@@ -95,7 +98,7 @@ function xrootdStore(state: State): ByteStore {
   const { size } = state.known!;
   const readAll = async (ranges: readonly ByteRange[], room: Uint8Array | undefined, signal?: AbortSignal) => {
     const { uri } = state;
-    const limits = { pieceBytesMax: READ_BYTES_MAX, gapBytesMax: GAP_BYTES_MAX };
+    const limits = { pieceBytesMax: READ_BYTES_MAX, gapBytesMax: GAP_BYTES_MAX, wastePart: WASTE_PART };
     const { pieces, arrays } = layOut(uri, size, ranges, limits, room);
     if (pieces.length === 0) return arrays;
     trafficOf(state.known!.server).bytesAsked += ranges.reduce((sum, { length }) => sum + length, 0);
