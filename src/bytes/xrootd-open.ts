@@ -1,9 +1,10 @@
 // Owns finding the server that has a file and opening it there: redirects, waits, servers that failed and are told of.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ColweaveError } from '../core/errors.ts';
+import { findProxy, findToken } from './credentials.ts';
 import { serverError } from './xrootd-errors.ts';
 import { type Answer, type LinkLimits, serverName } from './xrootd-link.ts';
-import { type Lease, leaseSession, type SessionTarget, type XrootdSession } from './xrootd-session.ts';
+import { type Lease, leaseSession, ProxyAlone, type SessionTarget, type XrootdSession } from './xrootd-session.ts';
 import {
   closeFrame,
   decodeError,
@@ -17,7 +18,6 @@ import {
   type RootUrl,
   STATUS,
   statFrame,
-  textOf,
 } from './xrootd-wire.ts';
 
 /** As many as the official client follows. */
@@ -109,8 +109,18 @@ async function openAt(target: SessionTarget, path: string, { where, signal }: Pl
     return remoteFile(lease, { ...opened, status, server: serverName(target.host, target.port) });
   } catch (cause) {
     lease.release();
-    throw cause;
+    throw otherDoor(cause, lease.session);
   }
+}
+
+/** Let in by a token that may not read this file: a proxy may, and if there is none, it is told what was tried. */
+function otherDoor(cause: unknown, { by, takes }: XrootdSession): unknown {
+  if (!(cause instanceof ColweaveError) || cause.code !== 'credentials/refused' || by === 'none') return cause;
+  if (takes.includes('gsi') && findProxy().usable) return new ProxyAlone();
+  const token = by === 'ztn' ? findToken().usable : undefined;
+  const given = token ? `the token in ${token.from}` : `a ${by} name without a proof`;
+  const { code, message, where, hint } = cause;
+  return new ColweaveError(code, message, { where, hint, details: [`it was given ${given}`] });
 }
 
 function remoteFile(
@@ -163,9 +173,4 @@ export async function ask(session: XrootdSession, make: () => Frame, { where, si
 export function waitMs(body: Buffer): number {
   const seconds = body.length < 4 ? 1 : body.readInt32BE(0);
   return Math.min(Math.max(seconds, 0), WAIT_SECONDS_MAX) * 1000;
-}
-
-/** What the server gave as the reason to wait. */
-export function waitReason(body: Buffer): string {
-  return body.length > 4 ? textOf(body.subarray(4)) : '';
 }

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { accessSync, constants, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isMainThread } from 'node:worker_threads';
 import { ColweaveError } from '../core/errors.ts';
@@ -16,6 +16,8 @@ import { parseUrl } from './xrootd-wire.ts';
 /** How the adler32 of the copy is compared: the official client asks the server for that of the file. */
 const CHECKED = ['--cksum', 'adler32:source'];
 const POLL_MS = 200;
+/** Copies stay while the process runs, as each file is opened several times; of all, so much. */
+const KEPT_BYTES_MAX = 8 * 2 ** 30;
 /** Copies of whole files may take long; the client itself gives up on a server that is silent. */
 const COPY_POLICY = { ...RETRY, triesMax: 3, deadlineMs: 6 * 3_600_000 };
 const FOLDER = 'colweave-stage-';
@@ -35,16 +37,8 @@ export async function stageStore(uri: string, signal?: AbortSignal): Promise<Byt
   }
   const folder = stageFolder();
   const path = join(folder, createHash('sha256').update(uri).digest('hex').slice(0, 32));
-  const owner = await copyOnce({ client, uri, path, signal });
-  const store = openFileStore(path);
-  return {
-    ...store,
-    uri,
-    async close() {
-      await store.close();
-      if (owner) rmSync(path, { force: true });
-    },
-  };
+  await copyOnce({ client, uri, path, signal });
+  return { ...openFileStore(path), uri };
 }
 
 export function findOnPath(name: string, env: NodeJS.ProcessEnv = process.env): string | undefined {
@@ -94,12 +88,12 @@ interface Copy {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Several threads open one file: the first copies it, the others wait for it. Says whether it was this one. */
-async function copyOnce(copy: Copy): Promise<boolean> {
+/** Several threads open one file, and each more than once: the first copies it, the others wait for it. */
+async function copyOnce(copy: Copy): Promise<void> {
   const { path, signal } = copy;
   const lock = `${path}.lock`;
   for (;;) {
-    if (existsSync(path)) return false;
+    if (existsSync(path)) return;
     try {
       mkdirSync(lock);
     } catch (cause) {
@@ -110,14 +104,28 @@ async function copyOnce(copy: Copy): Promise<boolean> {
       continue;
     }
     try {
-      if (existsSync(path)) return false;
+      if (existsSync(path)) return;
+      makeRoom(dirname(path));
       await copyChecked(copy, `${path}.part`);
       renameSync(`${path}.part`, path);
-      return true;
     } finally {
       rmSync(`${path}.part`, { force: true });
       rmSync(lock, { recursive: true, force: true });
     }
+  }
+}
+
+/** Removes the oldest copies while there are more than should stay. One that is open loses its name alone. */
+function makeRoom(folder: string): void {
+  const copies = readdirSync(folder)
+    .filter((name) => !name.includes('.'))
+    .map((name) => ({ path: join(folder, name), status: statSync(join(folder, name)) }))
+    .sort((left, right) => left.status.mtimeMs - right.status.mtimeMs);
+  let total = copies.reduce((sum, { status }) => sum + status.size, 0);
+  for (const { path, status } of copies) {
+    if (total <= KEPT_BYTES_MAX) return;
+    rmSync(path, { force: true });
+    total -= status.size;
   }
 }
 
