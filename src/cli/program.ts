@@ -225,12 +225,18 @@ function verifyCommand(): Command {
   return command;
 }
 
+/** Commands that take names of files on servers. */
+const READS_SERVERS = new Set(['join', 'verify', 'schema']);
+
 function addManners(command: Command): void {
   if (command.name() !== 'colweave') {
     group(command, 'Talking:', [
       option('--json', 'print typed JSON lines; the last one is the summary or the error'),
       option('-q, --quiet', 'no report and no progress; warnings and errors still'),
       option('--debug', 'print stacks with errors'),
+      ...(READS_SERVERS.has(command.name())
+        ? [option('--stats', 'tell how many requests and bytes each server was asked for')]
+        : []),
     ]);
   }
   const { examples, exits } = PROSE[command.name() === 'colweave' ? '' : command.name()]!;

@@ -1,6 +1,7 @@
 // Runs one command line: calls the command, has its report or error told, and ends with the right status.
 import { benchStatus } from '../bench/types.ts';
 import type { CommandContext, VerifyReport } from '../command/types.ts';
+import type { WorkEvent } from '../core/events.ts';
 import { isDamage } from '../verify/findings.ts';
 import type { Manners } from './define.ts';
 import { abortOnSignals, asColweaveError, isBrokenPipe, Pipe, signalExit } from './exit.ts';
@@ -12,7 +13,16 @@ import { outcomeStatus, renderOutcome } from './render-outcome.ts';
 import { renderSchema } from './render-schema.ts';
 import { renderVerify } from './render-verify.ts';
 import type { Style } from './style.ts';
-import { progressOf, tellError, tellEvent, tellInterrupted, tellReport, type Voice, voiceOf } from './voice.ts';
+import {
+  progressOf,
+  tellError,
+  tellEvent,
+  tellInterrupted,
+  tellReport,
+  tellStats,
+  type Voice,
+  voiceOf,
+} from './voice.ts';
 
 /** What one run holds while it lasts. */
 interface Run {
@@ -116,11 +126,11 @@ async function perform<R extends Report>(
   const { voice } = run;
   const progress = await progressOf(voice);
   try {
-    const report = await work({
-      signal: run.controller.signal,
-      emit: (event) => tellEvent(event, voice, progress),
+    const context = { signal: run.controller.signal, emit: (event: WorkEvent) => tellEvent(event, voice, progress) };
+    const report = await work(context).finally(() => {
+      progress.clear();
+      tellStats(voice);
     });
-    progress.clear();
     run.status = statusOf(report);
     if (run.dataOnStdout && run.stdout.closed) return;
     tellReport(voice, report, run.status, (style) => render(report, style));

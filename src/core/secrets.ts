@@ -3,11 +3,14 @@
 /** Names in the query of a URL whose values open a door: presigned requests, WLCG tokens, XRootD and EOS opaque data. */
 const SECRET =
   /^(x-amz-(signature|credential|security-token)|signature|sig|awsaccesskeyid|authz|access_token|token|xrd\.(wantprot|gsi.*)|xrdhttptk|eos\.encauthz|cap\.(sym|msg)|x-goog-(signature|credential))$/i;
-const URL_START = /^[a-z][a-z0-9+.-]*:\/\//i;
+const URL_ANYWHERE = /[a-z][a-z0-9+.-]*:\/\/[^\s"'<>]+/gi;
 
-/** A URL with `...` for what is secret in it; any other text as it is. */
+/** Text with `...` for what is secret in the URLs in it. */
 export function withoutSecrets(text: string): string {
-  if (!URL_START.test(text)) return text;
+  return text.includes('://') ? text.replace(URL_ANYWHERE, hideIn) : text;
+}
+
+function hideIn(text: string): string {
   const hidden = text.replace(/^([a-z][a-z0-9+.-]*:\/\/)([^/?#@]*)@/i, (_, scheme: string, user: string) => {
     const name = user.split(':')[0]!;
     return user.includes(':') ? `${scheme}${name}:...@` : `${scheme}${name}@`;
