@@ -32,6 +32,8 @@ export const LINK_LIMITS: LinkLimits = { connectMsMax: 15_000, silenceMsMax: 30_
 /** Data of at least this size are read to where they belong; less goes through a buffer, many answers at a time. */
 const DIRECT_BYTES_MIN = 64 * 1024;
 const SCRATCH_BYTES = 64 * 1024;
+/** A link that brings nothing for so long is not worth keeping for others once a reader has been aborted. */
+const REVOKE_MS_MAX = 1000;
 /** Longest time that a server may ask us to wait for an answer that comes later. */
 const LATER_SECONDS_MAX = 3600;
 
@@ -46,7 +48,7 @@ interface Pending {
 interface Incoming {
   readonly id: number;
   readonly status: number;
-  readonly sink: Sink;
+  sink: Sink;
   left: number;
 }
 
@@ -70,6 +72,8 @@ export class XrootdLink {
   #incoming: Incoming | undefined;
   /** The part of a sink that the socket was told to read into. */
   #direct: Uint8Array | undefined;
+  /** Told when nothing is written to the arrays of aborted requests any more. */
+  readonly #revoked: (() => void)[] = [];
   #socket!: Socket;
   #nextId = 1;
   #lastByte = 0;
@@ -194,10 +198,7 @@ export class XrootdLink {
     if (this.#failure) return Promise.reject(this.#failure);
     if (signal?.aborted) return Promise.reject(signal.reason);
     return new Promise((resolve, reject) => {
-      const aborted = () => {
-        this.#discard(id);
-        reject(signal!.reason);
-      };
+      const aborted = () => this.#discard(id, () => reject(signal!.reason));
       const settled = () => signal?.removeEventListener('abort', aborted);
       const body = bodySink(this.#target.where);
       this.#pending.set(id, {
@@ -218,13 +219,23 @@ export class XrootdLink {
     });
   }
 
-  /** The arrays of an aborted request belong to somebody else now: its answer must not be written there. */
-  #discard(id: number): void {
+  /** The arrays of an aborted request belong to somebody else after `done`: its answer must not be written there. */
+  #discard(id: number, done: () => void): void {
     const pending = this.#pending.get(id);
-    if (pending === undefined) return;
-    // what the kernel was told to fill cannot be called back
-    if (this.#incoming?.id === id) this.destroy();
-    else pending.sink = nowhere();
+    if (pending !== undefined) pending.sink = nowhere();
+    if (this.#incoming?.id !== id) return done();
+    this.#incoming.sink = nowhere();
+    if (this.#direct === undefined) return done();
+    // what the socket was told to fill cannot be called back: wait for the next bytes, or end the link
+    const late = setTimeout(() => this.destroy(), REVOKE_MS_MAX);
+    this.#revoked.push(() => {
+      clearTimeout(late);
+      done();
+    });
+  }
+
+  #revoke(): void {
+    for (const done of this.#revoked.splice(0)) done();
   }
 
   #send(bytes: Buffer): void {
@@ -265,8 +276,9 @@ export class XrootdLink {
   }
 
   #arrived(count: number): void {
-    if (this.#direct === undefined) this.#feed(this.#scratch.subarray(0, count));
-    else this.#guarded(() => this.#took(count));
+    if (this.#direct === undefined) return this.#feed(this.#scratch.subarray(0, count));
+    this.#guarded(() => this.#took(count));
+    this.#revoke();
   }
 
   #feed(bytes: Buffer): void {
@@ -390,6 +402,7 @@ export class XrootdLink {
     const pending = [...this.#pending.values()];
     this.#pending.clear();
     this.#socket.destroy();
+    this.#revoke();
     for (const { reject } of pending) reject(error);
     return error;
   }

@@ -37,8 +37,15 @@ export async function stageStore(uri: string, signal?: AbortSignal): Promise<Byt
   }
   const folder = stageFolder();
   const path = join(folder, createHash('sha256').update(uri).digest('hex').slice(0, 32));
-  await copyOnce({ client, uri, path, signal });
-  return { ...openFileStore(path), uri };
+  for (;;) {
+    await copyOnce({ client, uri, path, signal });
+    try {
+      return { ...openFileStore(path), uri };
+    } catch (cause) {
+      // another thread made room in between
+      if (!(cause instanceof ColweaveError) || cause.code !== 'source/not-found') throw cause;
+    }
+  }
 }
 
 export function findOnPath(name: string, env: NodeJS.ProcessEnv = process.env): string | undefined {
