@@ -223,9 +223,11 @@ export class XrootdLink {
   #discard(id: number, done: () => void): void {
     const pending = this.#pending.get(id);
     if (pending !== undefined) pending.sink = nowhere();
-    if (this.#incoming?.id !== id) return done();
-    this.#incoming.sink = nowhere();
-    if (this.#direct === undefined) return done();
+    if (this.#incoming?.id === id) this.#incoming.sink = nowhere();
+    if (this.#incoming?.id !== id || this.#direct === undefined) {
+      done();
+      return;
+    }
     // what the socket was told to fill cannot be called back: wait for the next bytes, or end the link
     const late = setTimeout(() => this.destroy(), REVOKE_MS_MAX);
     this.#revoked.push(() => {
@@ -276,8 +278,8 @@ export class XrootdLink {
   }
 
   #arrived(count: number): void {
-    if (this.#direct === undefined) return this.#feed(this.#scratch.subarray(0, count));
-    this.#guarded(() => this.#took(count));
+    if (this.#direct === undefined) this.#feed(this.#scratch.subarray(0, count));
+    else this.#guarded(() => this.#took(count));
     this.#revoke();
   }
 
