@@ -144,6 +144,7 @@ export class XrootdLink {
    * Errors: remote/unreachable, remote/timeout, remote/protocol, each of which ends the link.
    */
   request({ bytes, name }: Frame, signal?: AbortSignal, sink?: Sink): Promise<Answer> {
+    if (signal?.aborted) return Promise.reject(signal.reason);
     const id = this.#newId();
     const answer = this.#expect(id, name, sink, signal);
     bytes.writeUInt16BE(id, 0);
@@ -196,7 +197,6 @@ export class XrootdLink {
 
   #expect(id: number, name: string, sink: Sink | undefined, signal: AbortSignal | undefined): Promise<Answer> {
     if (this.#failure) return Promise.reject(this.#failure);
-    if (signal?.aborted) return Promise.reject(signal.reason);
     return new Promise((resolve, reject) => {
       const aborted = () => this.#discard(id, () => reject(signal!.reason));
       const settled = () => signal?.removeEventListener('abort', aborted);
@@ -250,13 +250,17 @@ export class XrootdLink {
     if (this.#watch) return;
     this.#lastByte = performance.now();
     this.#socket.ref();
-    this.#watch = setInterval(() => {
-      if (performance.now() - this.#lastByte < this.#limits.silenceMsMax) return;
+    const silent = () => performance.now() - this.#lastByte >= this.#limits.silenceMsMax;
+    const end = () => {
+      if (!silent() || this.#pending.size === 0) return;
       const seconds = this.#limits.silenceMsMax / 1000;
       const names = [...new Set([...this.#pending.values()].map(({ name }) => name))].join(', ');
       const what = `no byte came for ${seconds} s while an answer was due (${names})`;
       this.#fail(new ColweaveError('remote/timeout', what, { where: this.#target.where }));
-    }, this.#limits.silenceMsMax / 4).unref();
+    };
+    // after a look at the socket: it was this thread that was busy, if something lies there
+    const look = () => silent() && setImmediate(end);
+    this.#watch = setInterval(look, this.#limits.silenceMsMax / 4).unref();
   }
 
   #relax(): void {

@@ -74,7 +74,7 @@ export async function openRemote(
       redirector = undefined;
     }
   }
-  throw new ColweaveError('remote/unreachable', `redirected ${REDIRECTS_MAX} times without an end`, {
+  throw new ColweaveError('remote/protocol', `redirected ${REDIRECTS_MAX} times without an end`, {
     where,
     details: [`last to ${serverName(hop.host, hop.port)}`],
   });
