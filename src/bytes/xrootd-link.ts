@@ -6,6 +6,7 @@ import { trafficOf } from './counted.ts';
 import { authorities } from './credentials.ts';
 import { connectionError } from './xrootd-errors.ts';
 import { type BodySink, bodySink, nowhere, type Sink } from './xrootd-sinks.ts';
+import { LINK_LIMITS, type LinkLimits, type Watch, watchSilence } from './xrootd-watch.ts';
 import {
   ASYNC_RESPONSE,
   type Frame,
@@ -13,6 +14,7 @@ import {
   notProtocol,
   RESPONSE_HEADER_BYTES,
   STATUS,
+  serverName,
 } from './xrootd-wire.ts';
 
 /** What came back for a request; file data lie in its sink. */
@@ -20,14 +22,6 @@ export interface Answer {
   readonly status: number;
   readonly body: Buffer;
 }
-
-export interface LinkLimits {
-  readonly connectMsMax: number;
-  /** Without a byte for so long while an answer is due, the link is given up. */
-  readonly silenceMsMax: number;
-}
-
-export const LINK_LIMITS: LinkLimits = { connectMsMax: 15_000, silenceMsMax: 30_000 };
 
 /** Data of at least this size are read to where they belong; less goes through a buffer, many answers at a time. */
 const DIRECT_BYTES_MIN = 64 * 1024;
@@ -76,8 +70,7 @@ export class XrootdLink {
   readonly #revoked: (() => void)[] = [];
   #socket!: Socket;
   #nextId = 1;
-  #lastByte = 0;
-  #watch: NodeJS.Timeout | undefined;
+  readonly #watch: Watch;
   #failure: ColweaveError | undefined;
   #secure = false;
 
@@ -85,6 +78,7 @@ export class XrootdLink {
     this.#target = target;
     this.#limits = target.limits ?? LINK_LIMITS;
     this.server = serverName(target.host, target.port);
+    this.#watch = watchSilence(this.#limits.silenceMsMax, () => this.#silence());
   }
 
   /** Errors: remote/unreachable, remote/timeout. */
@@ -245,29 +239,23 @@ export class XrootdLink {
     this.#socket.write(bytes);
   }
 
-  /** Runs while answers are due, and keeps the process alive for so long only. */
+  /** While answers are due, silence is watched and the process is kept alive; after that neither. */
   #watchOver(): void {
-    if (this.#watch) return;
-    this.#lastByte = performance.now();
+    this.#watch.begin();
     this.#socket.ref();
-    const silent = () => performance.now() - this.#lastByte >= this.#limits.silenceMsMax;
-    const end = () => {
-      if (!silent() || this.#pending.size === 0) return;
-      const seconds = this.#limits.silenceMsMax / 1000;
-      const names = [...new Set([...this.#pending.values()].map(({ name }) => name))].join(', ');
-      const what = `no byte came for ${seconds} s while an answer was due (${names})`;
-      this.#fail(new ColweaveError('remote/timeout', what, { where: this.#target.where }));
-    };
-    // after a look at the socket: it was this thread that was busy, if something lies there
-    const look = () => silent() && setImmediate(end);
-    this.#watch = setInterval(look, this.#limits.silenceMsMax / 4).unref();
   }
 
   #relax(): void {
     if (this.#pending.size > 0) return;
-    clearInterval(this.#watch);
-    this.#watch = undefined;
+    this.#watch.end();
     this.#socket.unref();
+  }
+
+  #silence(): void {
+    const seconds = this.#limits.silenceMsMax / 1000;
+    const names = [...new Set([...this.#pending.values()].map(({ name }) => name))].join(', ');
+    const what = `no byte came for ${seconds} s while an answer was due (${names})`;
+    this.#fail(new ColweaveError('remote/timeout', what, { where: this.#target.where }));
   }
 
   /** Where the socket may put what comes next. */
@@ -294,7 +282,7 @@ export class XrootdLink {
   }
 
   #guarded(work: () => void): void {
-    this.#lastByte = performance.now();
+    this.#watch.touch();
     if (this.#failure) return;
     try {
       work();
@@ -360,16 +348,10 @@ export class XrootdLink {
     if (status === STATUS.waitResponse) {
       const body = pending.body.body();
       const seconds = body.length < 4 ? 0 : Math.min(body.readUInt32BE(0), LATER_SECONDS_MAX);
-      this.#lastByte = performance.now() + seconds * 1000;
+      this.#watch.touch(seconds * 1000);
       return;
     }
-    const missing = pending.sink.missing();
-    if (status === STATUS.ok && missing !== undefined && missing > 0) {
-      throw notProtocol(`an answer (${pending.name}) is ${missing} bytes short`, this.#target.where);
-    }
-    this.#pending.delete(id);
-    pending.resolve({ status, body: pending.body.body() });
-    this.#relax();
+    this.#answered(id, status, pending.sink, pending.body);
   }
 
   /** kXR_attn: an answer in an answer; other kinds are news for people. */
@@ -381,9 +363,9 @@ export class XrootdLink {
     if (pending === undefined || body.readInt32BE(12) !== body.length - 16) {
       throw notProtocol('a late answer cannot be decoded', this.#target.where);
     }
-    const sink = status === STATUS.ok ? pending.sink : pending.body;
-    // what stood there was the word on how long to wait
-    const target = sink === pending.body ? bodySink(this.#target.where) : sink;
+    // in the body of this one stands the word on how long to wait
+    const own = bodySink(this.#target.where);
+    const target = status === STATUS.ok && pending.sink !== pending.body ? pending.sink : own;
     for (let at = 16; at < body.length; ) {
       const room = target.room();
       const count = Math.min(room.length, body.length - at);
@@ -392,19 +374,24 @@ export class XrootdLink {
       target.filled(count);
       at += count;
     }
-    this.#pending.delete(id);
-    const missing = target.missing();
-    if (status === STATUS.ok && missing !== undefined && missing > 0) {
-      throw notProtocol('a late answer is short', this.#target.where);
+    this.#answered(id, status, target, own);
+  }
+
+  #answered(id: number, status: number, sink: Sink, body: BodySink): void {
+    const { name, resolve } = this.#pending.get(id)!;
+    const missing = sink.missing() ?? 0;
+    if (status === STATUS.ok && missing > 0) {
+      throw notProtocol(`an answer (${name}) is ${missing} bytes short`, this.#target.where);
     }
-    pending.resolve({ status, body: target === sink ? pending.body.body() : (target as BodySink).body() });
+    this.#pending.delete(id);
+    resolve({ status, body: body.body() });
     this.#relax();
   }
 
   #fail(error: ColweaveError): ColweaveError {
     if (this.#failure) return this.#failure;
     this.#failure = error;
-    clearInterval(this.#watch);
+    this.#watch.end();
     const pending = [...this.#pending.values()];
     this.#pending.clear();
     this.#socket.destroy();
@@ -412,8 +399,4 @@ export class XrootdLink {
     for (const { reject } of pending) reject(error);
     return error;
   }
-}
-
-export function serverName(host: string, port: number): string {
-  return `root://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

@@ -3,8 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ColweaveError } from '../core/errors.ts';
 import { findProxy, findToken } from './credentials.ts';
 import { serverError } from './xrootd-errors.ts';
-import { type Answer, type LinkLimits, serverName } from './xrootd-link.ts';
+import type { Answer } from './xrootd-link.ts';
 import { type Lease, leaseSession, ProxyAlone, type SessionTarget, type XrootdSession } from './xrootd-session.ts';
+import type { LinkLimits } from './xrootd-watch.ts';
 import {
   closeFrame,
   decodeError,
@@ -17,6 +18,7 @@ import {
   openFrame,
   type RootUrl,
   STATUS,
+  serverName,
   statFrame,
 } from './xrootd-wire.ts';
 

@@ -3,7 +3,7 @@ import { userInfo } from 'node:os';
 import { ColweaveError } from '../core/errors.ts';
 import { type Found, findProxy, findToken, type Token, type Unusable, unusableError } from './credentials.ts';
 import { serverError } from './xrootd-errors.ts';
-import { type LinkTarget, serverName, XrootdLink } from './xrootd-link.ts';
+import { type LinkTarget, XrootdLink } from './xrootd-link.ts';
 import {
   authFrame,
   configFrame,
@@ -14,6 +14,7 @@ import {
   loginFrame,
   notProtocol,
   STATUS,
+  serverName,
   textOf,
   tokenCredential,
 } from './xrootd-wire.ts';
@@ -124,6 +125,7 @@ export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefin
   if (signal === undefined) return work;
   return new Promise((resolve, reject) => {
     const aborted = () => reject(signal.reason);
+    if (signal.aborted) aborted();
     signal.addEventListener('abort', aborted, { once: true });
     work.then(resolve, reject).finally(() => signal.removeEventListener('abort', aborted));
   });

@@ -11,7 +11,7 @@ import { trafficOf } from './counted.ts';
 import { openFileStore } from './file.ts';
 import { RETRY, retrying, TryAgain, worthRetrying } from './retry.ts';
 import type { ByteStore } from './types.ts';
-import { parseUrl } from './xrootd-wire.ts';
+import { parseUrl, serverName } from './xrootd-wire.ts';
 
 /** How the adler32 of the copy is compared: the official client asks the server for that of the file. */
 const CHECKED = ['--cksum', 'adler32:source'];
@@ -138,7 +138,7 @@ function makeRoom(folder: string): void {
 
 async function copyChecked({ client, uri, signal }: Copy, target: string): Promise<void> {
   const { host, port } = parseUrl(uri)!;
-  const server = `root://${host}:${port}`;
+  const server = serverName(host, port);
   const work = async (trySignal: AbortSignal) => {
     trafficOf(server).requests++;
     const { status, stderr } = await runClient(client, ['--silent', '--force', ...CHECKED, uri, target], trySignal);

@@ -268,6 +268,11 @@ export function parseUrl(uri: string): RootUrl | undefined {
   };
 }
 
+/** As counted.ts names it, and as messages do. */
+export function serverName(host: string, port: number): string {
+  return `root://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
 export function notProtocol(what: string, where: readonly string[]): ColweaveError {
   return new ColweaveError('remote/protocol', what, { where });
 }

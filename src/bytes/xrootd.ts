@@ -6,11 +6,12 @@ import { layOut, type Piece, toRequests } from './ranges.ts';
 import { RETRY, type RetryPolicy, retrying, TryAgain } from './retry.ts';
 import type { ByteRange, ByteStore, Digest } from './types.ts';
 import { serverError, tryAgainIfWorth } from './xrootd-errors.ts';
-import type { Answer, LinkLimits } from './xrootd-link.ts';
+import type { Answer } from './xrootd-link.ts';
 import { openRemote, type RemoteFile, statusOf, waitMs } from './xrootd-open.ts';
 import { ProxyAlone, unlessAborted } from './xrootd-session.ts';
 import { readSink, vectorSink } from './xrootd-sinks.ts';
 import { stageStore } from './xrootd-stage.ts';
+import type { LinkLimits } from './xrootd-watch.ts';
 import {
   checksumFrame,
   decodeError,
@@ -20,6 +21,7 @@ import {
   readFrame,
   readvFrame,
   STATUS,
+  serverName,
   textOf,
 } from './xrootd-wire.ts';
 
@@ -215,7 +217,7 @@ async function tries<T>(
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const { options, url, where } = state;
-  const server = state.known?.server ?? `root://${url.host}:${url.port}`;
+  const server = state.known?.server ?? serverName(url.host, url.port);
   const one = (trySignal: AbortSignal) =>
     work(trySignal).catch((cause: unknown) => {
       throw tryAgainIfWorth(cause);
