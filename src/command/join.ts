@@ -1,4 +1,5 @@
 // Owns the join command: opens sources, reads keys, plans, and has the plan carried out.
+import { rememberReads } from '../bytes/remembered.ts';
 import { ColweaveError } from '../core/errors.ts';
 import type { KeySpec, KeyTable } from '../core/key-spec.ts';
 import { refuseUnreadable } from '../join/asked-unreadable.ts';
@@ -96,7 +97,7 @@ async function planJoin(
     );
   const witnesses = witnessesOf(schema); // what --witness names may be wrong: told before anything is read
   const selection = await selectPrimary(options, datasets[0]!, context);
-  const sources = await readAllKeys(datasets, key, options.keyIndex, context);
+  const sources = await rememberReads(() => readAllKeys(datasets, key, options.keyIndex, context));
   const asked: PlanOptions = {
     ...planOptions(options, schema, rowGroups(options, opened)),
     witnesses,
