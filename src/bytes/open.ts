@@ -5,6 +5,7 @@ import { openHttp } from './http.ts';
 import { refuseRemote } from './remote.ts';
 import { openS3 } from './s3.ts';
 import type { ByteStore } from './types.ts';
+import { XROOTD_STORE } from './xrootd.ts';
 
 /** A kind of place that bytes are read from: one file an implementation, one line in the registry. */
 export interface ByteStoreKind {
@@ -18,6 +19,7 @@ export interface ByteStoreKind {
 export const BYTE_STORES: readonly ByteStoreKind[] = [
   { name: 'http', schemes: ['http', 'https', 'dav', 'davs'], open: (uri, signal) => openHttp(uri, {}, signal) },
   { name: 's3', schemes: ['s3'], open: openS3 },
+  XROOTD_STORE,
 ];
 
 const SCHEME = /^([a-z][a-z0-9+.-]*):\/\//i;

@@ -1,0 +1,52 @@
+// Owns a wire that is slow: a TCP proxy on loopback that hands every byte on after a fixed time, each way; it limits no rate.
+//   node test/rigs/delay-proxy.ts TARGET_PORT MILLISECONDS_ROUND_TRIP    prints its port, runs until it is killed
+import { connect, createServer, type Socket } from 'node:net';
+import { fileURLToPath } from 'node:url';
+
+export interface DelayProxy {
+  readonly port: number;
+  /** Bytes that came from the server so far. */
+  received(): number;
+  close(): void;
+}
+
+export function startDelayProxy(targetPort: number, roundTripMs: number): Promise<DelayProxy> {
+  let received = 0;
+  const open = new Set<Socket>();
+  const server = createServer((client) => {
+    const upstream = connect(targetPort, '127.0.0.1');
+    for (const socket of [client, upstream]) {
+      open.add(socket.setNoDelay(true));
+      socket.once('close', () => open.delete(socket)).once('error', () => socket.destroy());
+    }
+    const pass = (from: Socket, to: Socket) => {
+      const later = (action: () => void) => setTimeout(action, roundTripMs / 2);
+      from.on('data', (bytes) => {
+        if (from === upstream) received += bytes.length;
+        later(() => to.writable && to.write(bytes));
+      });
+      from.once('close', () => later(() => to.destroy()));
+    };
+    pass(client, upstream);
+    pass(upstream, client);
+  });
+  return new Promise((resolve) => {
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number };
+      resolve({
+        port,
+        received: () => received,
+        close: () => {
+          server.close();
+          for (const socket of open) socket.destroy();
+        },
+      });
+    });
+  });
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const [target, milliseconds] = process.argv.slice(2).map(Number);
+  const { port } = await startDelayProxy(target!, milliseconds!);
+  process.stdout.write(`${port}\n`);
+}
