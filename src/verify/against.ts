@@ -24,6 +24,7 @@ import { checkRowMap } from './row-map.ts';
 import { selectAgain } from './selection.ts';
 import { mergeRows, type SortedKeys, sortKeys } from './sort-merge.ts';
 import { type ColumnDifference, type Comparison, compareSource } from './values.ts';
+import { checkWitnesses } from './witness.ts';
 
 /** Columns that get a finding of their own; the others are listed together. */
 const COLUMNS_NAMED_MAX = 20;
@@ -55,6 +56,7 @@ export async function checkAgainst(
       if (events.part) emit({ type: 'note', text: `${test.path}: one file of a join into a directory` });
       findings.push(...events.findings);
     }
+    if (receipt !== undefined) findings.push(...(await checkWitnesses(test, sources, receipt, signal)));
     if (given.left.length > 0)
       emit({ type: 'note', text: `not compared, as none of its files was given: source ${named(given.left)}` });
     return [...findings, ...(await compareAll(test, sources, signal))];

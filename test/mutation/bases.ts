@@ -12,6 +12,7 @@ const i64 = { label: 'pq', files: [fixture('friend_i64.parquet')] };
 const reordered = { label: 'ro', files: [fixture('friend_reordered.root')] };
 const rntuple = { label: 'nt', files: [fixture('friend_rntuple.root')] };
 const arrow = { label: 'aw', files: [fixture('friend.arrows')] };
+const twin = { label: 'tw', files: [fixture('rntuple_nano_1.root')] };
 const partials = ['p1', 'p2'].map((label) => ({ label, files: [FRIENDS.par] }));
 const SKIM = 'nJet >= 2 and MET_pt > 25';
 
@@ -41,6 +42,8 @@ export const BASES: readonly Base[] = [
   { name: 'RNTuple, outer', options: { how: 'outer', friends: [rntuple, par] } },
   { name: 'Parquet primary', options: { primary: i64.files, friends: [up, arrow] } },
   { name: 'Arrow friend', options: { friends: [arrow, dn] } },
+  { name: 'witnessed', options: { friends: [twin, up] } },
+  { name: 'witnessed, outer', options: { how: 'outer', friends: [twin], witness: 'auto,MET_pt~1e-3' } },
   { name: 'skim', options: { where: SKIM, friends: [par, up] } },
   { name: 'skim, inner', options: { where: SKIM, how: 'inner', friends: [par] } },
   { name: 'skim, outer', options: { where: SKIM, how: 'outer', friends: [par] } },
@@ -57,7 +60,8 @@ export const BASES: readonly Base[] = [
 /** Any of them with other columns, friends and compression. */
 export function randomJoin(random: Random): Partial<JoinOptions> {
   const { options } = random.pick(BASES);
-  if (options.primary !== undefined) return { ...options, compression: random.pick(['zstd', 'snappy', 'none']) };
+  if (options.primary !== undefined || options.witness !== undefined)
+    return { ...options, compression: random.pick(['zstd', 'snappy', 'none']) };
   const some = options.layout === 'nano' ? [par, up, dn, regrouped, aligned] : [par, up, dn, regrouped, aligned, i64]; // nano has no nulls
   const friends = options.how === 'right' ? [random.pick([par, up])] : random.shuffled(some).slice(0, random.below(4));
   const columns = random.pick([

@@ -167,6 +167,49 @@ const exchangePlaces: Change = (table, random) => {
   return true;
 };
 
+type LooseWitness = NonNullable<LooseReceipt['witness']>[number];
+
+/** What the receipt says of the witnesses of one friend, changed such that it could be. */
+const editWitness = (change: (witness: LooseWitness, random: Random) => boolean): Change =>
+  edit(({ witness = [] }, random) => {
+    const telling = witness.filter(({ columns }) => columns.some(({ hard }) => hard));
+    return telling.length > 0 && change(random.pick(telling), random);
+  });
+
+const hardOf = ({ columns }: LooseWitness, random: Random) => random.pick(columns.filter(({ hard }) => hard));
+const isWitnessed = ({ friends = [] }: Options) => friends.some(({ label }) => label === 'tw');
+
+const fewerCompared = editWitness((witness, random) => {
+  const column = hardOf(witness, random);
+  column.compared -= 1 + random.below(column.compared);
+  return true;
+});
+
+const notCompared = editWitness((witness, random) => {
+  witness.columns = witness.columns.toSpliced(witness.columns.indexOf(hardOf(witness, random)), 1);
+  return true;
+});
+
+const calledSoft = editWitness((witness, random) => {
+  hardOf(witness, random).hard = false;
+  return true;
+});
+
+const tolerated = editWitness((witness, random) => {
+  hardOf(witness, random).tolerance = 0.1;
+  return true;
+});
+
+const otherPower = editWitness((witness, random) => {
+  witness.agreeing = (witness.agreeing + 1 + random.below(witness.pairs)) % (witness.pairs + 1);
+  return true;
+});
+
+const otherSample = editWitness((witness, random) => {
+  witness.pairs += 1 + random.below(1000);
+  return true;
+});
+
 const FORGED = { forged: true, sourcesOnly: true } as const;
 
 export const JOIN_KINDS: readonly RandomKind[] = [
@@ -177,6 +220,12 @@ export const JOIN_KINDS: readonly RandomKind[] = [
   { name: 'the same, forged too', change: both(dropRow, edit(adaptFlow(-1))), fits: keepsRows, ...FORGED },
   { name: 'another number in the cut flow', change: otherFlow, fits: keepsRows, ...FORGED },
   { name: 'another expression', change: otherTerm, fits: keepsRows, ...FORGED },
+  { name: 'a witness compared in fewer events', change: fewerCompared, fits: isWitnessed, sourcesOnly: true },
+  { name: 'a witness left out', change: notCompared, fits: isWitnessed, sourcesOnly: true },
+  { name: 'a hard witness called soft', change: calledSoft, fits: isWitnessed, sourcesOnly: true },
+  { name: 'a tolerance that nobody asked for', change: tolerated, fits: isWitnessed, sourcesOnly: true },
+  { name: 'another power of the witnesses', change: otherPower, fits: isWitnessed, sourcesOnly: true },
+  { name: 'another number of sampled events', change: otherSample, fits: isWitnessed, sourcesOnly: true },
   {
     name: 'a column stored once is said to be in another',
     change: otherReference,
