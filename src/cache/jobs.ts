@@ -48,6 +48,8 @@ export interface CacheCounts {
   readonly offline: number;
   /** When the first of these was seen last (ISO 8601). */
   readonly oldest?: string;
+  /** Why nothing could be added any more. */
+  readonly failed?: string;
 }
 
 /** Errors: cache/not-private, cache/unusable. */
@@ -75,7 +77,7 @@ export function openCache({ folder, offline, always }: CacheOptions): CacheJob {
   };
 }
 
-type Word = 'start' | 'use' | 'add' | 'damaged' | 'offline';
+type Word = 'start' | 'use' | 'add' | 'damaged' | 'offline' | 'failed';
 
 /** Lines are short and appended whole, from any thread. A log that cannot be kept stops nothing. */
 export function note({ job, fileMode }: CacheAccess, word: Word, text: string): void {
@@ -131,10 +133,12 @@ function countsOf(job: string): CacheCounts {
     damaged: new Set<string>(),
     offline: new Map<string, string>(),
   };
+  let failed: string | undefined;
   if (job !== '') {
     for (const line of readFileSync(job, 'utf8').split('\n')) {
       const [word, first = '', second] = line.split(' ');
-      if (word === 'add') sets.add.set(first, Number(second));
+      if (word === 'failed') failed = line.slice('failed '.length);
+      else if (word === 'add') sets.add.set(first, Number(second));
       else if (word === 'offline') sets.offline.set(line.split(' ').slice(2).join(' '), first);
       else if (word === 'use' || word === 'damaged') sets[word].add(first);
     }
@@ -146,6 +150,7 @@ function countsOf(job: string): CacheCounts {
     damaged: sets.damaged.size,
     offline: sets.offline.size,
     ...(sets.offline.size === 0 ? {} : { oldest: [...sets.offline.values()].sort()[0]! }),
+    ...(failed === undefined ? {} : { failed }),
   };
 }
 

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, openSync, readFileSync, rmSync, statSync, utimesSync, writeSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { ColweaveError } from '../core/errors.ts';
 import { type CacheAccess, partOf } from './place.ts';
 
 /** Its holder shows that it lives this often. */
@@ -69,7 +70,10 @@ function makeFile(path: string, holder: Holder, mode: number): boolean {
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
+    throw new ColweaveError('cache/unusable', `no lock can be made: ${(error as Error).message}`, {
+      where: [path],
+      cause: error,
+    });
   }
 }
 

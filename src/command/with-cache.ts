@@ -41,14 +41,18 @@ export async function withCache<T>(
 
 function outcomeOf({ access, counts }: CacheJob, { emit }: CommandContext): CacheOutcome {
   const outcome = { folder: access.folder, ...counts() };
-  const { damaged, offline, oldest } = outcome;
+  const { damaged, offline, oldest, failed } = outcome;
   if (damaged > 0) {
     const text = `${damaged} ${damaged === 1 ? 'entry was' : 'entries were'} damaged, set aside and fetched again`;
     emit({ type: 'warning', code: 'cache/damaged', text });
   }
+  if (failed !== undefined) emit({ type: 'warning', code: 'cache/unusable', text: `${failed}; read without it` });
   if (offline > 0) {
     const files = `${offline} file${offline === 1 ? '' : 's'}`;
-    emit({ type: 'note', text: `no server was asked for ${files}: the cache knows them as they were on ${oldest}` });
+    emit({
+      type: 'note',
+      text: `no server was asked for ${files}: the cache knows them as they were on ${oldest?.slice(0, 16).replace('T', ' ')} UTC`,
+    });
   }
   return outcome;
 }

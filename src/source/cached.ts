@@ -1,13 +1,12 @@
 // Owns reading a file's columns through the cache: those that are there from there, the others from the file, once.
 import { isRemote } from '../bytes/remote.ts';
-import { DamagedEntry, type EntryReader } from '../cache/column-entry.ts';
-import { fillColumns, findEntry, setAside } from '../cache/entries.ts';
-import { columnKey, entryName, withoutSecrets } from '../cache/entry-name.ts';
+import { fillColumns } from '../cache/entries.ts';
+import { columnKey, withoutSecrets } from '../cache/entry-name.ts';
 import { note } from '../cache/jobs.ts';
+import { openEntries } from '../cache/open-entries.ts';
 import type { CacheAccess } from '../cache/place.ts';
 import { type FileRef, readRef, writeRef } from '../cache/refs.ts';
 import { invariant } from '../core/check.ts';
-import type { Column } from '../core/column.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { fieldNamed } from '../core/schema.ts';
 import type { FileDescriptor, SourceFile } from './types.ts';
@@ -22,9 +21,6 @@ export interface CachedLayout {
 }
 
 type Reopen = (descriptor: FileDescriptor) => Promise<SourceFile>;
-
-/** Entries that are damaged are fetched again, but not for ever: then the disk is. */
-const ATTEMPTS_MAX = 3;
 
 /**
  * A local file stays as it is unless `access` is for those too. What the file's metadata say is kept, and used where the
@@ -109,57 +105,11 @@ function throughCache(
   const { access } = layout;
   const { uri, rows, schema, identity } = about;
   const descriptor: FileDescriptor = { format: CACHED, uri, rows, schema, identity, layout };
-  const entries = new Map<string, EntryReader>();
-  let file = opened;
-  let opening: Promise<SourceFile> | undefined;
+  const entries = openEntries(access, identity);
+  const original = onDemand(descriptor, layout, reopen, opened);
+  const fill = filler(descriptor, layout, original.file);
   const sizeOf = (names: readonly string[], which: 0 | 1) =>
     names.reduce((sum, name) => sum + (ref?.sizes[name]?.[which] ?? 0), 0);
-
-  const original = async (missing: readonly string[]): Promise<SourceFile> => {
-    if (layout.inner === undefined) throw offlineMiss(uri, missing);
-    opening ??= file === undefined ? reopen(layout.inner) : Promise.resolve(file);
-    file = await opening;
-    return file;
-  };
-  const find = (names: readonly string[]): string[] =>
-    names.filter((name) => {
-      if (entries.has(name)) return false;
-      const reader = findEntry(access, columnKey(identity, name));
-      if (reader !== undefined) entries.set(name, reader);
-      return reader === undefined;
-    });
-  const fill = async (missing: readonly string[], signal?: AbortSignal) => {
-    const inner = await original(missing);
-    const wanted = missing.map((name) => {
-      const field = fieldNamed(schema, name);
-      invariant(field !== undefined, `column ${name} is in the file`);
-      return { key: columnKey(identity, name), field, rawBytes: inner.rawBytesOf([name]) };
-    });
-    const read: SourceFile['read'] = (names, start, end) => inner.read(names, start, end, signal);
-    await fillColumns(access, wanted, { uri, rows, read }, signal);
-    inner.forget?.();
-  };
-  const drop = (name: string) => {
-    entries.get(name)?.close();
-    entries.delete(name);
-  };
-
-  const readThrough = async (names: readonly string[], start: number, end: number, signal?: AbortSignal) => {
-    for (let attempt = 1; ; attempt++) {
-      const missing = find(names.filter((name) => fieldNamed(schema, name) !== undefined));
-      if (missing.length > 0) {
-        await fill(missing, signal);
-        if (find(missing).length > 0) throw unusable(access, 'an entry went as soon as it was there');
-      }
-      const { columns, damaged } = readTogether(names, entries, start, end);
-      if (damaged === undefined) return columns;
-      drop(damaged);
-      setAside(access, entryName(columnKey(identity, damaged)));
-      if (attempt === ATTEMPTS_MAX || !access.writable)
-        throw unusable(access, 'entries are damaged as soon as they are written');
-    }
-  };
-
   return {
     descriptor,
     unreadable: ref?.unreadable ?? opened?.unreadable ?? [],
@@ -170,24 +120,73 @@ function throughCache(
     ...(opened?.objects === undefined ? {} : { objects: () => opened.objects!() }),
     async read(names, rowStart, rowEnd, signal, take, needed) {
       const known = names.every((name) => fieldNamed(schema, name) !== undefined);
-      try {
-        // an unknown name gets the error that the file itself gives
-        if (known) return await readThrough(names, rowStart, rowEnd, signal);
-      } catch (error) {
-        if (!isUnusable(error)) throw error;
+      // an unknown name gets the error that the file itself gives
+      if (!known) return (await original.file(names)).read(names, rowStart, rowEnd, signal);
+      for (;;) {
+        const absent = entries.missing(names);
+        const filling = entries.worthFilling(absent);
+        if (filling.length > 0) await fill(filling, signal);
+        const missing = absent.length === 0 ? absent : entries.missing(absent);
+        const there = names.filter((name) => !missing.includes(name));
+        const columns = entries.read(there, rowStart, rowEnd);
+        if (there.some((name) => !columns.has(name))) continue;
+        if (missing.length === 0) return names.map((name) => columns.get(name)!);
+        const file = await original.file(missing);
+        const others = await file.read(missing, rowStart, rowEnd, signal, take, needed);
+        return names.map((name) => columns.get(name) ?? others[missing.indexOf(name)]!);
       }
-      // the cache cannot be used: the file can
-      return (await original(names)).read(names, rowStart, rowEnd, signal, take, needed);
     },
     forget() {
-      for (const reader of entries.values()) reader.forget();
-      file?.forget?.();
+      entries.forget();
+      original.forget();
     },
     async close() {
-      for (const reader of entries.values()) reader.close();
-      entries.clear();
-      await (file ?? (await opening?.catch(() => undefined)))?.close();
+      entries.close();
+      await original.close();
     },
+  };
+}
+
+/** The file itself, opened when the cache does not have what is wanted. */
+function onDemand(descriptor: FileDescriptor, { inner }: CachedLayout, reopen: Reopen, opened?: SourceFile) {
+  let file = opened;
+  let opening: Promise<SourceFile> | undefined;
+  return {
+    async file(missing: readonly string[]): Promise<SourceFile> {
+      if (file !== undefined) return file;
+      if (inner === undefined) throw offlineMiss(descriptor.uri, missing);
+      opening ??= reopen(inner);
+      file = await opening;
+      return file;
+    },
+    forget: () => file?.forget?.(),
+    close: async () => (file ?? (await opening?.catch(() => undefined)))?.close(),
+  };
+}
+
+/** Puts columns into the cache, as long as it takes them: with a full disk the file is read as if there were none. */
+function filler(
+  { uri, rows, schema, identity }: FileDescriptor,
+  { access }: CachedLayout,
+  original: (missing: readonly string[]) => Promise<SourceFile>,
+): (names: readonly string[], signal?: AbortSignal) => Promise<void> {
+  let usable = access.writable;
+  return async (names, signal) => {
+    if (!usable) return;
+    const file = await original(names);
+    const wanted = names.map((name) => {
+      const field = fieldNamed(schema, name);
+      invariant(field !== undefined, `column ${name} is in the file`);
+      return { key: columnKey(identity, name), field, rawBytes: file.rawBytesOf([name]) };
+    });
+    try {
+      await fillColumns(access, wanted, { uri, rows, read: file.read }, signal);
+    } catch (error) {
+      if (!isUnusable(error)) throw error;
+      usable = false;
+      note(access, 'failed', (error as Error).message);
+    }
+    file.forget?.();
   };
 }
 
@@ -197,46 +196,6 @@ function offlineMiss(uri: string, missing: readonly string[]): ColweaveError {
   return new ColweaveError(
     'cache/offline-miss',
     `column "${first}"${more} is not in the cache, and its server is not asked`,
-    {
-      where: [withoutSecrets(uri)],
-    },
+    { where: [withoutSecrets(uri)] },
   );
-}
-
-const unusable = ({ folder }: CacheAccess, message: string) =>
-  new ColweaveError('cache/unusable', message, { where: [folder] });
-
-interface ReadTogether {
-  readonly columns: readonly Column[];
-  /** The first column whose entry is not what was written. */
-  readonly damaged?: string;
-}
-
-/** Lists of equal lengths share one `offsets`, as those that come from one file do. */
-function readTogether(
-  names: readonly string[],
-  entries: ReadonlyMap<string, EntryReader>,
-  start: number,
-  end: number,
-): ReadTogether {
-  const known = new Map<string, Int32Array>();
-  const columns: Column[] = [];
-  for (const name of names) {
-    const reader = entries.get(name)!;
-    let column: Column;
-    try {
-      column = reader.read(start, end);
-    } catch (error) {
-      if (error instanceof DamagedEntry) return { columns, damaged: name };
-      throw error;
-    }
-    const lengths = column.kind === 'list' ? reader.lengthsOf(start, end) : undefined;
-    if (column.kind === 'list' && lengths !== undefined) {
-      const shared = known.get(lengths);
-      if (shared === undefined) known.set(lengths, column.offsets);
-      else column = { ...column, offsets: shared };
-    }
-    columns.push(column);
-  }
-  return { columns };
 }
