@@ -8,6 +8,7 @@ import { abortOnSignals, asColweaveError, isBrokenPipe, Pipe, signalExit } from 
 import { parseAndRun } from './parse.ts';
 import type { Actions } from './program.ts';
 import { renderBench, renderFloor } from './render-bench.ts';
+import { cacheStatus, fetchStatus, renderCache, renderFetch } from './render-fetch.ts';
 import type { Report } from './render-json.ts';
 import { outcomeStatus, renderOutcome } from './render-outcome.ts';
 import { renderSchema } from './render-schema.ts';
@@ -66,7 +67,7 @@ function startRun(argv: readonly string[]): Run {
   });
   const stderr = new Pipe(process.stderr);
   const manners: Manners = { json: argv.includes('--json'), quiet: false, debug: argv.includes('--debug') };
-  const name = /^(join|verify|schema|bench)$/.test(argv[0] ?? '') ? argv[0]! : '';
+  const name = /^(join|verify|schema|fetch|bench)$/.test(argv[0] ?? '') ? argv[0]! : '';
   const voice = voiceOf(name, manners, stdout, stderr, false);
   const run: Run = { controller, stdout, stderr, dataOnStdout: false, many: false, voice, status: 0 };
   return run;
@@ -96,6 +97,18 @@ function actionsOf(run: Run): Actions {
       const work = async (context: CommandContext) =>
         (await import('../command/schema.ts')).runSchema(options, context);
       return perform(run, work, renderSchema);
+    },
+    fetch: (options, manners) => {
+      run.many = true;
+      run.voice = voiceOf('fetch', manners, run.stdout, run.stderr, false);
+      const work = async (context: CommandContext) => (await import('../command/fetch.ts')).runFetch(options, context);
+      return perform(run, work, renderFetch, fetchStatus);
+    },
+    cacheTask: (task, manners) => {
+      run.voice = voiceOf('fetch', manners, run.stdout, run.stderr, false);
+      const work = async (context: CommandContext) =>
+        (await import('../command/cache-task.ts')).runCacheTask(task, context);
+      return perform(run, work, renderCache, cacheStatus);
     },
     benchJoin: (options, manners) => {
       run.voice = voiceOf('bench', manners, run.stdout, run.stderr, false);

@@ -20,6 +20,7 @@ export interface Request {
  */
 const NEUTRAL: readonly (keyof JoinOptions)[] = [
   'primary',
+  'inputs',
   'friends',
   'base',
   'redirector',
@@ -35,6 +36,8 @@ const NEUTRAL: readonly (keyof JoinOptions)[] = [
   'jobs',
   'memoryBytes',
   'keyIndex',
+  'cache',
+  'offline',
 ];
 
 /** `sample`: the one agreed on. `perFile`: the output is a directory. `groups`: files of each primary dataset. */

@@ -125,6 +125,22 @@ export const ERRORS = {
   'verify/no-receipt': kind(3, 'a file has no receipt', 'give --receipt FILE or --against SOURCES'),
   'verify/not-data': kind(3, 'an argument of verify is absent or no data file', 'check the path'),
   'verify/not-a-mask': kind(3, 'a file is no lumi mask', 'give JSON such as {"316995": [[1, 20], [23, 23]]}'),
+  'cache/not-private': kind(
+    5,
+    'anybody may replace what is in the cache directory',
+    'chmod o-w, or chmod +t if all shall share it',
+  ),
+  'cache/unusable': kind(5, 'a cache directory cannot be made, read or written', 'name another with --cache, or off'),
+  'cache/damaged': kind(
+    1,
+    'entries of the cache are not what was written: they are set aside',
+    'nothing: they are fetched again when needed',
+  ),
+  'cache/offline-miss': kind(
+    75,
+    'a file or column is not in the cache, and its server is not asked or does not answer',
+    'try again when the server can be reached',
+  ),
   'memory/not-enough': kind(
     6,
     'the job does not fit into the memory or scratch that it may use',

@@ -1,6 +1,7 @@
 // Owns one source of a join: several files as one run of rows under one schema.
 import { inParallel } from '../bytes/parallel.ts';
 import { isRemote } from '../bytes/remote.ts';
+import type { CacheAccess } from '../cache/place.ts';
 import type { Take } from '../core/arena.ts';
 import { invariant } from '../core/check.ts';
 import { type Column, concatColumns, nullColumn } from '../core/column.ts';
@@ -41,7 +42,7 @@ export interface DatasetOptions {
   readonly tree?: string;
   readonly schema: SchemaPolicy;
   readonly absentTrigger?: AbsentTrigger;
-  /** Columns that the key needs: a clear error comes first when one of them differs. */
+  readonly cache?: CacheAccess;
 }
 
 /** Trigger paths come and go inside one dataset of real data. */
@@ -60,12 +61,12 @@ export async function openDataset(
   const files: SourceFile[] = [];
   try {
     const types = partitionTypes(inputs);
-    const { tree } = options;
-    const open = async (input: Input, i: number) => {
-      files[i] = await openInput(input, { types, ...(tree === undefined ? {} : { tree }) }, signal);
-    };
+    const { tree, cache } = options;
+    const open = { types, ...(tree === undefined ? {} : { tree }), ...(cache === undefined ? {} : { cache }) };
     const width = inputs.some(({ uri }) => isRemote(uri)) ? OPEN_AT_ONCE : 1;
-    await inParallel([...inputs.entries()], width, ([i, input]) => open(input, i));
+    await inParallel([...inputs.entries()], width, async ([i, input]) => {
+      files[i] = await openInput(input, open, signal);
+    });
     return settleDataset(files, options);
   } catch (error) {
     await Promise.all(files.map((file) => file?.close()));
