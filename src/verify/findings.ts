@@ -46,6 +46,11 @@ export const FINDINGS = {
     damage: true,
     hint: 'the receipt states a proof that the sources do not give: join again',
   },
+  'verify/title-differs': {
+    damage: true,
+    hint: 'the items of the list may be other variations than its name says: join again',
+  },
+  'verify/ancestry-differs': { damage: true, hint: 'the sources are not what the receipt says they are: join again' },
   'verify/source-changed': { damage: true, hint: 'the source was produced again since the join: join again' },
   'verify/source-absent': { damage: true, hint: 'give every file of the source to --against' },
   'verify/source-unknown': { damage: true, hint: 'this file had no part in the join: give those that had' },
