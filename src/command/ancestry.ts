@@ -8,6 +8,7 @@ import {
   weightsApart,
 } from '../core/ancestry.ts';
 import { ColweaveError } from '../core/errors.ts';
+import { fileName } from '../core/text.ts';
 import { readAncestry } from '../source/ancestry.ts';
 import type { Dataset } from '../source/dataset.ts';
 
@@ -105,7 +106,7 @@ function parentNotes({ primary, friend }: Sides, ancestry: Ancestry | undefined)
   const { label } = friend.descriptor;
   const other = files.find(({ descriptor }) => {
     const { uri, identity } = descriptor;
-    return !ids.has(identity.id) && parents.some(({ name }) => uri.endsWith(`/${name}`) || uri === name);
+    return !ids.has(identity.id) && parents.some(({ name }) => name === fileName(uri));
   });
   if (other !== undefined)
     return [
