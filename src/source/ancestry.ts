@@ -15,6 +15,9 @@ const FILES_MAX = 100;
 const RUNS_MAX = 100_000;
 const HISTORY_ROWS_MAX = 1000;
 
+/** The trees beside it are those of CMS; ATLAS has a MetaData too, of hundreds of branches that say other things. */
+const CMS_TREE = 'Events';
+
 interface OfFile {
   readonly histories: readonly History[];
   readonly weights?: GeneratedWeights;
@@ -84,7 +87,8 @@ async function receiptOf(descriptor: FileDescriptor): Promise<OfFile | undefined
 
 async function ofRoot(file: SourceFile, signal: AbortSignal): Promise<OfFile> {
   const nothing: OfFile = { histories: [], parents: [] };
-  if (!file.descriptor.format.startsWith('root-') || file.objects === undefined) return nothing;
+  const { format, identity } = file.descriptor;
+  if (!format.startsWith('root-') || identity.tree !== CMS_TREE || file.objects === undefined) return nothing;
   try {
     const names = new Set((await file.objects()).map(({ name }) => name));
     const { uri } = file.descriptor;
