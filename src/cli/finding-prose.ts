@@ -31,7 +31,10 @@ export const FINDING_MEANING: Readonly<Record<FindingCode, string>> = {
   'verify/events-shared': 'Events are on both sides (--disjoint).',
   'verify/part-differs': 'A part of a batch was joined with other options than the rest (--parts).',
   'verify/lumi-outside': 'Events lie outside of the lumi mask (--lumis).',
-  'verify/lumi-absent': 'Lumi blocks of the mask have no event (--lumis).',
+  'verify/lumi-absent':
+    'Lumi blocks of the mask have no event: lost by the join, or nothing says that they were processed (--lumis). No damage.',
+  'verify/lumi-empty':
+    'Lumi blocks of the mask have no event here, but were processed: LuminosityBlocks lists them, or a selection cut their events (--lumis). No damage.',
   'verify/rewritten': 'Another tool wrote the file, with equal content. No damage: exit status 0.',
   'verify/order-lost': 'The rows are in another order than they were joined in. No damage: exit status 0.',
 };

@@ -64,7 +64,11 @@ export const FINDINGS = {
   'verify/lumi-outside': { damage: true, hint: 'apply the mask before the analysis, or give the mask that was used' },
   'verify/lumi-absent': {
     damage: false,
-    hint: 'a lumi block may have had no event; LuminosityBlocks of the sources tells',
+    hint: 'a lumi block may have had no event: --against SOURCES with LuminosityBlocks, or --carry of it at join time, tells',
+  },
+  'verify/lumi-empty': {
+    damage: false,
+    hint: 'nothing to do: these lumi blocks count for the luminosity all the same',
   },
   'verify/rewritten': { damage: false, hint: 'nothing to do: values and keys are those of the join' },
   'verify/order-lost': { damage: false, hint: 'do not put columns of another file beside these rows by position' },
