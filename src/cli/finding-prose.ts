@@ -32,7 +32,9 @@ export const FINDING_MEANING: Readonly<Record<FindingCode, string>> = {
   'verify/part-differs': 'A part of a batch was joined with other options than the rest (--parts).',
   'verify/lumi-outside': 'Events lie outside of the lumi mask (--lumis).',
   'verify/lumi-absent':
-    'Lumi blocks of the mask have no event: lost by the join, or nothing says that they were processed (--lumis). No damage.',
+    'Lumi blocks of the mask have no event, and nothing says that they were processed (--lumis). No damage.',
+  'verify/lumi-lost':
+    'Lumi blocks of the mask have events in the primary, and the join lost all of them (--lumis). No damage.',
   'verify/lumi-empty':
     'Lumi blocks of the mask have no event here, but were processed: LuminosityBlocks lists them, or a selection cut their events (--lumis). No damage.',
   'verify/rewritten': 'Another tool wrote the file, with equal content. No damage: exit status 0.',

@@ -64,7 +64,11 @@ export const FINDINGS = {
   'verify/lumi-outside': { damage: true, hint: 'apply the mask before the analysis, or give the mask that was used' },
   'verify/lumi-absent': {
     damage: false,
-    hint: 'a lumi block may have had no event: --against SOURCES with LuminosityBlocks, or --carry of it at join time, tells',
+    hint: 'find their files; LuminosityBlocks of the sources (--against, or --carry when joining) tells which had no event',
+  },
+  'verify/lumi-lost': {
+    damage: false,
+    hint: 'a friend has none of their events: leave them out of the luminosity, or find its files',
   },
   'verify/lumi-empty': {
     damage: false,

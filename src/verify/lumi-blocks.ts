@@ -58,14 +58,18 @@ export function checkAbsent(
   }
   const whole = processed !== undefined && [...events.keys()].every((name) => processed.has(name));
   const found: Finding[] = [];
-  const say = (code: Finding['code'] & ('verify/lumi-absent' | 'verify/lumi-empty'), group: Group, why: string) => {
+  const say = (
+    code: Finding['code'] & ('verify/lumi-absent' | 'verify/lumi-empty' | 'verify/lumi-lost'),
+    group: Group,
+    why: string,
+  ) => {
     if (group.count === 0) return;
     const text = `${counted(group.count, 'lumi block')} of the mask without an event${why}, run:lumi ${named(group.names)}`;
     found.push(finding(code, text, { count: group.count, lumis: group.names }));
   };
   say('verify/lumi-empty', cut, ': the selection left none');
   say('verify/lumi-empty', empty, `, but processed (${LUMI_TREE})`);
-  say('verify/lumi-absent', lost, ': the primary has some, the join lost them all');
+  say('verify/lumi-lost', lost, ': the primary has some, the join lost them all');
   say('verify/lumi-absent', absent, whole ? ` and not processed (${LUMI_TREE})` : '');
   return found;
 }

@@ -61,7 +61,7 @@ describe('evidence', () => {
     await makeOutput(at('inner.parquet'), { friends, how: 'inner', carry: ['LuminosityBlocks'] });
     const { said, texts, written } = await lumis([at('inner.parquet')]);
     expect(said).toEqual([
-      ['verify/lumi-absent', ['316995:10']],
+      ['verify/lumi-lost', ['316995:10']],
       ['verify/lumi-absent', ['317002:1', '317002:2']],
     ]);
     expect(texts[0]).toMatch(/: the primary has some, the join lost them all, /);
