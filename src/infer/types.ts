@@ -15,7 +15,7 @@ export type TensorType =
   | 'FP32'
   | 'FP64';
 
-/** Little-endian, row-major. `bytes` may be a view of a larger buffer; who gets a Tensor does not write to it. */
+/** Little-endian, row-major. `bytes` may be a view of a larger buffer, at any offset; who gets a Tensor does not write to it. */
 export interface Tensor {
   readonly name: string;
   readonly type: TensorType;
@@ -41,7 +41,7 @@ export interface ModelInfo {
   readonly outputs: readonly TensorSpec[];
   /** 0 = the model knows no batches; undefined = the server does not say. */
   readonly maxBatchSize: number | undefined;
-  /** sha256 of the model's configuration as the server gives it; undefined where it gives none. */
+  /** sha256 of what decides the results in the model's configuration, the same by every protocol; undefined where the server gives none. */
   readonly configHash: string | undefined;
 }
 
@@ -58,15 +58,56 @@ export interface InferResponse {
   readonly id: string;
   readonly model: string;
   readonly version: string;
+  /** In the order of the request. */
   readonly outputs: readonly Tensor[];
 }
 
-/** One connection to one server. Every method rejects with an error of the catalogue that says whether to try again. */
+/** One line of a server's repository. */
+export interface ServedModel {
+  readonly name: string;
+  readonly version: string;
+  /** READY, UNAVAILABLE, LOADING, ...; `` = the server does not say. */
+  readonly state: string;
+  readonly reason: string;
+}
+
+/** Sums since the server started: take differences. */
+export interface StatisticsPart {
+  readonly count: number;
+  readonly nanoseconds: number;
+}
+
+export interface ModelStatistics {
+  /** Rows, and how often the model ran for them. */
+  readonly inferenceCount: number;
+  readonly executionCount: number;
+  readonly success: StatisticsPart;
+  readonly fail: StatisticsPart;
+  readonly queue: StatisticsPart;
+  readonly computeInput: StatisticsPart;
+  readonly computeInfer: StatisticsPart;
+  readonly computeOutput: StatisticsPart;
+}
+
+export interface ServerInfo {
+  readonly name: string;
+  readonly version: string;
+  readonly extensions: readonly string[];
+}
+
+/** One server, by few and reused connections. Every method rejects with a ServerError, which says whether to try again. */
 export interface Endpoint {
   readonly url: string;
-  ready(signal: AbortSignal): Promise<boolean>;
+  /** `model` = also this model, in this version. False = the server answers, and it is not. */
+  ready(signal: AbortSignal, model?: { readonly name: string; readonly version: string }): Promise<boolean>;
   model(name: string, version: string, signal: AbortSignal): Promise<ModelInfo>;
   infer(request: InferRequest, signal: AbortSignal): Promise<InferResponse>;
+  /** Absent where nothing is remote. */
+  server?(signal: AbortSignal): Promise<ServerInfo>;
+  /** Undefined = the server keeps no index. */
+  index?(signal: AbortSignal): Promise<readonly ServedModel[] | undefined>;
+  /** Undefined = the server counts nothing. */
+  statistics?(name: string, version: string, signal: AbortSignal): Promise<ModelStatistics | undefined>;
   close(): Promise<void>;
 }
 
@@ -81,4 +122,6 @@ export interface ConnectOptions {
   readonly token?: string;
   /** PEM certificates to trust besides the system's. */
   readonly ca?: readonly string[];
+  /** Connections to one server at most; a balancer in front of it may count new ones. */
+  readonly connectionsMax?: number;
 }
