@@ -8,12 +8,14 @@ import { given, group, type Manners, type MannersValues, manners, option, option
 import { collectGlobs, collectNames, parseCount, parseMissing, parseNonEmpty, parseSize } from './option-values.ts';
 import { type BenchActions, benchCommand } from './program-bench.ts';
 import { composeOptions, duplicatesOption, makeOptions, sizeOptions } from './program-compose.ts';
+import { type InferActions, inferCommand } from './program-infer.ts';
 import { type SchemaActions, schemaCommand } from './program-schema.ts';
 import { mapOnlyOption, namingOptions, type SkimValues, skimOf, whereOption } from './program-skims.ts';
 import { BENCH, COLWEAVE, JOIN, type Prose, VERIFY } from './prose.ts';
+import { INFER } from './prose-infer.ts';
 import { SCHEMA } from './prose-schema.ts';
 
-export interface Actions extends BenchActions, SchemaActions {
+export interface Actions extends BenchActions, SchemaActions, InferActions {
   join(options: JoinOptions, manners: Manners): Promise<void>;
   verify(options: VerifyOptions, manners: Manners): Promise<void>;
 }
@@ -24,6 +26,7 @@ export const PROSE: Readonly<Record<string, Prose>> = {
   join: JOIN,
   verify: VERIFY,
   schema: SCHEMA,
+  infer: INFER,
   bench: BENCH,
 };
 
@@ -32,6 +35,7 @@ export interface Defined {
   readonly join: Command;
   readonly verify: Command;
   readonly schema: Command;
+  readonly infer: Command;
   readonly bench: Command;
 }
 
@@ -52,10 +56,11 @@ export function defineProgram(actions: Actions, friends: readonly SourceWords[] 
     await actions.verify(verifyOptions(outputs, values), manners(values));
   });
   const schema = schemaCommand(actions);
+  const infer = inferCommand(actions);
   const bench = benchCommand(actions);
-  for (const command of [join, verify, schema, bench]) program.addCommand(command);
-  for (const command of [program, join, verify, schema, bench]) addManners(command);
-  return { program, join, verify, schema, bench };
+  for (const command of [join, verify, schema, infer, bench]) program.addCommand(command);
+  for (const command of [program, join, verify, schema, infer, bench]) addManners(command);
+  return { program, join, verify, schema, infer, bench };
 }
 
 /** Does an option of this command, such as `-o` or `--how`, take the next word as its value? */
