@@ -5,8 +5,8 @@ import { getCACertificates } from 'node:tls';
 import { badAnswer, lostError, ServerError } from './server-error.ts';
 import type { ConnectOptions } from './types.ts';
 
-/** SuperSONIC's balancer counts new connections: few, and kept. */
-const CONNECTIONS_MAX = 8;
+/** SuperSONIC's balancer counts new connections: few, and kept; as many as requests in flight, and some to ask how it is. */
+const CONNECTIONS_MAX = 10;
 /** A body of error is read up to here, and shown up to less. */
 const ERROR_BYTES_MAX = 64 * 1024;
 /** What one array of Node can hold for certain. */

@@ -46,7 +46,8 @@ function connect(url: string, options: ConnectOptions): Endpoint {
     index: async (signal) => {
       const body = Buffer.from('{}');
       const answer = await exchange(say, { method: 'POST', path: '/v2/repository/index', body }, signal);
-      return absent(answer) ? undefined : indexOfJson(jsonOf(say, good(say, answer)));
+      // some sites and PyTriton lock the index, and serve all the same
+      return absent(answer) || answer.status === 403 ? undefined : indexOfJson(jsonOf(say, good(say, answer)));
     },
     model: async (name, version, signal) => {
       const path = modelPath(name, version);
@@ -158,7 +159,7 @@ async function infer(
     : { 'content-type': 'application/json' };
   const parts = asBinary ? [json, ...request.inputs.map(({ bytes }) => bytes)] : [json];
   const answer = good(say, await say.caller.call({ method: 'POST', path, headers, parts }, signal));
-  return checkAnswer(request, decodeAnswer(say, answer), { url: say.url });
+  return checkAnswer(request, decodeAnswer(say, answer), say.url);
 }
 
 function requestJson(say: Say, { id, inputs, outputs }: InferRequest, asBinary: boolean): object {
