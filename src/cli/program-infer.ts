@@ -24,6 +24,7 @@ interface InferValues extends MannersValues {
   batchRows?: number;
   batchBytes?: number;
   inFlight?: number;
+  patience?: number;
   perEvent?: true;
   onNan?: InferOptions['onNan'];
   spotCheck?: number;
@@ -98,7 +99,14 @@ function requestOptions(command: Command): void {
   group(command, 'Requests:', [
     option('--batch-rows <N>', 'rows a request at most (default: what fits 1 MiB, up to 8192)').argParser(parseRows),
     option('--batch-bytes <SIZE>', 'bytes of tensors a request at most (default: 16M)').argParser(parseSize),
-    option('--in-flight <N>', 'requests on their way at most (default: as many as pay)').argParser(parseCount),
+    option(
+      '--in-flight <N>',
+      'requests on their way to one server at most (default: as many as pay, up to 8)',
+    ).argParser(parseCount),
+    option(
+      '--patience <SECONDS>',
+      'how long a batch may fail everywhere before the run is given up (default: 300)',
+    ).argParser(parseCount),
     option('--per-event', 'one event a request, as a framework without columns asks; for comparison'),
     option('--on-nan <POLICY>', 'scores that are NaN or infinite: keep and count, stop, or null').choices([
       'keep',
@@ -125,6 +133,7 @@ function inferOptions(files: readonly string[], values: InferValues): InferOptio
     ...given({ tree: values.tree, on: values.on }),
     schema: values.schema,
     ...given({ batchRows: values.batchRows, batchBytes: values.batchBytes, inFlight: values.inFlight }),
+    ...given({ patienceSeconds: values.patience }),
     perEvent: values.perEvent === true,
     ...given({ onNan: values.onNan }),
     spotCheck: values.spotCheck ?? 0,

@@ -20,10 +20,10 @@ export function renderInfer(report: InferReport | FreshReport, stats: boolean, s
       style.warn(`  not finite: ${bad.map(({ name, values }) => `${name} ${formatCount(values)}`).join(', ')}`),
     );
   if (done.resumed > 0) lines.push(`  resumed: ${formatCount(done.resumed)} events were scored before`);
-  if (done.spotCheck !== undefined)
-    lines.push(`  spot check: ${formatCount(done.spotCheck.rows)} rows asked again, ${style.good('all equal')}`);
-  if ((done.fallbackRows ?? 0) > 0)
-    lines.push(style.warn(`  fallback: ${formatCount(done.fallbackRows!)} rows were answered in this process`));
+  if (done.spotRows > 0)
+    lines.push(`  spot check: ${formatCount(done.spotRows)} rows asked again, ${style.good('all agree')}`);
+  if (done.fallbackRows > 0)
+    lines.push(style.warn(`  fallback: ${formatCount(done.fallbackRows)} rows were answered in this process`));
   if (stats) lines.push(...statsLines(done));
   return lines;
 }
@@ -37,15 +37,22 @@ function answeredLine(binding: BindingSummary, done: NonNullable<InferReport['do
   return `  ${model}${version}: ${formatCount(binding.events)} events${rows}, ${by}`;
 }
 
-function statsLines({ servers, rows, seconds }: NonNullable<InferReport['done']>): string[] {
+function statsLines({ servers, rows, seconds, halved }: NonNullable<InferReport['done']>): string[] {
   const rate = seconds > 0 ? `, ${formatCount(Math.round(rows / seconds))} rows/s` : '';
-  const each = servers.map(({ url, ...own }) => [
-    url,
-    ...Object.entries(own)
-      .filter(([, value]) => typeof value === 'number')
-      .map(([name, value]) => `${name} ${formatCount(Math.round(value as number))}`),
+  const cut = halved > 0 ? `, ${formatCount(halved)} requests cut in two` : '';
+  const each = servers.map((server) => [
+    server.url,
+    server.state,
+    formatCount(server.rows),
+    formatCount(server.answers),
+    server.meanMs.toFixed(1),
+    String(server.concurrency),
+    Object.entries(server.failures)
+      .map(([code, count]) => `${code} ${formatCount(count)}`)
+      .join(', '),
   ]);
-  return [`  ${seconds.toFixed(2)} s${rate}`, ...table(each, [])];
+  const head = ['server', 'state', 'rows', 'answers', 'ms', 'in flight', 'failures'];
+  return [`  ${seconds.toFixed(2)} s${rate}${cut}`, ...table([head, ...each], [2, 3, 4, 5])];
 }
 
 function renderBinding(binding: BindingSummary, style: Style): string[] {

@@ -1,7 +1,7 @@
 // Owns who answers a run: named servers, the model file's, the site's; with the credentials that the environment holds.
 import { readFileSync } from 'node:fs';
 import { ColweaveError } from '../core/errors.ts';
-import { type Connected, connectServers } from '../infer/connect.ts';
+import { type Connected, connect, describeModel } from '../infer/connect.ts';
 import { expandServers, serverOfSite } from '../infer/discover.ts';
 import type { Model } from '../infer/model.ts';
 import type { ModelInfo } from '../infer/types.ts';
@@ -9,16 +9,37 @@ import type { DescribeOptions, InferOptions } from './infer-types.ts';
 import type { CommandContext } from './types.ts';
 
 /** Errors: usage/bad-option where nobody is named, and those of servers. */
-export async function openServers(options: InferOptions, model: Model, { signal }: CommandContext): Promise<Connected> {
+export async function openServers(
+  options: InferOptions,
+  model: Model,
+  { emit, signal }: CommandContext,
+): Promise<Connected> {
   const protocol = options.protocol ?? model.protocol ?? 'http';
-  const urls = serverNames(options.servers, model);
-  const wanted = {
-    model: model.name,
-    version: model.version,
-    protocol,
-    ...(options.inFlight === undefined ? {} : { inFlight: options.inFlight }),
-  };
-  return connectServers(urls, wanted, { ...tokenOf(process.env), ...authorities(options.ca) }, signal);
+  const { inFlight, patienceSeconds, spotCheck } = options;
+  const patience =
+    patienceSeconds === undefined ? {} : { budgetMs: 1000 * patienceSeconds, startMs: 1000 * patienceSeconds };
+  return connect(
+    {
+      model: model.name,
+      version: model.version,
+      urls: protocol === 'onnx' ? [] : serverNames(options.servers, model),
+      protocol,
+      connect: { ...tokenOf(process.env), ...authorities(options.ca) },
+      ...(model.onnx === undefined ? {} : { onnx: model.onnx }),
+      fallback: options.fallback,
+      policy: { spotFraction: spotCheck, ...patience, ...(inFlight === undefined ? {} : { concurrencyMax: inFlight }) },
+      emit,
+    },
+    signal,
+  );
+}
+
+/** What the server says of a model. */
+export async function askModel(options: DescribeOptions, { emit, signal }: CommandContext): Promise<ModelInfo> {
+  const { url, model, modelVersion = '', protocol = 'http', ca } = options;
+  const local = protocol === 'onnx' ? { urls: [], onnx: url } : { urls: [url] };
+  const wanted = { model, version: modelVersion, protocol, ...local, fallback: false, policy: {}, emit };
+  return describeModel({ ...wanted, connect: { ...tokenOf(process.env), ...authorities(ca) } }, signal);
 }
 
 function serverNames(given: readonly string[], model: Model): readonly string[] {
@@ -56,16 +77,4 @@ function authorities(paths: readonly string[] | undefined): { readonly ca?: read
       }
     }),
   };
-}
-
-/** What the server says of a model. */
-export async function describeModel(options: DescribeOptions, { signal }: CommandContext): Promise<ModelInfo> {
-  const { url, model, modelVersion = '', protocol = 'http', ca } = options;
-  const wanted = { model, version: modelVersion, protocol };
-  const connected = await connectServers([url], wanted, { ...tokenOf(process.env), ...authorities(ca) }, signal);
-  try {
-    return connected.info;
-  } finally {
-    await connected.close();
-  }
 }

@@ -1,5 +1,6 @@
 // Owns what the infer command takes and gives.
 import type { NanPolicy, ProtocolName } from '../infer/model.ts';
+import type { ServerReport } from '../infer/server.ts';
 import type { CommandContext, FreshReport, OutputSummary } from './types.ts';
 
 export interface InferOptions {
@@ -17,6 +18,8 @@ export interface InferOptions {
   readonly batchRows?: number;
   readonly batchBytes?: number;
   readonly inFlight?: number;
+  /** How long a batch may fail, and servers be away at the start, before the run is given up. */
+  readonly patienceSeconds?: number;
   readonly perEvent: boolean;
   readonly onNan?: NanPolicy;
   /** Part of the rows that is sent again. */
@@ -67,13 +70,6 @@ export interface BatchSummary {
   readonly requests?: number;
 }
 
-export interface ServerSummary {
-  readonly url: string;
-  readonly rows: number;
-  readonly requests: number;
-  readonly [more: string]: unknown;
-}
-
 export interface InferReport {
   readonly binding: BindingSummary;
   /** Absent for a dry run. */
@@ -81,16 +77,19 @@ export interface InferReport {
     readonly protocol: string;
     readonly version: string;
     readonly configHash?: string;
-    readonly servers: readonly ServerSummary[];
+    readonly servers: readonly ServerReport[];
     readonly rows: number;
     readonly requests: number;
     /** Events whose scores were there from before. */
     readonly resumed: number;
     /** By output column: values that are NaN or infinite. */
     readonly nonFinite: readonly { readonly name: string; readonly values: number }[];
-    readonly spotCheck?: { readonly rows: number };
+    /** Rows that were asked again and agreed. */
+    readonly spotRows: number;
+    /** Requests that were cut in two since a server took no larger one. */
+    readonly halved: number;
     /** Rows that this process answered because no server did. */
-    readonly fallbackRows?: number;
+    readonly fallbackRows: number;
     readonly seconds: number;
   };
   readonly outputs: readonly OutputSummary[];

@@ -1,30 +1,23 @@
 // Owns the infer command: a model file bound to columns, servers asked, scores written with keys and a receipt.
-
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { ColweaveError } from '../core/errors.ts';
-import type { KeySpec } from '../core/key-spec.ts';
-import { canonicalJson, receiptText } from '../core/receipt.ts';
-import { typeName } from '../core/schema.ts';
+import { receiptText } from '../core/receipt.ts';
 import { outputFields } from '../infer/answers.ts';
-import { BATCH_BYTES_MAX, type BatchPlan, planBatches, planGroups } from '../infer/batch-plan.ts';
-import { type Bound, bindModel, shapesOf } from '../infer/bind-plan.ts';
 import { checkModel } from '../infer/check-model.ts';
 import type { Connected } from '../infer/connect.ts';
-import type { Model } from '../infer/model.ts';
-import { readModelFile } from '../infer/model-file.ts';
-import { type DoneGroup, inferGroups } from '../infer/run.ts';
-import { keySpecFor } from '../keys/spec.ts';
+import { inferGroups } from '../infer/run.ts';
 import { openSink } from '../sink/registry.ts';
-import { closeDataset, type Dataset, datasetBytes, openDataset } from '../source/dataset.ts';
+import { closeDataset, openDataset } from '../source/dataset.ts';
 import { expandInputs } from '../source/inputs.ts';
 import { standingOf } from './fresh.ts';
 import { openScores, type ScoreWriter } from './infer-output.ts';
 import { openParts, type PartStore, partsFolder } from './infer-parts.ts';
+import { bindTask, modelOf, type Plan, planOf, summaryOf, type Task } from './infer-plan.ts';
+import { addGroup, doneOf, noTotals, policiesOf, requestOf, specOf, type Totals } from './infer-report.ts';
 import { openServers } from './infer-servers.ts';
-import type { BindingSummary, InferOptions, InferReport, RunInfer } from './infer-types.ts';
+import type { InferOptions, InferReport, RunInfer } from './infer-types.ts';
 import { isDirectory, refuseOverwritingInput } from './output.ts';
-import { identities, type Request } from './request.ts';
+import type { Request } from './request.ts';
 import type { CommandContext, FreshReport } from './types.ts';
 import { TOOL } from './version.ts';
 import { writeWhole } from './whole-file.ts';
@@ -59,91 +52,8 @@ function refuseNonsense({ output, dryRun, resume, force, redo }: InferOptions): 
     );
 }
 
-/** The command line wins over the model file. */
-function modelOf(options: InferOptions): Model {
-  const model = readModelFile(options.model);
-  const { onNan, modelVersion } = options;
-  return {
-    ...model,
-    ...(onNan === undefined ? {} : { onNan }),
-    ...(modelVersion === undefined ? {} : { version: modelVersion }),
-  };
-}
-
 function datasetOptions({ schema, tree }: InferOptions) {
   return { label: 'primary', schema, ...(tree === undefined ? {} : { tree }) };
-}
-
-/** Everything that is known before a server is asked. */
-interface Task {
-  readonly options: InferOptions;
-  readonly model: Model;
-  readonly dataset: Dataset;
-  readonly key: KeySpec;
-  readonly bound: Bound;
-}
-
-function bindTask(options: InferOptions, model: Model, dataset: Dataset): Task {
-  const { descriptor, unreadable } = dataset;
-  const first = descriptor.files[0]!.descriptor;
-  const where = [first.uri, ...(first.identity.tree === undefined ? [] : [first.identity.tree])];
-  const key = keySpecFor(options.on, descriptor.schema, where);
-  const asked = model.inputs.flatMap(({ columns }) => columns.map(({ name }) => name));
-  const bad = unreadable.find(({ name }) => asked.includes(name));
-  if (bad !== undefined)
-    throw new ColweaveError('source/unreadable-column', `column "${bad.name}" cannot be read: ${bad.reason}`, {
-      where,
-    });
-  const bound = bindModel(model, descriptor.schema, where);
-  const taken = outputFields(model).find(({ name }) => key.columns.some((column) => column.name === name));
-  if (taken !== undefined)
-    throw new ColweaveError('usage/bad-model', `output column "${taken.name}" has the name of a key column`);
-  return { options, model, dataset, key, bound };
-}
-
-interface Plan {
-  readonly batch: BatchPlan;
-  readonly sizes: ReturnType<typeof planGroups>;
-}
-
-function planOf({ options, bound, dataset, model }: Task, servers: Connected | undefined): Plan {
-  const { batchRows, batchBytes = BATCH_BYTES_MAX, perEvent } = options;
-  const limits = { bytes: batchBytes, perEvent, ...(batchRows === undefined ? {} : { rows: batchRows }) };
-  const { rows: events } = dataset.descriptor;
-  const raw = (names: readonly string[]) => datasetBytes(dataset, names).raw / Math.max(1, events);
-  const perEventRows = bound.objects === undefined ? 1 : Math.max(1, raw([bound.objects.column]) / 4);
-  const outBytes = 16 + model.outputs.reduce((sum, { width }) => sum + 8 * width * perEventRows, 0);
-  const sizes = planGroups({ events, readBytes: raw(bound.read), outBytes });
-  return { batch: planBatches(bound, limits, servers?.info), sizes };
-}
-
-function summaryOf({ model, dataset, key, bound }: Task, { batch, sizes }: Plan): BindingSummary {
-  const { rows, bytes, perEvent } = batch;
-  const events = dataset.descriptor.rows;
-  const requests = sizes.groups
-    .flatMap(({ blocks }) => blocks)
-    .reduce((sum, { start, end }) => sum + Math.ceil((end - start) / rows), 0);
-  return {
-    model: model.name,
-    version: model.version,
-    key: key.columns.map(({ name }) => name),
-    files: dataset.files.length,
-    events,
-    per: model.per,
-    tensors: shapesOf(bound.inputs).map((shape) => ({ ...shape, from: madeOf(model, shape.name) })),
-    columns: outputFields(model).map(({ name, type, nullable }) => ({ name, type: typeName(type), nullable })),
-    batch: { rows, bytes, perEvent, ...(model.per === '' ? { requests: perEvent ? events : requests } : {}) },
-    blockRows: sizes.blockRows,
-    groupRows: sizes.groupRows,
-    bytesToRead: datasetBytes(dataset, bound.read).stored,
-  };
-}
-
-function madeOf({ inputs }: Model, tensor: string): readonly string[] {
-  const own = inputs.find(({ name }) => name === tensor);
-  return own === undefined
-    ? [`mask of ${inputs.find(({ mask }) => mask?.name === tensor)!.name}`]
-    : own.columns.map(({ name }) => name);
 }
 
 /** Asks, writes beside the output, publishes last. */
@@ -154,8 +64,8 @@ async function score(
 ): Promise<InferReport | FreshReport> {
   const { options, dataset, key, model } = task;
   const output = options.output!;
-  const plan = planOf(task, servers);
-  const request = requestOf(task, servers);
+  const plan = planOf(task, servers?.info);
+  const request = requestOf(task, servers?.info);
   const fresh = await finishIfFresh(task, request, context);
   if (fresh.report !== undefined) return fresh.report;
   refuseOverwritingInput(
@@ -175,9 +85,13 @@ async function score(
   });
   try {
     const totals = await writeGroups(task, plan, { servers, parts, writer }, context);
+    const served = await servers?.finish(
+      model.outputs.map(({ name }) => name),
+      context.signal,
+    );
     const facts = {
       source: dataset.descriptor,
-      spec: specOf(task, plan, { request, servers, totals }),
+      spec: specOf(task, plan, { request, info: servers?.info, served, totals }),
       policies: policiesOf(task),
     };
     const receipt = await writer.finish(facts);
@@ -188,20 +102,13 @@ async function score(
     const seconds = (performance.now() - began) / 1000;
     return {
       binding: summaryOf(task, plan),
-      done: { ...doneOf(task, servers, totals), seconds },
+      done: { ...doneOf(task, { request, info: servers?.info, served, totals }), seconds },
       outputs: [{ path: output, rows: dataset.descriptor.rows, bytes: writer.bytes, rowGroups: writer.rowGroups }],
     };
   } catch (error) {
     await writer.abort();
     throw error;
   }
-}
-
-interface Totals {
-  rows: number;
-  requests: number;
-  resumed: number;
-  readonly nonFinite: number[];
 }
 
 interface Writing {
@@ -211,44 +118,22 @@ interface Writing {
 }
 
 async function writeGroups(
-  { dataset, key, bound, model }: Task,
+  task: Task,
   { batch, sizes }: Plan,
   { servers, parts, writer }: Writing,
   { emit, signal }: CommandContext,
 ): Promise<Totals> {
-  const totals: Totals = { rows: 0, requests: 0, resumed: 0, nonFinite: outputFields(model).map(() => 0) };
+  const totals = noTotals(task);
   if (servers === undefined) return totals;
+  const { dataset, key, bound } = task;
   const finished = parts === undefined ? {} : { finished: parts.load };
   const run = { dataset, key, bound, plan: batch, groups: sizes.groups, asker: servers, ...finished, emit, signal };
   for await (const done of inferGroups(run)) {
     await writer.append(done.keys, done.columns);
     if (!done.resumed) parts?.save(done.group, done.keys, done);
-    add(totals, done);
+    addGroup(totals, done);
   }
   return totals;
-}
-
-function add(totals: Totals, { rows, requests, resumed, nonFinite, group }: DoneGroup): void {
-  totals.rows += rows;
-  totals.requests += requests;
-  if (resumed) totals.resumed += group.end - group.start;
-  nonFinite.forEach((values, i) => {
-    totals.nonFinite[i] = totals.nonFinite[i]! + values;
-  });
-}
-
-const digest = (value: unknown): string => createHash('sha256').update(canonicalJson(value)).digest('hex');
-
-/** Who answers and how many at a time changes no score beyond rounding; what is asked does. */
-function requestOf({ model, dataset, key, options }: Task, servers: Connected | undefined): Request {
-  const { servers: _, onnx: _onnx, protocol: _protocol, ...asked } = model;
-  const { batchRows = null, batchBytes = null, perEvent, compression } = options;
-  const answered =
-    servers === undefined ? null : { version: servers.info.version, config: servers.info.configHash ?? null };
-  return {
-    inputs: digest(identities([dataset])),
-    options: digest({ model: asked, key, answered, batchRows, batchBytes, perEvent, compression }),
-  };
 }
 
 function partsOf({ inputs, options }: Request, servers: Connected | undefined, { sizes }: Plan) {
@@ -272,63 +157,4 @@ async function finishIfFresh(
     };
   if (standing.kind === 'fresh' || options.force) return { replace: standing.kind === 'fresh' };
   throw new ColweaveError('output/exists', `the output is there already, and ${standing.why}`, { where: [output] });
-}
-
-interface Answered {
-  readonly request: Request;
-  readonly servers: Connected | undefined;
-  readonly totals: Totals;
-}
-
-/** What was asked, of whom, and what answered. */
-function specOf({ options, model, key }: Task, { batch, sizes }: Plan, { request, servers, totals }: Answered) {
-  const { rows, bytes, perEvent } = batch;
-  return {
-    how: 'left',
-    on: key.columns.map(({ name }) => name),
-    layout: 'arrow',
-    columns: [],
-    labels: [],
-    sample: null,
-    compression: options.compression,
-    writer: 'parquet',
-    request,
-    rowGroupRows: sizes.groupRows,
-    infer: {
-      model: model.name,
-      version: servers?.info.version ?? model.version,
-      configHash: servers?.info.configHash ?? null,
-      protocol: servers?.protocol ?? null,
-      servers: servers?.served().map(({ url }) => url) ?? [],
-      binding: digest({ ...model, servers: [], onnx: null, protocol: null }),
-      per: model.per === '' ? 'event' : model.per,
-      batch: { rows, bytes, perEvent },
-      nonFinite: Object.fromEntries(outputFields(model).map(({ name }, i) => [name, totals.nonFinite[i]!])),
-    },
-  };
-}
-
-function policiesOf({ options, model }: Task): Readonly<Record<string, unknown>> {
-  return {
-    missing: 'null',
-    duplicates: 'error',
-    schema: options.schema,
-    onNan: model.onNan,
-    spotCheck: options.spotCheck,
-    fallback: options.fallback,
-  };
-}
-
-function doneOf({ model }: Task, servers: Connected | undefined, totals: Totals) {
-  const { configHash } = servers?.info ?? {};
-  return {
-    protocol: servers?.protocol ?? '',
-    version: servers?.info.version ?? model.version,
-    ...(configHash === undefined ? {} : { configHash }),
-    servers: servers?.served() ?? [],
-    rows: totals.rows,
-    requests: totals.requests,
-    resumed: totals.resumed,
-    nonFinite: outputFields(model).map(({ name }, i) => ({ name, values: totals.nonFinite[i]! })),
-  };
 }

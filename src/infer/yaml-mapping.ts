@@ -86,7 +86,9 @@ function scalarText(scalar: { readonly value: unknown; readonly source?: string 
 }
 
 export function oneOf<Name extends string>(value: Placed, names: readonly Name[]): Name {
-  const word = text(value);
+  const { node } = value;
+  // `null` may be one of the words, and is none to YAML
+  const word = isScalar(node) && node.value === null && node.source !== '' ? scalarText(node) : text(value);
   const found = names.find((name) => name === word);
   if (found !== undefined) return found;
   throw bad(value, `${named(value)} cannot be "${word}"`, {
