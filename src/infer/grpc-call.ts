@@ -271,7 +271,8 @@ function messageOf({ headers, trailers, body, url }: Received): Uint8Array {
   if (length > MESSAGE_BYTES_MAX || length !== bytes.length - PREFIX_BYTES) {
     throw badAnswer(url, `the answer has ${bytes.length - PREFIX_BYTES} bytes, and says ${length}`);
   }
-  return bytes.subarray(PREFIX_BYTES);
+  // no Buffer: its slice() is a view, where that of every other array is a copy
+  return new Uint8Array(bytes.buffer, bytes.byteOffset + PREFIX_BYTES, length);
 }
 
 function refusal(status: number, { headers, trailers, url }: Omit<Received, 'body'>): ServerError {
