@@ -10,7 +10,7 @@ import { Server, type ServerReport } from './server.ts';
 import { ServerError } from './server-error.ts';
 import { halves, together } from './split.ts';
 import { checkSpot, type SpotRows, SpotSampler } from './spot-check.ts';
-import { checkSame, survey, versionDiffers } from './survey.ts';
+import { checkSame, SOME, survey, versionDiffers } from './survey.ts';
 import { rowsOf } from './tensor.ts';
 import type { Endpoint, InferRequest, InferResponse, ModelInfo } from './types.ts';
 
@@ -50,6 +50,7 @@ export class Balance {
   /** Requests that are checks themselves. */
   readonly #asked = new WeakSet<InferRequest>();
   readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #proofs: NodeJS.Timeout;
   #waiting: (() => void)[] = [];
   #rowsMax: number;
   #halved = 0;
@@ -71,6 +72,8 @@ export class Balance {
       if (up.includes(server.endpoint)) server.back();
       else void this.#probe(server);
     }
+    this.#proofs = setInterval(() => void this.#proveAll(), policy.proofMs);
+    this.#proofs.unref();
   }
 
   /** Rows that the servers take at once, as far as is known; less after one refused a batch for its size. */
@@ -103,12 +106,16 @@ export class Balance {
     return this.#enqueue(request, signal);
   }
 
-  /** Asks the last rows again, and waits for all checks. Errors: infer/spot-check, or why they could not be made. */
+  /**
+   * Asks the last rows again, waits for all checks, and asks each server once more what it serves. Errors:
+   * infer/spot-check, infer/version-differs, or why a check could not be made.
+   */
   async finish(request: Pick<InferRequest, 'outputs'>, signal: AbortSignal): Promise<BalanceReport> {
     const { name, version } = this.info;
     const rest = this.#spots.flush({ model: name, version, outputs: request.outputs });
     if (rest !== undefined) this.#check(rest, undefined, signal);
     await Promise.all(this.#checks);
+    await this.#proveAll();
     if (this.#fatal !== undefined) throw this.#fatal;
     return this.report();
   }
@@ -123,6 +130,7 @@ export class Balance {
 
   async close(): Promise<void> {
     this.#closing.abort();
+    clearInterval(this.#proofs);
     for (const timer of this.#timers) clearTimeout(timer);
     this.#stop(this.#fatal ?? new ColweaveError('infer/unreachable', 'the connections were closed'));
     await Promise.all(this.#servers.map(({ endpoint }) => endpoint.close()));
@@ -300,31 +308,52 @@ export class Balance {
       text: `${url}: ${failure.message}; its rows go elsewhere or wait`,
     });
     if (server.comesAndGoes && this.info.version !== '') {
-      this.#exclude(server, versionDiffers(url, this.info, 'another, by some of the servers behind this URL'));
+      this.#exclude(server, versionDiffers(url, this.info, SOME));
     } else void this.#probe(server);
   }
 
   /** Asks until it serves the very same model again, or another. */
   async #probe(server: Server): Promise<void> {
-    const { endpoint } = server;
     const { signal } = this.#closing;
     const since = Date.now();
     for (let n = 0; server.state === 'down' && !signal.aborted; n++) {
       try {
         await sleep(pauseOf(n, this.#policy), undefined, { signal });
-        const limit = AbortSignal.any([signal, AbortSignal.timeout(this.#policy.surveyMs)]);
-        const found = await survey(endpoint, { name: this.info.name, version: this.info.version }, limit);
-        checkSame(this.info, found, endpoint.url);
+        await this.#prove(server);
         server.back();
-        this.#emit({ type: 'note', text: `${endpoint.url}: serves ${this.info.name} again` });
+        this.#emit({ type: 'note', text: `${server.endpoint.url}: serves ${this.info.name} again` });
         this.#pump();
       } catch (failure) {
         if (signal.aborted) return;
-        const { code } = failure instanceof ServerError ? failure : { code: '' };
         if (Date.now() - since > this.#policy.budgetMs) this.#nobody(server);
-        if (code === 'infer/version-differs' || code === 'infer/credentials')
-          this.#exclude(server, failure as ServerError);
+        if (failure instanceof ServerError && this.#isOut(server, failure)) this.#exclude(server, failure);
       }
+    }
+  }
+
+  #isOut(server: Server, { code, retry }: ServerError): boolean {
+    if (code === 'infer/credentials') return true;
+    if (code !== 'infer/version-differs') return false;
+    if (retry !== 'never') server.absent();
+    return retry === 'never' || server.comesAndGoes;
+  }
+
+  /** Errors: why it may get no rows; infer/version-differs when it serves something else by now. */
+  async #prove({ endpoint }: Server): Promise<void> {
+    const limit = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(this.#policy.surveyMs)]);
+    const found = await survey(endpoint, { name: this.info.name, version: this.info.version }, limit);
+    checkSame(this.info, found, endpoint.url);
+  }
+
+  /** Rows that came from something else since the last time cannot be told from the others: nothing may be used. */
+  async #proveAll(): Promise<void> {
+    const up = this.#servers.filter(({ state }) => state === 'up');
+    const proofs = await Promise.allSettled(up.map((server) => this.#prove(server)));
+    for (const proof of proofs) {
+      if (proof.status === 'fulfilled' || !(proof.reason instanceof ServerError)) continue;
+      const { code, retry } = proof.reason;
+      // a server that does not answer now says nothing about what it answered before
+      if (code === 'infer/version-differs' && retry === 'never') this.#stop(proof.reason);
     }
   }
 

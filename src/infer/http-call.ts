@@ -145,7 +145,8 @@ async function receive(response: IncomingMessage, url: string): Promise<HttpAnsw
     end += chunk.length;
     if (!good && end - lead > ERROR_BYTES_MAX) break;
   }
-  return { status, headers, body: room.subarray(lead, end) };
+  // no Buffer: its slice() is a view, where that of every other array is a copy
+  return { status, headers, body: new Uint8Array(room.buffer, room.byteOffset + lead, end - lead) };
 }
 
 function bytesOf(parts: readonly Uint8Array[]): number {

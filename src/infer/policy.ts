@@ -7,6 +7,8 @@ export interface Policy {
   readonly startMs: number;
   /** One question about readiness or metadata. */
   readonly surveyMs: number;
+  /** So often a server that is up is asked whether it still serves the same: an exchange between two questions is found, late. */
+  readonly proofMs: number;
   /** A request may take this long before anything is measured, and never less or more than the other two. */
   readonly deadlineFirstMs: number;
   readonly deadlineMinMs: number;
@@ -29,6 +31,7 @@ export const POLICY: Policy = {
   budgetMs: 300_000,
   startMs: 30_000,
   surveyMs: 5_000,
+  proofMs: 30_000,
   deadlineFirstMs: 60_000,
   deadlineMinMs: 10_000,
   deadlineMaxMs: 300_000,

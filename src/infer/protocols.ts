@@ -1,9 +1,10 @@
 // The registry of protocols to inference servers, and which one a URL is of.
 import { ColweaveError } from '../core/errors.ts';
+import { KSERVE_GRPC } from './kserve-grpc.ts';
 import { KSERVE_HTTP } from './kserve-http.ts';
 import type { Protocol } from './types.ts';
 
-export const PROTOCOLS: readonly Protocol[] = [KSERVE_HTTP];
+export const PROTOCOLS: readonly Protocol[] = [KSERVE_HTTP, KSERVE_GRPC];
 
 const SCHEMES: Readonly<Record<string, string>> = { http: 'http', https: 'http', grpc: 'grpc', grpcs: 'grpc' };
 

@@ -104,8 +104,13 @@ export class Server {
     if (this.state !== 'up' || (!certain && this.#failuresInRow < FAILURES_MAX)) return false;
     this.state = 'down';
     this.error = error;
-    if (error.code === 'infer/no-model') this.#absences += 1;
+    if (error.code === 'infer/no-model') this.absent();
     return true;
+  }
+
+  /** The model was there before, or is there for another question. */
+  absent(): void {
+    this.#absences += 1;
   }
 
   get comesAndGoes(): boolean {

@@ -40,7 +40,18 @@ export function together(request: InferRequest, parts: readonly InferResponse[])
       'parts of one answer differ in shape',
     );
     const rows = each.reduce((sum, tensor) => sum + tensor.shape[0]!, 0);
-    return { name, type, shape: [rows, ...rest], bytes: Buffer.concat(each.map(({ bytes }) => bytes)) };
+    return { name, type, shape: [rows, ...rest], bytes: joined(each) };
   });
   return { id: request.id, model: first.model, version: first.version, outputs };
+}
+
+/** The bytes of tensors one after the other, in memory of their own. */
+export function joined(tensors: readonly Tensor[]): Uint8Array {
+  const bytes = new Uint8Array(tensors.reduce((sum, tensor) => sum + tensor.bytes.length, 0));
+  let at = 0;
+  for (const tensor of tensors) {
+    bytes.set(tensor.bytes, at);
+    at += tensor.bytes.length;
+  }
+  return bytes;
 }

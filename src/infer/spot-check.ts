@@ -1,7 +1,7 @@
 // Owns the check that rows sent again in another batch get the same scores: it finds exchanged rows and sick servers.
 import { ColweaveError } from '../core/errors.ts';
 import type { Policy } from './policy.ts';
-import { tensorRows } from './split.ts';
+import { joined, tensorRows } from './split.ts';
 import { elementBytes, rowsOf } from './tensor.ts';
 import type { InferRequest, InferResponse, Tensor } from './types.ts';
 
@@ -44,7 +44,7 @@ export class SpotSampler {
       const range = { start: row, end: row + 1 };
       const copy = (tensor: Tensor): Tensor => {
         const part = tensorRows(tensor, range);
-        return { ...part, bytes: part.bytes.slice() };
+        return { ...part, bytes: new Uint8Array(part.bytes) };
       };
       this.#rows.push({
         origin: `row ${row} of request ${request.id}`,
@@ -64,7 +64,7 @@ export class SpotSampler {
     const stack = (tensors: readonly Tensor[]): Tensor => ({
       ...tensors[0]!,
       shape: [tensors.length, ...tensors[0]!.shape.slice(1)],
-      bytes: Buffer.concat(tensors.map(({ bytes }) => bytes)),
+      bytes: joined(tensors),
     });
     const columns = (of: (row: Row) => readonly Tensor[]): Tensor[] =>
       of(rows[0]!).map((_, at) => stack(rows.map((row) => of(row)[at]!)));

@@ -87,7 +87,7 @@ async function surveyAll(
     signal.throwIfAborted();
     const good = results.flatMap((result) => ('info' in result ? [result] : []));
     const failures = results.flatMap((result) => ('failure' in result ? [result.failure] : []));
-    const fatal = failures.find(({ code }) => code === 'infer/version-differs');
+    const fatal = failures.find(({ code, retry }) => code === 'infer/version-differs' && retry === 'never');
     if (fatal !== undefined) throw fatal;
     if (good.length > 0) {
       for (const { code, message, where } of failures)

@@ -1,6 +1,6 @@
 // Owns what must be so before a server gets rows: it serves the model, in the pinned version, configured as on the others.
 import { nearestNames } from '../core/text.ts';
-import { ServerError } from './server-error.ts';
+import { type Retry, ServerError } from './server-error.ts';
 import type { Endpoint, ModelInfo, TensorSpec } from './types.ts';
 
 /** What servers are asked for; `version` `` = not pinned yet. */
@@ -34,6 +34,8 @@ async function whyNotReady(endpoint: Endpoint, { name, version }: Wanted, signal
   if (version !== '' && ready.length > 0 && !ready.includes(version)) {
     throw versionDiffers(endpoint.url, { name, version }, ready.join(', '));
   }
+  // one says that it is ready, one that it is not: by chance once, and again and again where two servers have one URL
+  if (ready.length > 0) throw versionDiffers(endpoint.url, { name, version }, SOME, 'elsewhere');
   const loading = lines.some(({ state }) => state === 'LOADING');
   const reason = lines.map((line) => line.reason).find((text) => text !== '') ?? '';
   throw new ServerError('infer/no-model', `model ${name} is not ready${reason === '' ? '' : ` (${reason})`}`, {
@@ -42,15 +44,20 @@ async function whyNotReady(endpoint: Endpoint, { name, version }: Wanted, signal
   });
 }
 
-export function versionDiffers(url: string, { name, version }: Wanted, found: string): ServerError {
-  return new ServerError(
-    'infer/version-differs',
-    `version ${version} of ${name} was asked for, ${found || 'none'} is served`,
-    {
-      where: [url],
-      retry: 'never',
-    },
-  );
+/** In place of a version: what a balancer in front shows. */
+export const SOME = 'not by all servers behind this URL';
+
+export function versionDiffers(
+  url: string,
+  { name, version }: Wanted,
+  found: string,
+  retry: Retry = 'never',
+): ServerError {
+  const served = found === SOME ? `and served ${SOME}` : `${found || 'none'} is served`;
+  return new ServerError('infer/version-differs', `version ${version || 'any'} of ${name} was asked for, ${served}`, {
+    where: [url],
+    retry,
+  });
 }
 
 /** The newest version that all serve; `` = they have no versions. Errors: infer/version-differs. */
