@@ -1,5 +1,6 @@
 // The flow of a run against askers that answer late, out of order, wrong, or not at all: every row once, in order, or nothing.
 import { describe, expect, it } from 'vitest';
+import type { FlatColumn } from '../../src/core/column.ts';
 import type { Asker } from '../../src/infer/ask.ts';
 import { cutRows, planBatches, planGroups } from '../../src/infer/batch-plan.ts';
 import { bindModel } from '../../src/infer/bind-plan.ts';
@@ -144,11 +145,10 @@ async function collect(groups: AsyncGenerator<DoneGroup>): Promise<DoneGroup[]> 
 function scores(groups: readonly DoneGroup[]): (number | number[])[] {
   return groups.flatMap(({ columns: [column] }): (number | number[])[] => {
     if (column!.kind === 'flat') return [...(column!.values as Float32Array)];
-    if (column!.kind === 'utf8' || column!.items.kind !== 'flat') throw new Error('no scores');
-    const { offsets, items } = column!;
-    return Array.from({ length: column!.length }, (_, i) => [
-      ...(items.values as Float32Array).slice(offsets[i], offsets[i + 1]),
-    ]);
+    if (column!.kind === 'utf8') throw new Error('no scores');
+    const { offsets, items, length } = column!;
+    const { values } = items as FlatColumn;
+    return Array.from({ length }, (_, i) => [...(values as Float32Array).slice(offsets[i], offsets[i + 1])]);
   });
 }
 
