@@ -3,7 +3,7 @@ import type { BindingSummary, DescribeReport, InferReport } from '../command/inf
 import type { FreshReport } from '../command/types.ts';
 import { formatBytes, formatCount } from '../core/text.ts';
 import { renderOutcome } from './render-outcome.ts';
-import { table } from './render-text.ts';
+import { plural, table } from './render-text.ts';
 import { PLAIN, type Style } from './style.ts';
 
 export function renderInfer(report: InferReport | FreshReport, stats: boolean, style: Style = PLAIN): string[] {
@@ -33,7 +33,7 @@ function answeredLine(binding: BindingSummary, done: NonNullable<InferReport['do
   const version = done.version === '' ? '' : ` version ${done.version}`;
   const rows = per === '' ? '' : `, ${formatCount(done.rows)} rows of ${per}`;
   const by =
-    done.servers.length === 0 ? 'nothing was asked' : `${done.protocol}, ${formatCount(done.requests)} requests`;
+    done.servers.length === 0 ? 'nothing was asked' : `${done.protocol}, ${plural(done.requests, 'request')}`;
   return `  ${model}${version}: ${formatCount(binding.events)} events${rows}, ${by}`;
 }
 
@@ -61,7 +61,7 @@ function renderBinding(binding: BindingSummary, style: Style): string[] {
   const rows = per === '' ? 'events' : `objects of ${per}`;
   return [
     `${style.bold(model)} ${version === '' ? '(the newest version that is served)' : `version ${version}`}: rows are ${rows}`,
-    `  input: ${formatCount(files)} files, ${formatCount(events)} events, ${formatBytes(bytesToRead)} to read; key: ${key.join(', ')}`,
+    `  input: ${plural(files, 'file')}, ${formatCount(events)} events, ${formatBytes(bytesToRead)} to read; key: ${key.join(', ')}`,
     ...table([['tensor', 'type', 'shape', 'made of'], ...tensors.map(tensorRow)], []),
     ...table(
       [['column', 'type'], ...columns.map(({ name, type, nullable }) => [name, nullable ? `${type}?` : type])],
@@ -74,7 +74,7 @@ function renderBinding(binding: BindingSummary, style: Style): string[] {
 
 function batchText({ rows, bytes, perEvent, requests }: BindingSummary['batch']): string {
   const size = perEvent ? 'one event' : `${formatCount(rows)} rows, ${formatBytes(bytes)}`;
-  return `${size} a request${requests === undefined ? '' : `, ${formatCount(requests)} requests`}`;
+  return `${size} a request${requests === undefined ? '' : `, ${plural(requests, 'request')}`}`;
 }
 
 function tensorRow({ name, type, dims, from }: BindingSummary['tensors'][number]): string[] {
