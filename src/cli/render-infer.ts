@@ -32,8 +32,7 @@ function answeredLine(binding: BindingSummary, done: NonNullable<InferReport['do
   const { model, per } = binding;
   const version = done.version === '' ? '' : ` version ${done.version}`;
   const rows = per === '' ? '' : `, ${formatCount(done.rows)} rows of ${per}`;
-  const by =
-    done.servers.length === 0 ? 'nothing was asked' : `${done.protocol}, ${plural(done.requests, 'request')}`;
+  const by = done.servers.length === 0 ? 'nothing was asked' : `${done.protocol}, ${plural(done.requests, 'request')}`;
   return `  ${model}${version}: ${formatCount(binding.events)} events${rows}, ${by}`;
 }
 

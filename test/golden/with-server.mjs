@@ -14,6 +14,8 @@ for (const name of ['stdout', 'stderr']) {
 }
 const status = await new Promise((resolve) => child.on('close', resolve));
 for (const [name, text] of Object.entries(told)) process[name].write(text.replaceAll(fake.url, 'SERVER'));
-process.stderr.write(`the server answered ${fake.asked.length} requests, ${fake.asked.reduce((a, b) => a + b, 0)} rows\n`);
+process.stderr.write(
+  `the server answered ${fake.asked.length} requests, ${fake.asked.reduce((a, b) => a + b, 0)} rows\n`,
+);
 await fake.kill();
 process.exitCode = status;
