@@ -1,5 +1,6 @@
 // Reports and messages as typed JSON lines for programs: the last line is always the summary or the error.
 import type { BenchReport, FloorReport } from '../bench/types.ts';
+import type { CacheReport, FetchReport } from '../command/fetch-types.ts';
 import type { DescribeReport, InferReport } from '../command/infer-types.ts';
 import type { SchemaReport } from '../command/schema-types.ts';
 import type { FilesetReport, FreshReport, JoinReport, VerifyReport } from '../command/types.ts';
@@ -12,6 +13,8 @@ export type Report =
   | FilesetReport
   | VerifyReport
   | SchemaReport
+  | FetchReport
+  | CacheReport
   | InferReport
   | DescribeReport
   | BenchReport

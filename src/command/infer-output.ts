@@ -1,5 +1,4 @@
 // Owns writing scores: key columns and predictions through the sink, sealed, with the receipt that says who made them.
-import { basename } from 'node:path';
 import type { Column } from '../core/column.ts';
 import { flatColumn } from '../core/column.ts';
 import { allocate } from '../core/dtype.ts';
@@ -17,6 +16,7 @@ import {
   sealOrder,
   sealScope,
 } from '../core/seal.ts';
+import { fileName } from '../core/text.ts';
 import { wordsToValues } from '../join/block.ts';
 import { countLumis, type LumiCounts, lumiRanges } from '../join/lumis.ts';
 import { keyColumnName } from '../keys/spec.ts';
@@ -147,7 +147,7 @@ function receiptOf({ fields, keys, totals, sink }: Written, { source, spec, poli
     sources: [
       {
         label: source.label,
-        files: source.files.map(({ descriptor: { uri, identity, rows } }) => ({ name: basename(uri), identity, rows })),
+        files: source.files.map(({ descriptor: { uri, identity, rows } }) => ({ name: fileName(uri), identity, rows })),
         rows: source.rows,
         keySeal: sealHex(totals.keys),
         matched: totals.rows,

@@ -22,6 +22,8 @@ async function parsed(line: string): Promise<{ options: JoinOptions | VerifyOpti
       join: keep,
       verify: keep,
       schema: async () => {},
+      fetch: async () => {},
+      cacheTask: async () => {},
       infer: async () => {},
       describe: async () => {},
       benchJoin: async () => {},

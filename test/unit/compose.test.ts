@@ -23,6 +23,8 @@ async function parsed(words: readonly string[]): Promise<JoinOptions> {
     join: join_,
     verify: none,
     schema: none,
+    fetch: none,
+    cacheTask: none,
     infer: none,
     describe: none,
     benchJoin: none,
