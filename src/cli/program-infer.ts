@@ -3,7 +3,8 @@ import { Argument, type Command, InvalidArgumentError } from 'commander';
 import type { DescribeOptions, InferOptions } from '../command/infer-types.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { given, group, type Manners, type MannersValues, manners, option, start } from './define.ts';
-import { parseCount, parseNonEmpty, parseRows, parseSize } from './option-values.ts';
+import { parseCount, parseNonEmpty, parseRedirector, parseRows, parseSize } from './option-values.ts';
+import { type CacheValues, cacheChoice, cacheOptions } from './program-fetch.ts';
 import { INFER } from './prose-infer.ts';
 
 export interface InferActions {
@@ -11,13 +12,14 @@ export interface InferActions {
   describe(options: DescribeOptions, manners: Manners): Promise<void>;
 }
 
-interface InferValues extends MannersValues {
+interface InferValues extends MannersValues, CacheValues {
   model?: string;
   server?: string[];
   protocol?: InferOptions['protocol'];
   ca?: string[];
   modelVersion?: string;
   describe?: string;
+  redirector?: string;
   tree?: string;
   on?: string;
   schema: InferOptions['schema'];
@@ -77,6 +79,8 @@ export function inferCommand(actions: InferActions): Command {
     option('--schema <POLICY>', 'files that differ in columns: stop, null where absent, or leave out')
       .choices(['strict', 'union', 'intersect'])
       .default('strict'),
+    option('--redirector <URL>', 'server in front of /store/... names').argParser(parseRedirector),
+    ...cacheOptions('else off'),
   ]);
   requestOptions(command);
   group(command, 'Output:', [
@@ -130,7 +134,8 @@ function inferOptions(files: readonly string[], values: InferValues): InferOptio
     model: values.model,
     servers: values.server ?? [],
     ...given({ protocol: values.protocol, ca: values.ca, modelVersion: values.modelVersion }),
-    ...given({ tree: values.tree, on: values.on }),
+    ...given({ redirector: values.redirector, tree: values.tree, on: values.on }),
+    ...cacheChoice(values),
     schema: values.schema,
     ...given({ batchRows: values.batchRows, batchBytes: values.batchBytes, inFlight: values.inFlight }),
     ...given({ patienceSeconds: values.patience }),

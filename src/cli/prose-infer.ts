@@ -21,7 +21,7 @@ export const INFER: Prose = {
     {
       title: 'SERVERS',
       paragraphs: [
-        '--server is a URL (http://, https://, grpc://, grpcs://), HOST:PORT, or @FILE with one a line; without it those of the model file are asked, then the balancer in $SONIC_LOCAL_BALANCER_HOST and $SONIC_LOCAL_BALANCER_PORT. A token in $BEARER_TOKEN or in the file $BEARER_TOKEN_FILE is sent, never printed or kept.',
+        '--server is a URL (http://, https://, grpc://, grpcs://), HOST:PORT, or @FILE with one a line; without it those of the model file are asked, then the balancer in $SONIC_LOCAL_BALANCER_HOST and $SONIC_LOCAL_BALANCER_PORT. A token is found as for files on servers ($BEARER_TOKEN, $BEARER_TOKEN_FILE, $XDG_RUNTIME_DIR/bt_u$UID, /tmp/bt_u$UID); it is sent only where every server is asked over TLS (https, grpcs), never printed or kept.',
         '--protocol onnx asks nobody: the model file names the model (onnx:), and onnxruntime-node computes in this process. It is not part of colweave: npm install --ignore-scripts onnxruntime-node.',
       ],
     },

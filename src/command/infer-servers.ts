@@ -1,6 +1,8 @@
 // Owns who answers a run: named servers, the model file's, the site's; with the credentials that the environment holds.
 import { readFileSync } from 'node:fs';
+import { findToken } from '../bytes/credentials.ts';
 import { ColweaveError } from '../core/errors.ts';
+import type { Emit } from '../core/events.ts';
 import { type Connected, connect, describeModel } from '../infer/connect.ts';
 import { expandServers, serverOfSite } from '../infer/discover.ts';
 import type { Model } from '../infer/model.ts';
@@ -18,13 +20,14 @@ export async function openServers(
   const { inFlight, patienceSeconds, spotCheck } = options;
   const patience =
     patienceSeconds === undefined ? {} : { budgetMs: 1000 * patienceSeconds, startMs: 1000 * patienceSeconds };
+  const urls = protocol === 'onnx' ? [] : serverNames(options.servers, model);
   return connect(
     {
       model: model.name,
       version: model.version,
-      urls: protocol === 'onnx' ? [] : serverNames(options.servers, model),
+      urls,
       protocol,
-      connect: { ...tokenOf(process.env), ...authorities(options.ca) },
+      connect: { ...tokenOf(urls, emit), ...authorities(options.ca) },
       ...(model.onnx === undefined ? {} : { onnx: model.onnx }),
       fallback: options.fallback,
       policy: { spotFraction: spotCheck, ...patience, ...(inFlight === undefined ? {} : { concurrencyMax: inFlight }) },
@@ -39,7 +42,7 @@ export async function askModel(options: DescribeOptions, { emit, signal }: Comma
   const { url, model, modelVersion = '', protocol = 'http', ca } = options;
   const local = protocol === 'onnx' ? { urls: [], onnx: url } : { urls: [url] };
   const wanted = { model, version: modelVersion, protocol, ...local, fallback: false, policy: {}, emit };
-  return describeModel({ ...wanted, connect: { ...tokenOf(process.env), ...authorities(ca) } }, signal);
+  return describeModel({ ...wanted, connect: { ...tokenOf(local.urls, emit), ...authorities(ca) } }, signal);
 }
 
 function serverNames(given: readonly string[], model: Model): readonly string[] {
@@ -52,18 +55,12 @@ function serverNames(given: readonly string[], model: Model): readonly string[] 
   });
 }
 
-/** As WLCG has it: the variable, else a file that it names. */
-function tokenOf({ BEARER_TOKEN, BEARER_TOKEN_FILE }: NodeJS.ProcessEnv): { readonly token?: string } {
-  if (BEARER_TOKEN) return { token: BEARER_TOKEN.trim() };
-  if (!BEARER_TOKEN_FILE) return {};
-  try {
-    return { token: readFileSync(BEARER_TOKEN_FILE, 'utf8').trim() };
-  } catch (cause) {
-    throw new ColweaveError('infer/credentials', 'the file of the token cannot be read', {
-      where: [BEARER_TOKEN_FILE],
-      cause,
-    });
-  }
+/** By the order of WLCG token discovery. It opens storage too: it goes over TLS, or nowhere. */
+function tokenOf(urls: readonly string[], emit: Emit): { readonly token?: string } {
+  if (urls.length === 0 || !urls.every((url) => /^(https|grpcs):/i.test(url))) return {};
+  const { usable, unusable } = findToken();
+  if (unusable !== undefined) emit({ type: 'warning', code: unusable.code, text: unusable.what });
+  return usable === undefined ? {} : { token: usable.reveal() };
 }
 
 function authorities(paths: readonly string[] | undefined): { readonly ca?: readonly string[] } {

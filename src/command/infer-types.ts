@@ -12,6 +12,11 @@ export interface InferOptions {
   readonly ca?: readonly string[];
   /** The version that must answer, instead of the model file's. */
   readonly modelVersion?: string;
+  /** Stands in front of /store/... names. */
+  readonly redirector?: string;
+  /** Directory of the cache that sources are read through, or `off`; absent = $COLWEAVE_CACHE, else off. */
+  readonly cache?: string;
+  readonly offline?: boolean;
   readonly tree?: string;
   readonly on?: string;
   readonly schema: 'strict' | 'union' | 'intersect';

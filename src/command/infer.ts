@@ -21,12 +21,21 @@ import type { Request } from './request.ts';
 import type { CommandContext, FreshReport } from './types.ts';
 import { TOOL } from './version.ts';
 import { writeWhole } from './whole-file.ts';
+import { cacheText, withCache } from './with-cache.ts';
 
 /** Errors: those of inputs, of the model file, of servers, of the output. */
 export const runInfer: RunInfer = async (options, context) => {
   refuseNonsense(options);
+  const { result, cache } = await withCache(options, false, context, (inner) => run(options, inner));
+  if (cache !== undefined) context.emit({ type: 'note', text: cacheText(cache) });
+  return result;
+};
+
+async function run(options: InferOptions, context: CommandContext): Promise<InferReport | FreshReport> {
   const model = modelOf(options);
-  const dataset = await openDataset(expandInputs(options.files), datasetOptions(options), context.signal);
+  const { redirector } = options;
+  const inputs = expandInputs(options.files, redirector === undefined ? {} : { redirector });
+  const dataset = await openDataset(inputs, datasetOptions(options, context), context.signal);
   let servers: Connected | undefined;
   try {
     const task = bindTask(options, model, dataset);
@@ -38,7 +47,7 @@ export const runInfer: RunInfer = async (options, context) => {
     await servers?.close();
     await closeDataset(dataset);
   }
-};
+}
 
 function refuseNonsense({ output, dryRun, resume, force, redo }: InferOptions): void {
   if (!dryRun && output === undefined)
@@ -52,8 +61,13 @@ function refuseNonsense({ output, dryRun, resume, force, redo }: InferOptions): 
     );
 }
 
-function datasetOptions({ schema, tree }: InferOptions) {
-  return { label: 'primary', schema, ...(tree === undefined ? {} : { tree }) };
+function datasetOptions({ schema, tree }: InferOptions, { cache }: CommandContext) {
+  return {
+    label: 'primary',
+    schema,
+    ...(tree === undefined ? {} : { tree }),
+    ...(cache === undefined ? {} : { cache }),
+  };
 }
 
 /** Asks, writes beside the output, publishes last. */

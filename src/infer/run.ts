@@ -51,12 +51,19 @@ export async function* inferGroups(run: InferRun): AsyncGenerator<DoneGroup> {
   const work: Work = { ...run, signal, lane: openLane(run.asker, signal), told: { events: 0 } };
   const waiting: Promise<DoneGroup>[] = [];
   try {
+    let failure: { readonly error: unknown } | undefined;
     for (const group of run.groups) {
-      const { done } = await startGroup(work, group);
-      waiting.push(done);
+      try {
+        waiting.push((await startGroup(work, group)).done);
+      } catch (error) {
+        failure = { error };
+        break;
+      }
       if (waiting.length >= GROUPS_WAITING_MAX) yield await waiting.shift()!;
     }
+    // what is answered whole is given before a failure of what comes after it: it may be kept
     while (waiting.length > 0) yield await waiting.shift()!;
+    if (failure !== undefined) throw failure.error;
   } finally {
     stop.abort(new Error('the run ended'));
   }
