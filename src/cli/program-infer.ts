@@ -90,7 +90,7 @@ export function inferCommand(actions: InferActions): Command {
     option('--resume', 'keep finished parts in OUT.parts/, and go on from those that are there'),
     option('-n, --dry-run', 'print tensors, shapes and batches: no server is asked, nothing is written'),
     option('--receipt', 'also write OUT.receipt.json'),
-    option('--stats', 'say what each server did'),
+    option('--stats', 'tell what each server did, and how much servers of files were asked for'),
     option('--compression <CODEC>', 'of the output').choices(['zstd', 'snappy', 'none']).default('zstd'),
   ]);
   return command.action(async (words: string[], values: InferValues) => {

@@ -1,4 +1,5 @@
 // Model files: what they may say, and how they are refused, with line and nearest name.
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parseModel } from '../../src/infer/model-file.ts';
 
@@ -79,6 +80,16 @@ describe('a model file', () => {
     const { version, per, onNan } = parseModel('m.yaml', 'model: m\ninputs: {X: {column: a}}\noutputs: {y: y}\n');
     expect({ version, per, onNan }).toEqual({ version: '', per: '', onNan: 'keep' });
   });
+});
+
+it('the model files of the guide are model files', () => {
+  const page = readFileSync('man/colweave-guide.7', 'utf8');
+  const blocks = [...page.matchAll(/^\.nf\n((?: {4}.*\n)+)\.fi$/gm)].map(([, text]) => text!.replaceAll('\\-', '-'));
+  const models = blocks.filter((text) => text.startsWith('    model:')).map((text) => parseModel('guide.yaml', text));
+  expect(models.map(({ name, per }) => [name, per])).toEqual([
+    ['jettag', ''],
+    ['jettagger', 'Jet'],
+  ]);
 });
 
 describe('is refused', () => {
