@@ -7,10 +7,10 @@ import { checkAgainstModel } from './check-answer.ts';
 import { type Answer, Job } from './job.ts';
 import { type Policy, pauseOf } from './policy.ts';
 import { Server, type ServerReport } from './server.ts';
-import { ServerError } from './server-error.ts';
+import { givenUp, ServerError } from './server-error.ts';
 import { halves, together } from './split.ts';
 import { checkSpot, type SpotRows, SpotSampler } from './spot-check.ts';
-import { checkSame, SOME, survey, versionDiffers } from './survey.ts';
+import { prove, SOME, versionDiffers } from './survey.ts';
 import { rowsOf } from './tensor.ts';
 import type { Endpoint, InferRequest, InferResponse, ModelInfo } from './types.ts';
 
@@ -338,11 +338,12 @@ export class Balance {
     return retry === 'never' || server.comesAndGoes;
   }
 
-  /** Errors: why it may get no rows; infer/version-differs when it serves something else by now. */
-  async #prove({ endpoint }: Server): Promise<void> {
-    const limit = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(this.#policy.surveyMs)]);
-    const found = await survey(endpoint, { name: this.info.name, version: this.info.version }, limit);
-    checkSame(this.info, found, endpoint.url);
+  #prove({ endpoint }: Server): Promise<void> {
+    return prove(
+      endpoint,
+      this.info,
+      AbortSignal.any([this.#closing.signal, AbortSignal.timeout(this.#policy.surveyMs)]),
+    );
   }
 
   /** Rows that came from something else since the last time cannot be told from the others: nothing may be used. */
@@ -400,13 +401,4 @@ export class Balance {
     this.#checks.add(kept);
     void kept.then(() => this.#checks.delete(kept));
   }
-}
-
-function givenUp(failure: ServerError, ms: number): ServerError {
-  return new ServerError(failure.code, `${failure.message}; given up after ${Math.round(ms / 1000)} s`, {
-    where: failure.where,
-    hint: failure.hint,
-    retry: 'never',
-    cause: failure,
-  });
 }

@@ -27,10 +27,9 @@ export interface ModelMetadata {
 
 /** `version` `` = the newest that is served. */
 export function modelInfo(metadata: ModelMetadata, version: string, config: ModelConfig | undefined): ModelInfo {
-  const newest = [...metadata.versions].sort((a, b) => Number(a) - Number(b)).at(-1) ?? '';
   return {
     name: metadata.name,
-    version: version === '' ? newest : version,
+    version: version === '' ? newestOf(metadata.versions) : version,
     versions: metadata.versions,
     platform: metadata.platform,
     inputs: metadata.inputs,
@@ -38,6 +37,11 @@ export function modelInfo(metadata: ModelMetadata, version: string, config: Mode
     maxBatchSize: config?.maxBatchSize,
     configHash: config === undefined ? undefined : hashOf(config),
   };
+}
+
+/** Versions are numbers in Triton, and any text elsewhere; `` = there is none. */
+export function newestOf(versions: readonly string[]): string {
+  return versions.toSorted((a, b) => a.localeCompare(b, 'en', { numeric: true })).at(-1) ?? '';
 }
 
 /** The largest batch is left out: servers of one model may differ in it, and give the same scores. */

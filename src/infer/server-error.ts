@@ -144,3 +144,13 @@ export function badAnswer(url: string, message: string, hint?: string): ServerEr
     ...(hint === undefined ? {} : { hint }),
   });
 }
+
+/** The same failure, after which nothing more is tried. */
+export function givenUp(failure: ServerError, ms: number): ServerError {
+  return new ServerError(failure.code, `${failure.message}; given up after ${Math.round(ms / 1000)} s`, {
+    where: failure.where,
+    hint: failure.hint,
+    retry: 'never',
+    cause: failure,
+  });
+}

@@ -1,7 +1,8 @@
 // Owns what must be so before a server gets rows: it serves the model, in the pinned version, configured as on the others.
 import { nearestNames } from '../core/text.ts';
+import { newestOf } from './model-info.ts';
 import { type Retry, ServerError } from './server-error.ts';
-import type { Endpoint, ModelInfo, TensorSpec } from './types.ts';
+import type { Endpoint, ModelInfo, ServedModel, TensorSpec } from './types.ts';
 
 /** What servers are asked for; `version` `` = not pinned yet. */
 export interface Wanted {
@@ -22,9 +23,18 @@ export async function survey(endpoint: Endpoint, wanted: Wanted, signal: AbortSi
     });
   }
   if (!(await endpoint.ready(signal, wanted))) await whyNotReady(endpoint, wanted, signal);
-  const info = await endpoint.model(name, version, signal);
+  const told = await endpoint.model(name, version, signal);
+  const info = told.versions.length > 0 ? told : withVersions(told, lines ?? []);
   if (version !== '' && info.version !== version) throw versionDiffers(endpoint.url, wanted, info.version);
   return info;
+}
+
+/** MLServer names its versions in the index alone. */
+function withVersions(info: ModelInfo, lines: readonly ServedModel[]): ModelInfo {
+  const versions = lines
+    .filter(({ state, version }) => state === 'READY' && version !== '')
+    .map((line) => line.version);
+  return { ...info, versions, version: info.version === '' ? newestOf(versions) : info.version };
 }
 
 /** Never returns: loading, in other versions only, or not there. */
@@ -66,8 +76,7 @@ export function commonVersion(surveys: readonly { readonly url: string; readonly
   if (first === undefined) return '';
   if (surveys.every(({ info }) => info.versions.length === 0)) return first.info.version;
   const common = first.info.versions.filter((version) => others.every(({ info }) => info.versions.includes(version)));
-  const newest = [...common].sort((a, b) => Number(a) - Number(b)).at(-1);
-  if (newest !== undefined) return newest;
+  if (common.length > 0) return newestOf(common);
   throw new ServerError('infer/version-differs', `the servers have no version of ${first.info.name} in common`, {
     where: [first.url],
     retry: 'never',
@@ -97,4 +106,10 @@ export function checkSame(pinned: ModelInfo, other: ModelInfo, url: string): voi
       details: differences.map(([what, mine, theirs]) => `${what}: ${theirs} here, ${mine} elsewhere`),
     },
   );
+}
+
+/** Errors: why the server may get no rows; infer/version-differs when it serves something else by now. */
+export async function prove(endpoint: Endpoint, pinned: ModelInfo, signal: AbortSignal): Promise<void> {
+  const found = await survey(endpoint, { name: pinned.name, version: pinned.version }, signal);
+  checkSame(pinned, found, endpoint.url);
 }

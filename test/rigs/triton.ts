@@ -1,18 +1,14 @@
 // The rig of inference servers: real tritonservers on loopback, each with its own model repository; started, killed, restarted and stopped by pid.
 //   node test/rigs/triton.ts [--servers N] [--models a,b] [--threads N] [-- FLAG...]   prints one line of JSON, serves until it gets SIGTERM or SIGINT
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { freePorts, rigPython, runPython, ServerProcess } from './server-process.ts';
 
 const HERE = dirname(fileURLToPath(import.meta.url));
-/** A Python model takes two seconds to load, and a busy machine several times that. */
-const START_SECONDS_MAX = 120;
 
 export interface TritonOptions {
   /** Loaded at the start, of those that make_repository.py lays out; others can be loaded later. */
@@ -39,14 +35,9 @@ export interface Triton {
   stop(): Promise<void>;
 }
 
-/** The rig's Python, made on first use (a minute or two); it has onnxruntime and tritonclient too. */
+/** The rig's Python; it has onnxruntime and tritonclient too. */
 export function tritonPython(): string {
-  const made = spawnSync(join(HERE, 'venv.sh'), ['--list', 'requirements-triton.txt'], {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  if (made.status !== 0) throw new Error('the Python environment of the Triton rig cannot be made');
-  return made.stdout.trim();
+  return rigPython('requirements-triton.txt');
 }
 
 /** The directory of NAME/VERSION/model.onnx, made once per version of its script. */
@@ -66,12 +57,6 @@ export function tritonModels(python: string): string {
   return folder;
 }
 
-function runPython(python: string, words: readonly string[]): void {
-  const env = { ...process.env, PYTHONDONTWRITEBYTECODE: '1', PYTHONWARNINGS: 'ignore' };
-  const { status, stderr } = spawnSync(python, words, { encoding: 'utf8', env });
-  if (status !== 0) throw new Error(`${words[0]}: ${stderr}`);
-}
-
 /** Ready when this resolves. Errors say what the server's log says. */
 export async function startTriton(options: TritonOptions): Promise<Triton> {
   const python = tritonPython();
@@ -82,27 +67,33 @@ export async function startTriton(options: TritonOptions): Promise<Triton> {
   runPython(python, [join(HERE, 'triton', 'make_repository.py'), models, repository, '--threads', threads]);
   const shm = `colweave_${process.pid}_${work.slice(-6)}_`;
   const flags = ['--model-control-mode=explicit', ...options.models.map((name) => `--load-model=${name}`)];
-  const server = new Server({ python, repository, shm, flags: [...flags, ...(options.flags ?? [])] });
+  const ports = await freePorts(3);
+  const [http, grpc, metrics] = ports.map((port) => `127.0.0.1:${port}`);
+  const server = new ServerProcess({
+    name: 'tritonserver',
+    words: [join(HERE, 'triton.sh'), python, repository, ...ports.map(String), shm, ...flags, ...(options.flags ?? [])],
+    readyUrl: `http://${http}/v2/health/ready`,
+    clean: () => removeShared(shm),
+  });
   const forget = (): void => {
     rmSync(work, { recursive: true, force: true });
   };
   try {
-    await server.start(await freePorts(3));
+    await server.start();
   } catch (cause) {
     forget();
     throw cause;
   }
-  const [http, grpc, metrics] = server.ports.map((port) => `127.0.0.1:${port}`);
   return {
     http: `http://${http}`,
     grpc: `grpc://${grpc}`,
     metrics: `http://${metrics}/metrics`,
     repository,
-    pid: () => server.child?.pid ?? 0,
+    pid: () => server.pid,
     log: () => server.log,
     kill: () => server.end('SIGKILL'),
     terminate: () => server.end('SIGTERM'),
-    restart: () => server.start(server.ports),
+    restart: () => server.start(),
     stop: async () => {
       await server.end('SIGKILL');
       forget();
@@ -110,80 +101,11 @@ export async function startTriton(options: TritonOptions): Promise<Triton> {
   };
 }
 
-interface ServerSetting {
-  readonly python: string;
-  readonly repository: string;
-  readonly shm: string;
-  readonly flags: readonly string[];
-}
-
-class Server {
-  readonly setting: ServerSetting;
-  ports: readonly number[] = [];
-  child: ChildProcess | undefined;
-  log = '';
-
-  constructor(setting: ServerSetting) {
-    this.setting = setting;
+/** A killed server leaves the memory that it shared with its models. */
+function removeShared(prefix: string): void {
+  for (const name of existsSync('/dev/shm') ? readdirSync('/dev/shm') : []) {
+    if (name.startsWith(prefix)) rmSync(join('/dev/shm', name), { force: true });
   }
-
-  async start(ports: readonly number[]): Promise<void> {
-    const { python, repository, shm, flags } = this.setting;
-    this.ports = ports;
-    const words = [python, repository, ...ports.map(String), shm, ...flags];
-    const child = spawn(join(HERE, 'triton.sh'), words, { stdio: ['ignore', 'pipe', 'pipe'] });
-    this.child = child;
-    const keep = (text: Buffer): void => {
-      this.log = (this.log + text.toString()).slice(-100_000);
-    };
-    child.stdout?.on('data', keep);
-    child.stderr?.on('data', keep);
-    const end = Date.now() + START_SECONDS_MAX * 1000;
-    while (!(await isReady(`http://127.0.0.1:${ports[0]}/v2/health/ready`))) {
-      const why = child.exitCode !== null ? `ended with ${child.exitCode}` : Date.now() > end ? 'is not ready' : '';
-      if (why !== '') {
-        await this.end('SIGKILL');
-        throw new Error(`tritonserver ${why}:\n${this.log.slice(-4000)}`);
-      }
-      await sleep(100);
-    }
-  }
-
-  async end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
-    const child = this.child;
-    this.child = undefined;
-    if (child !== undefined && child.exitCode === null && child.signalCode === null) {
-      const gone = new Promise((resolve) => child.once('exit', resolve));
-      child.kill(signal);
-      await gone;
-    }
-    // a killed server leaves the memory that it shared with its models
-    for (const name of existsSync('/dev/shm') ? readdirSync('/dev/shm') : []) {
-      if (name.startsWith(this.setting.shm)) rmSync(join('/dev/shm', name), { force: true });
-    }
-  }
-}
-
-async function isReady(url: string): Promise<boolean> {
-  try {
-    return (await fetch(url, { signal: AbortSignal.timeout(2000) })).status === 200;
-  } catch {
-    return false;
-  }
-}
-
-/** Ports that are free now; held together, so that they differ. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
 
 async function main(): Promise<void> {
@@ -196,7 +118,6 @@ async function main(): Promise<void> {
     },
   });
   const options = { models: values.models.split(','), threads: Number(values.threads), flags: positionals };
-  mkdirSync(tmpdir(), { recursive: true });
   const started = await Promise.allSettled(Array.from({ length: Number(values.servers) }, () => startTriton(options)));
   const servers = started.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
   const stop = async (): Promise<void> => {
