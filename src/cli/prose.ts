@@ -136,6 +136,7 @@ export const JOIN: Prose = {
       title: 'MANY JOBS',
       paragraphs: [
         'Every job reads the keys of all its sources. With --key-index DIR the keys of each input file are kept in that directory, 16 bytes an event, and later jobs with the same file take them from there. A key file is used only for the file that it was made from (size, identity, entries, stored size of the key columns), and the keys of every row whose columns are moved are read from the file all the same and compared (source/changed). Jobs may share the directory while they run; it may be deleted at any time.',
+        'With --cache DIR, or $COLWEAVE_CACHE for files on servers, the columns of the sources are read through a cache that others share, and only those that are not there travel: CACHE in colweave-fetch(1).',
       ],
     },
     ...COMPOSE_SECTIONS,
