@@ -1,4 +1,5 @@
 // Owns what a join says of itself: the summary of its plan, and what was asked, for the receipt.
+import type { Ancestry } from '../core/ancestry.ts';
 import { typeName } from '../core/schema.ts';
 import type { Seal } from '../core/seal.ts';
 import { formatBytes } from '../core/text.ts';
@@ -19,6 +20,7 @@ interface Asked {
   readonly carried: Carried;
   readonly request: Request;
   readonly groups: readonly DatasetFiles[];
+  readonly ancestry: readonly (Ancestry | undefined)[];
   readonly selection: SelectionSummary | undefined;
   /** Over all keys of each source. */
   readonly sourceKeySeals: readonly Seal[];
@@ -27,7 +29,7 @@ interface Asked {
 export function receiptContext(
   plan: JoinPlan,
   options: JoinOptions,
-  { carried, request, groups, selection, sourceKeySeals }: Asked,
+  { carried, request, groups, ancestry, selection, sourceKeySeals }: Asked,
 ) {
   const lumis: LumiCounts = new Map();
   for (const { table } of keyChunks(plan.sources[0]!.keys)) countLumis(lumis, table);
@@ -41,6 +43,7 @@ export function receiptContext(
     },
     policies: policiesOf(options),
     sourceKeySeals,
+    ancestry,
     lumisIn: lumiRanges(lumis),
     ...(selection === undefined ? {} : { selection }),
   };

@@ -1,4 +1,5 @@
 // Owns carrying out a join's plan: where the output goes, on which threads, carried trees, and publishing last.
+import type { Ancestry } from '../core/ancestry.ts';
 import { invariant } from '../core/check.ts';
 import { lendDatasets } from '../join/held.ts';
 import { sealSources } from '../join/key-jobs.ts';
@@ -25,6 +26,8 @@ export interface CarryOut extends CommandContext {
   readonly early: Pool | undefined;
   readonly request: Request;
   readonly groups: readonly DatasetFiles[];
+  /** Of each source, as far as its files tell. */
+  readonly ancestry: readonly (Ancestry | undefined)[];
   /** All files that the output depends on. */
   readonly inputs: readonly string[];
 }
@@ -92,7 +95,7 @@ async function runHere<Encoded>(
   plan: JoinPlan,
   datasets: readonly Dataset[],
   format: SinkFormat<Encoded>,
-  { options, summary, place, carried, early, request, groups, emit, signal }: RunHere,
+  { options, summary, place, carried, early, request, groups, ancestry, emit, signal }: RunHere,
 ): Promise<RunResult<Encoded>> {
   const sink = { compression: options.compression };
   const { threads } = summary;
@@ -110,8 +113,8 @@ async function runHere<Encoded>(
       plan.sources.map(({ keys }) => keys),
       threads > 1 ? pool : undefined,
     );
-    const { selection } = summary;
-    const receipt = receiptContext(plan, options, { carried, request, groups, selection, sourceKeySeals });
+    const asked = { carried, request, groups, ancestry, selection: summary.selection, sourceKeySeals };
+    const receipt = receiptContext(plan, options, asked);
     const metadataOf = (part: number) => sumsMetadata(carried, plan.parts, part);
     const run = { targets: place.targets, sink, force: options.force, receipt, metadataOf, emit, signal };
     const executor: Executor<Encoded> = await starting;

@@ -1,8 +1,8 @@
 // Owns the join command: opens sources, reads keys, plans, and has the plan carried out.
-import { existsSync, statSync } from 'node:fs';
-import { isRemote } from '../bytes/remote.ts';
+import { rememberReads } from '../bytes/remembered.ts';
 import { ColweaveError } from '../core/errors.ts';
 import type { KeySpec } from '../core/key-spec.ts';
+import { isFar } from '../join/ahead.ts';
 import { refuseUnreadable } from '../join/asked-unreadable.ts';
 import type { RowGroup } from '../join/duplicates.ts';
 import { lendDatasets } from '../join/held.ts';
@@ -21,26 +21,36 @@ import { firstOtherKey, type KeyStore } from '../keys/store.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { Scratch } from '../scratch/scratch.ts';
 import { type Dataset, datasetBytes } from '../source/dataset.ts';
-import type { Input } from '../source/inputs.ts';
+import { settleAncestry } from './ancestry.ts';
 import { budgetFor } from './budget.ts';
 import { checkCarried } from './carry.ts';
 import { dedupPlan } from './dedup.ts';
 import { explainDuplicates } from './duplicates.ts';
-import { finishIfFresh, targetOf } from './finished.ts';
+import { bytesIn, bytesOnDisk, mayBeFresh, startEarly } from './early.ts';
+import { finishIfFresh } from './finished.ts';
 import { summarize } from './join-report.ts';
-import { carryOptions, carryOut, startJoinPool } from './join-run.ts';
+import { carryOptions, carryOut } from './join-run.ts';
 import { closeSpill, dropSorted, type KeySpill, spillIfShort } from './key-spill.ts';
 import { expandTrees } from './many-trees.ts';
 import { refuseOtherTitles, settleChannel } from './mc-identity.ts';
 import { closeSources, inputsOf, type Opened, openSources } from './open-sources.ts';
 import { isDirectory } from './output.ts';
 import { primaryDatasets } from './primary-datasets.ts';
-import { threadsHere } from './resources.ts';
+import { goesToServer, joinToServer } from './remote-output.ts';
 import { selectionSummary, selectPrimary } from './selection.ts';
 import type { CommandContext, JoinOptions, RunJoin } from './types.ts';
+import { cacheText, withCache } from './with-cache.ts';
 
 /** Joins the friends to the primary by event key. Errors: the catalogue's source/, key/, join/, sink/ and output/ codes. */
 export const runJoin: RunJoin = async (asked, context) => {
+  if (goesToServer(asked)) return joinToServer(asked, context, runJoin);
+  if (context.cache !== undefined) return join(asked, context);
+  const { result, cache } = await withCache(asked, false, context, (inner) => join(asked, inner));
+  if (cache !== undefined) context.emit({ type: 'note', text: cacheText(cache) });
+  return result;
+};
+
+const join: RunJoin = async (asked, context) => {
   const options = { ...asked, friends: await expandTrees(asked) };
   refuseNonsense(options);
   let opened: Opened | undefined;
@@ -50,20 +60,23 @@ export const runJoin: RunJoin = async (asked, context) => {
     opened = await openSources(options, {
       ...context,
       found: (inputs) => {
-        early = startEarly(options, inputs);
+        if (!mayBeFresh(options)) early = startEarly(options, bytesOnDisk(inputs));
       },
     });
     const { datasets, groups, sample, request } = opened;
     const fresh = await finishIfFresh(options, opened, context);
     if (fresh.report !== undefined) return fresh.report;
-    if (early !== undefined) {
-      lendDatasets(datasets);
-      await openTogether(datasets, early);
-    }
-    const { plan, selection } = await planJoin(options, opened, { early, spill, ...context });
+    const ancestry = await settleAncestry(datasets, sample, context.signal);
+    early ??= startEarly(options, bytesIn(datasets));
+    if (early !== undefined) lendDatasets(datasets);
+    const crew = datasets.some(isFar) ? undefined : early;
+    if (crew !== undefined) await openTogether(datasets, crew);
+    const { plan, selection } = await planJoin(options, opened, { early, crew, spill, ...context });
     const budget = budgetFor(plan, datasets, options);
+    const planned = summarize(plan, datasets, options, budget);
     const summary = {
-      ...summarize(plan, datasets, options, budget),
+      ...planned,
+      notes: [...planned.notes, ...ancestry.notes],
       ...(selection && { selection: selectionSummary(selection) }),
     };
     if (options.dryRun) {
@@ -74,7 +87,7 @@ export const runJoin: RunJoin = async (asked, context) => {
       plan,
       datasets,
       { ...options, force: options.force || fresh.replace, ...(sample === undefined ? {} : { sample }) },
-      { summary, early, request, groups, inputs: inputsOf(opened, options), ...context },
+      { summary, early, request, groups, ancestry: ancestry.sources, inputs: inputsOf(opened, options), ...context },
     );
   } finally {
     await early?.close();
@@ -89,11 +102,19 @@ interface Planned {
   readonly selection: Selection | undefined;
 }
 
-/** Reads keys and metadata, the columns of --where, and with --dedup those that may be equal. `early`: its threads stay. */
+interface Planning {
+  /** Its threads stay for the join. */
+  readonly early: Pool | undefined;
+  /** The same, where they have the files open: what is on servers this thread reads alone, so that it travels once. */
+  readonly crew: Pool | undefined;
+  readonly spill: KeySpill;
+}
+
+/** Reads keys and metadata, the columns of --where, and with --dedup those that may be equal. */
 async function planJoin(
   options: JoinOptions,
   opened: Opened,
-  { early, spill, ...context }: CommandContext & { readonly early: Pool | undefined; readonly spill: KeySpill },
+  { early, crew, spill, ...context }: CommandContext & Planning,
 ): Promise<Planned> {
   const { datasets, sample } = opened;
   const { signal } = context;
@@ -113,9 +134,9 @@ async function planJoin(
       parseWitness(options.witness ?? 'auto'),
     );
   const witnesses = witnessesOf(schema); // what --witness names may be wrong: told before anything is read
-  const selection = await selectPrimary(options, datasets[0]!, { pool: early, ...context });
+  const selection = await selectPrimary(options, datasets[0]!, { pool: crew, ...context });
   spillIfShort(spill, options, key, datasets);
-  const sources = await readAllKeys(datasets, key, options.keyIndex, { early, spill, ...context });
+  const sources = await rememberReads(() => readAllKeys(datasets, key, options.keyIndex, { crew, spill, ...context }));
   const asked: PlanOptions = {
     ...planOptions(options, schema, rowGroups(options, opened)),
     witnesses,
@@ -123,7 +144,7 @@ async function planJoin(
   };
   const most = Math.max(...sources.map(({ keys }) => keys.rows));
   const [matching, whole] = await planOrExplain(options, opened, { sources, signal }, async () => {
-    const matching = await matchRows(sources, schema, asked, keyCrew(early, most, spill.sorted));
+    const matching = await matchRows(sources, schema, asked, keyCrew(crew, most, spill.sorted));
     dropSorted(spill);
     return [matching, makePlan(sources, schema, asked, matching)] as const;
   });
@@ -131,23 +152,6 @@ async function planJoin(
   const planned = { whole, sources, schema, options: asked, matching, witnessesOf };
   return { plan: await dedupPlan(planned, datasets, options, { pool: early, ...context }), selection };
 }
-
-/** Inputs from which threads are worth starting before the plan is known: they load while files are opened. */
-const EARLY_BYTES = 64 * 2 ** 20;
-
-function startEarly(options: JoinOptions, inputs: readonly Input[]): Pool | undefined {
-  const threads = options.jobs ?? threadsHere();
-  if (threads < 2 || mayBeFresh(options)) return undefined;
-  const bytes = inputs.reduce((sum, { uri }) => sum + (isRemote(uri) ? EARLY_BYTES : sizeOf(uri)), 0);
-  return bytes < EARLY_BYTES ? undefined : startJoinPool(threads);
-}
-
-/** An output that is up to date is left alone: then no thread is needed. */
-function mayBeFresh({ output, dryRun, redo }: JoinOptions): boolean {
-  return !dryRun && redo !== true && output !== undefined && existsSync(targetOf(output));
-}
-
-const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 
 function refuseNonsense(options: JoinOptions): void {
   if (options.how === 'right' && options.friends.length !== 1) {
@@ -285,11 +289,11 @@ async function readAllKeys(
   datasets: readonly Dataset[],
   key: KeySpec,
   index: string | undefined,
-  { early, spill, emit, signal }: CommandContext & { readonly early: Pool | undefined; readonly spill: KeySpill },
+  { crew, spill, emit, signal }: CommandContext & Pick<Planning, 'crew' | 'spill'>,
 ): Promise<PlanSource[]> {
   const sources: PlanSource[] = [];
   const { keys: scratch } = spill;
-  const together = index === undefined ? early : undefined;
+  const together = index === undefined ? crew : undefined;
   while (sources.length < datasets.length) {
     const first = sources.length;
     emit({ type: 'progress', stage: 'keys', done: first, total: datasets.length });

@@ -21,7 +21,7 @@ export interface Opened {
 /** Reads metadata only. `found`: told what is going to be opened. Errors: those of inputs and formats, join/sample-differs. */
 export async function openSources(
   options: JoinOptions,
-  { emit, signal, found }: CommandContext & { readonly found?: (inputs: readonly Input[]) => void },
+  { emit, signal, cache, found }: CommandContext & { readonly found?: (inputs: readonly Input[]) => void },
 ): Promise<Opened> {
   const datasets: Dataset[] = [];
   const lists: string[] = [];
@@ -29,7 +29,8 @@ export async function openSources(
   try {
     const sources = sourcesOf(options).map((source, s) => {
       const asked = inputOptions(options, source.base, lists);
-      if (s > 0) return { ...source, inputs: expandInputs(source.files, asked) };
+      const given = s === 0 ? options.inputs : undefined;
+      if (s > 0 || given !== undefined) return { ...source, inputs: given ?? expandInputs(source.files, asked) };
       const expanded = expandPrimary(source.files, (words) => expandInputs(words, asked));
       groups = expanded.groups;
       return { ...source, inputs: expanded.inputs };
@@ -37,7 +38,7 @@ export async function openSources(
     found?.(sources.flatMap(({ inputs }) => inputs));
     for (const [s, source] of sources.entries()) {
       emit({ type: 'progress', stage: 'open', done: s, total: sources.length });
-      datasets.push(await openDataset(source.inputs, source, signal));
+      datasets.push(await openDataset(source.inputs, { ...source, ...(cache === undefined ? {} : { cache }) }, signal));
     }
     const sample = agreeOnSample(options.sample, datasets);
     const perFile = options.output !== undefined && isDirectory(options.output);

@@ -1,7 +1,9 @@
 // Owns what the commands take and give: typed options in, a report out. The cli parses the one and renders the other.
+import type { CacheAccess } from '../cache/place.ts';
 import type { Emit } from '../core/events.ts';
 import type { ReceiptWitness } from '../core/receipt.ts';
 import type { Naming } from '../join/names.ts';
+import type { Input } from '../source/inputs.ts';
 import type { Relation, SetCounts } from '../verify/event-sets.ts';
 import type { Finding } from '../verify/findings.ts';
 import type { RunLoss } from '../verify/lumi-json.ts';
@@ -10,6 +12,8 @@ import type { Sums } from './sums.ts';
 export interface CommandContext {
   readonly emit: Emit;
   readonly signal: AbortSignal;
+  /** Sources are read through it. */
+  readonly cache?: CacheAccess;
 }
 
 /** Words of one source as given: paths, globs, directories, FILE:TREE. */
@@ -30,6 +34,8 @@ export type Missing = { readonly kind: 'reason' | 'null' | 'drop' } | { readonly
 export interface JoinOptions {
   /** Words as of any source; `LABEL:` words in front of files name primary datasets. */
   readonly primary: readonly string[];
+  /** Files of the primary that words led to already; then `primary` is empty. */
+  readonly inputs?: readonly Input[];
   /** Folder that relative names of the primary are relative to. */
   readonly base?: string;
   /** Datasets in coffea's form: one join each. Then `primary` is empty, and each friend's word is a fileset too. */
@@ -67,6 +73,8 @@ export interface JoinOptions {
   readonly targetBytes?: number;
   /** A file; a directory when it ends in `/` or is one; `-` for an Arrow IPC stream on stdout. */
   readonly output?: string;
+  /** The name on a server that `output`, a file in scratch then, is sent to. */
+  readonly published?: string;
   readonly writer: 'parquet' | 'parquetjs' | 'arrow';
   readonly compression: 'zstd' | 'snappy' | 'none';
   /** Columns of several sources that are equal are written once. */
@@ -87,6 +95,10 @@ export interface JoinOptions {
   readonly keyIndex?: string;
   /** Trees of the primary's files that go along into files beside the output. */
   readonly carry?: readonly string[];
+  /** Directory of the cache that sources are read through, or `off`; absent = $COLWEAVE_CACHE, else off. */
+  readonly cache?: string;
+  /** No server is asked. */
+  readonly offline?: boolean;
 }
 
 export interface SourceSummary {
@@ -232,6 +244,8 @@ export interface LumiReport {
   /** Lumi blocks that have events, and their events. */
   readonly blocks: number;
   readonly events: number;
+  /** Lumi blocks that were processed and have none; absent where no LuminosityBlocks was found. */
+  readonly empty?: number;
   /** By the receipts: what the joins lost of each run of their primaries. */
   readonly runs: readonly RunLoss[];
   readonly mask?: string;

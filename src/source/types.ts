@@ -1,4 +1,5 @@
 // Owns the seam to inputs: one file of columns, and how a worker thread opens it again without reading its metadata.
+import type { CacheAccess } from '../cache/place.ts';
 import type { Take } from '../core/arena.ts';
 import type { Column } from '../core/column.ts';
 import type { FileIdentity } from '../core/receipt.ts';
@@ -66,6 +67,8 @@ export interface SourceFile {
     take?: Take,
     needed?: Uint8Array,
   ): Promise<readonly Column[]>;
+  /** These rows will be read soon: where that needs a server, it is asked now. Nothing else happens. */
+  askAhead?(names: readonly string[], rowStart: number, rowEnd: number): void;
   /** Gives up what was kept for a read that goes on where the last one ended: the next one begins elsewhere. */
   forget?(): void;
   close(): Promise<void>;
@@ -74,6 +77,8 @@ export interface SourceFile {
 export interface OpenOptions {
   /** The tree to read; absent = `Events`, or the only tree there is. */
   readonly tree?: string;
+  /** Columns are read from there, and put there; absent = from the file. */
+  readonly cache?: CacheAccess;
 }
 
 /** A format: one file an implementation, one line in the registry. */

@@ -179,6 +179,7 @@ export async function runWith<E>(
       spec: {},
       policies: {},
       sourceKeySeals: plan.sources.map(({ keys }) => sealKeys(keyStates(keyRange(keys, 0, keys.rows), 0, keys.rows))),
+      ancestry: [],
       lumisIn: [],
     },
     emit: () => {},

@@ -18,7 +18,17 @@ async function parsed(line: string): Promise<{ options: JoinOptions | VerifyOpti
   };
   await parseAndRun(
     line.split(' '),
-    { join: keep, verify: keep, schema: async () => {}, benchJoin: async () => {}, benchFloor: async () => {} },
+    {
+      join: keep,
+      verify: keep,
+      schema: async () => {},
+      fetch: async () => {},
+      cacheTask: async () => {},
+      infer: async () => {},
+      describe: async () => {},
+      benchJoin: async () => {},
+      benchFloor: async () => {},
+    },
     () => {},
   );
   return seen!;
