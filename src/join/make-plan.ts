@@ -73,7 +73,7 @@ export function makePlan(
   const parts = options.perFile ? cutParts(sources, matching, size) : [{ name: '', start: 0, end: matching.rowsOut }];
   const blocks = parts.flatMap((part, index) => cutBlocks(part, index, rowGroupRows));
   const flagged = new Set(schema.columns.filter((column) => column.kind === 'missing').map((column) => column.source));
-  const inverted = new Map<Int32Array, Int32Array>();
+  const inverted = new Map(matching.inverses);
   const plans = sources.map((source, s): SourcePlan => {
     const map = matching.maps[s];
     const { path, why } = choosePath(s, map, blocks, matching);

@@ -41,6 +41,7 @@ export function matchSelected(sides: readonly Side[], inner: boolean, selected: 
     missing: found.map(({ map }) => countAbsent(map, own.length)),
     aligned,
     repeated: undefined,
+    inverses: new Map(),
   };
 }
 

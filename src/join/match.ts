@@ -25,6 +25,8 @@ export interface Matching {
   /** Primary rows that each friend does not have. */
   readonly missing: readonly number[];
   readonly aligned: readonly boolean[];
+  /** Of maps that are one row of the union each, as it was found: the output row of each source row. */
+  readonly inverses: ReadonlyMap<Int32Array, Int32Array>;
   /** One byte an output row: 1 = the primary has the event, but a selection cut it there; absent = none. */
   readonly cut?: Uint8Array;
   /** Rows of the primary that an earlier primary dataset has too: not in the output. */
@@ -106,6 +108,7 @@ export async function matchSources(
     missing,
     aligned: matched.map((map) => map === undefined),
     repeated,
+    inverses: new Map([...same.values()].map(({ map, where }) => [map, where])),
     ...(reordered === undefined ? {} : { cut: reordered.cut }),
   };
 }
