@@ -136,7 +136,7 @@ describe('ranges', () => {
     expect(same(await store.read(MANY), MANY)).toBe(true);
     expect(server.requests.length).toBe(4);
     expect(same(await store.read(MANY), MANY)).toBe(true);
-    expect(server.requests.length).toBe(6);
+    expect(server.requests.length).toBe(4); // it was read a moment ago
     await store.close();
   });
 });
