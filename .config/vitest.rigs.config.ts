@@ -1,11 +1,11 @@
-// The run against real servers, started on loopback by test/rigs.
+// The rigs' run: real servers, started by scripts of test/rigs on loopback; one file at a time, since they share two cores.
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
     root: '.',
     include: ['test/rigs/**/*.test.ts'],
-    testTimeout: 120_000,
+    testTimeout: 300_000,
     hookTimeout: 600_000,
     fileParallelism: false,
   },

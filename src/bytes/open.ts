@@ -45,6 +45,15 @@ function takeIdle(uri: string): ByteStore | undefined {
   return keptOpen(found.store);
 }
 
+/** Closes what is kept open of a thing that is about to be replaced: some servers let nobody write while somebody reads. */
+export async function closeIdle(uri: string): Promise<void> {
+  const found = idle.get(uri);
+  if (found === undefined) return;
+  clearTimeout(found.timer);
+  idle.delete(uri);
+  await found.store.close();
+}
+
 /** Closing it keeps it for a while, unless something went wrong with it. */
 function keptOpen(store: ByteStore): ByteStore {
   let sound = true;

@@ -1,6 +1,7 @@
 // Owns the list of places that whole files can be put to, and which of them a name belongs to.
 import { ColweaveError } from '../core/errors.ts';
 import { s3Target } from './s3-target.ts';
+import { xrootdTarget } from './xrootd-target.ts';
 
 /** A kind of server that takes files: one file an implementation, one line in the registry. */
 export interface ByteTargetKind {
@@ -17,7 +18,7 @@ export interface ByteTargetKind {
   upload(path: string, uri: string, signal?: AbortSignal): Promise<void>;
 }
 
-export const BYTE_TARGETS: readonly ByteTargetKind[] = [s3Target];
+export const BYTE_TARGETS: readonly ByteTargetKind[] = [s3Target, xrootdTarget];
 
 const SCHEME = /^([a-z][a-z0-9+.-]*):\/\//i;
 

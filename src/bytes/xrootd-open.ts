@@ -27,14 +27,17 @@ const REDIRECTS_MAX = 16;
 /** A server that says `wait` for longer is asked again after this time, as the official client does. */
 const WAIT_SECONDS_MAX = 30;
 
+/** A server that does not answer a close for so long is not waited for. */
+const CLOSE_MS_MAX = 500;
+
 /** A file that is open on the server that has it. */
 export interface RemoteFile {
   readonly session: XrootdSession;
   readonly handle: Uint8Array;
   readonly status: FileStatus;
   readonly server: string;
-  /** Tells the server, and lets the session go. */
-  close(): void;
+  /** Tells the server, and lets the session go; ends when the server knows. */
+  close(): Promise<void>;
 }
 
 interface Hop {
@@ -134,11 +137,12 @@ function remoteFile(
   return {
     ...file,
     session,
-    close() {
+    async close() {
       if (!open) return;
       open = false;
-      // nobody waits for the answer, and a broken link closes what was open
-      if (session.link.failure === undefined) session.link.request(closeFrame(file.handle)).catch(() => {});
+      // a broken link closes what was open
+      const soon = AbortSignal.timeout(CLOSE_MS_MAX);
+      if (session.link.failure === undefined) await session.link.request(closeFrame(file.handle), soon).catch(() => {});
       lease.release();
     },
   };

@@ -1,25 +1,20 @@
 // Owns files behind doors that take X.509 proxies alone: the official client copies them to scratch, checked, and they are read there.
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { accessSync, constants, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isMainThread } from 'node:worker_threads';
 import { ColweaveError } from '../core/errors.ts';
 import { trafficOf } from './counted.ts';
 import { openFileStore } from './file.ts';
-import { RETRY, retrying, TryAgain, worthRetrying } from './retry.ts';
+import { retrying, TryAgain, worthRetrying } from './retry.ts';
 import type { ByteStore } from './types.ts';
-import { parseUrl, serverName } from './xrootd-wire.ts';
+import { COPY_POLICY, copyByClient, findOnPath, serverOf } from './xrootd-client.ts';
 
-/** How the adler32 of the copy is compared: the official client asks the server for that of the file. */
-const CHECKED = ['--cksum', 'adler32:source'];
 const POLL_MS = 200;
 /** Copies stay while the process runs, as each file is opened several times; of all, so much. */
 const KEPT_BYTES_MAX = 8 * 2 ** 30;
-/** Copies of whole files may take long; the client itself gives up on a server that is silent. */
-const COPY_POLICY = { ...RETRY, triesMax: 3, deadlineMs: 6 * 3_600_000 };
 const FOLDER = 'colweave-stage-';
 
 /** Errors: source/not-found, credentials/*, remote/*, memory/not-enough; remote/unreachable without the official client. */
@@ -46,19 +41,6 @@ export async function stageStore(uri: string, signal?: AbortSignal): Promise<Byt
       if (!(cause instanceof ColweaveError) || cause.code !== 'source/not-found') throw cause;
     }
   }
-}
-
-export function findOnPath(name: string, env: NodeJS.ProcessEnv = process.env): string | undefined {
-  for (const folder of (env.PATH ?? '').split(delimiter)) {
-    const path = join(folder, name);
-    try {
-      accessSync(path, constants.X_OK);
-      if (folder !== '' && statSync(path).isFile()) return path;
-    } catch {
-      // not there
-    }
-  }
-  return undefined;
 }
 
 /** One of a process, for all of its threads; what dead processes left is removed. */
@@ -137,57 +119,15 @@ function makeRoom(folder: string): void {
 }
 
 async function copyChecked({ client, uri, signal }: Copy, target: string): Promise<void> {
-  const { host, port } = parseUrl(uri)!;
-  const server = serverName(host, port);
+  const server = serverOf(uri);
   const work = async (trySignal: AbortSignal) => {
     trafficOf(server).requests++;
-    const { status, stderr } = await runClient(client, ['--silent', '--force', ...CHECKED, uri, target], trySignal);
-    if (status === 0) return;
-    const error = clientError(stderr, uri);
-    throw worthRetrying(error) ? new TryAgain(error) : error;
+    const error = await copyByClient(client, { from: uri, to: target, flags: [], where: [uri] }, trySignal);
+    if (error !== undefined) throw worthRetrying(error) ? new TryAgain(error) : error;
   };
   await retrying(work, { server, where: [uri], policy: COPY_POLICY, signal });
   const { size } = statSync(target);
   const traffic = trafficOf(server);
   traffic.bytesAsked += size;
   traffic.bytesTravelled += size;
-}
-
-export interface ClientRun {
-  readonly status: number | null;
-  readonly stderr: string;
-}
-
-/** Runs xrdcp; ends with the signal. */
-export function runClient(client: string, words: readonly string[], signal?: AbortSignal): Promise<ClientRun> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(client, words, { stdio: ['ignore', 'ignore', 'pipe'], ...(signal ? { signal } : {}) });
-    let stderr = '';
-    child.stderr.on('data', (text: Buffer) => {
-      stderr = `${stderr}${text}`.slice(-8192);
-    });
-    child.once('error', (cause) => reject(signal?.aborted ? signal.reason : cause));
-    child.once('close', (status) => resolve({ status, stderr }));
-  });
-}
-
-/** What xrdcp says, by the words that it uses. */
-export function clientError(stderr: string, uri: string): ColweaveError {
-  const lines = stderr.split('\n').map((line) => line.replace(/^.*\[(?:FATAL|ERROR)\]\s*/, '').trim());
-  const said = lines.filter((line) => line !== '').at(-1) ?? 'it does not say why';
-  const make = (code: ColweaveError['code'], what: string, hint?: string) =>
-    new ColweaveError(code, `${what}: ${said}`, { where: [uri], ...(hint ? { hint } : {}) });
-  if (/auth failed|\[3010\]|\[3030\]|permission denied|not authorized/i.test(stderr)) {
-    return make(
-      'credentials/refused',
-      'the server refuses the proxy',
-      'ask for a proxy of the right VO: voms-proxy-init -voms cms',
-    );
-  }
-  if (/\[3011\]|no such file/i.test(stderr)) return make('source/not-found', 'the server has no such file');
-  if (/no space left|disk quota/i.test(stderr)) return make('memory/not-enough', 'scratch is full');
-  if (/check-?sum/i.test(stderr))
-    return make('remote/protocol', 'the copy cannot be checked, or is not what the server has');
-  if (/expired|timeout|timed out/i.test(stderr)) return make('remote/timeout', 'xrdcp gave up');
-  return make('remote/busy', 'xrdcp failed');
 }

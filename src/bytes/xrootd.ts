@@ -116,8 +116,9 @@ function xrootdStore(state: State): ByteStore {
     readInto: (ranges, room, signal) => readAll(ranges, room, signal),
     checksum: (signal) => checksumOf(state, signal),
     async close() {
-      state.file?.close();
+      const { file } = state;
       state.file = undefined;
+      await file?.close();
     },
   };
 }
@@ -245,7 +246,7 @@ async function openFile(state: State, signal: AbortSignal): Promise<RemoteFile> 
 function forget(state: State, file: RemoteFile): void {
   if (state.file !== file) return;
   state.file = undefined;
-  file.close();
+  void file.close();
 }
 
 async function openAgain(state: State, signal: AbortSignal): Promise<RemoteFile> {
@@ -255,7 +256,7 @@ async function openAgain(state: State, signal: AbortSignal): Promise<RemoteFile>
     if (state.known === undefined) state.known = { server: file.server, ...file.status };
     else await checkKnown(state, file, signal);
   } catch (cause) {
-    file.close();
+    void file.close();
     throw cause;
   }
   state.file = file;

@@ -136,6 +136,7 @@ export const JOIN: Prose = {
       title: 'MANY JOBS',
       paragraphs: [
         'Every job reads the keys of all its sources. With --key-index DIR the keys of each input file are kept in that directory, 16 bytes an event, and later jobs with the same file take them from there. A key file is used only for the file that it was made from (size, identity, entries, stored size of the key columns), and the keys of every row whose columns are moved are read from the file all the same and compared (source/changed). Jobs may share the directory while they run; it may be deleted at any time.',
+        'With --cache DIR, or $COLWEAVE_CACHE for files on servers, the columns of the sources are read through a cache that others share, and only those that are not there travel: CACHE in colweave-fetch(1).',
       ],
     },
     ...COMPOSE_SECTIONS,
@@ -194,7 +195,7 @@ export const VERIFY: Prose = {
       title: 'SETS OF EVENTS',
       paragraphs: [
         '--same-events, --subset-of and --disjoint take all OUT files as one set, and the files that follow as another. Keys are read, sorted in runs that fit into --memory (the rest passes through scratch), and merged; events that differ are counted, named by run and lumi block, and the first ones, by key, by file and entry. An event that is twice in a set is a finding too.',
-        '--lumis reads a mask as CMS writes it, {"run": [[first, last], ...]}, such as a golden JSON: events outside are a finding, lumi blocks without events are said. --write-lumis writes the lumi blocks that have events. Where the files have receipts, lumi blocks and events that their joins lost are told by run.',
+        '--lumis reads a mask as CMS writes it, {"run": [[first, last], ...]}, such as a golden JSON: events outside are a finding, lumi blocks without events are said, with what is known of them: a LuminosityBlocks tree in the files, carried along with the join (--carry LuminosityBlocks) or in the sources (--against) lists those that were processed. --write-lumis writes the lumi blocks that have events or were processed without. Where the files have receipts, lumi blocks and events that their joins lost are told by run.',
         '--parts takes a directory that one join, or the jobs of a batch, wrote: each part is verified, all must have been joined with the same options, no primary file and no event may be there twice, and the parts of a left join that selects nothing must add up to every event of their primary files.',
       ],
     },

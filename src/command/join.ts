@@ -17,6 +17,7 @@ import { readKeys } from '../keys/read.ts';
 import { keySpecFor } from '../keys/spec.ts';
 import { type Pool, startPool } from '../pool/pool.ts';
 import { type Dataset, datasetBytes } from '../source/dataset.ts';
+import { settleAncestry } from './ancestry.ts';
 import { budgetFor } from './budget.ts';
 import { checkCarried } from './carry.ts';
 import { dedupPlan } from './dedup.ts';
@@ -54,11 +55,14 @@ const join: RunJoin = async (asked, context) => {
     const { datasets, groups, sample, request } = opened;
     const fresh = await finishIfFresh(options, opened, context);
     if (fresh.report !== undefined) return fresh.report;
+    const ancestry = await settleAncestry(datasets, sample, context.signal);
     early = startEarly(options, datasets);
     const { plan, selection } = await planJoin(options, opened, { early, ...context });
     const budget = budgetFor(plan, datasets, options);
+    const planned = summarize(plan, datasets, options, budget);
     const summary = {
-      ...summarize(plan, datasets, options, budget),
+      ...planned,
+      notes: [...planned.notes, ...ancestry.notes],
       ...(selection && { selection: selectionSummary(selection) }),
     };
     if (options.dryRun) {
@@ -69,7 +73,7 @@ const join: RunJoin = async (asked, context) => {
       plan,
       datasets,
       { ...options, force: options.force || fresh.replace, ...(sample === undefined ? {} : { sample }) },
-      { summary, early, request, groups, inputs: inputsOf(opened, options), ...context },
+      { summary, early, request, groups, ancestry: ancestry.sources, inputs: inputsOf(opened, options), ...context },
     );
   } finally {
     await early?.close();

@@ -244,6 +244,8 @@ export interface LumiReport {
   /** Lumi blocks that have events, and their events. */
   readonly blocks: number;
   readonly events: number;
+  /** Lumi blocks that were processed and have none; absent where no LuminosityBlocks was found. */
+  readonly empty?: number;
   /** By the receipts: what the joins lost of each run of their primaries. */
   readonly runs: readonly RunLoss[];
   readonly mask?: string;

@@ -1,16 +1,23 @@
 // Owns a wire that is slow: a TCP proxy on loopback that hands every byte on after a fixed time, each way; it limits no rate.
 //   node test/rigs/delay-proxy.ts TARGET_PORT MILLISECONDS_ROUND_TRIP    prints its port, runs until it is killed
+import { spawn } from 'node:child_process';
 import { connect, createServer, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 
 export interface DelayProxy {
   readonly port: number;
-  /** Bytes that came from the server so far. */
+  /** Bytes that came from the server so far; NaN when it runs apart. */
   received(): number;
   close(): void;
 }
 
-export function startDelayProxy(targetPort: number, roundTripMs: number): Promise<DelayProxy> {
+/** `apart`: in a process of its own, for callers that wait for children. */
+export function startDelayProxy(
+  targetPort: number,
+  roundTripMs: number,
+  { apart = false }: { readonly apart?: boolean } = {},
+): Promise<DelayProxy> {
+  if (apart) return startApart(targetPort, roundTripMs);
   let received = 0;
   const open = new Set<Socket>();
   const server = createServer((client) => {
@@ -41,6 +48,17 @@ export function startDelayProxy(targetPort: number, roundTripMs: number): Promis
           for (const socket of open) socket.destroy();
         },
       });
+    });
+  });
+}
+
+function startApart(targetPort: number, roundTripMs: number): Promise<DelayProxy> {
+  const words = ['--no-warnings', fileURLToPath(import.meta.url), `${targetPort}`, `${roundTripMs}`];
+  const child = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] });
+  return new Promise((resolve, reject) => {
+    child.once('error', reject).once('exit', () => reject(new Error('the delay proxy ended')));
+    child.stdout.once('data', (text: Buffer) => {
+      resolve({ port: Number(text), received: () => Number.NaN, close: () => child.kill() });
     });
   });
 }

@@ -18,9 +18,13 @@ export function describeRig(name: string, missing: string | undefined, body: () 
 
 /** The Python of requirements-NAME.txt; `missing` says how to make it. */
 export function rigPython(name: string): { path: string; missing?: string } {
-  const { stdout } = spawnSync(join(HERE, 'venv.sh'), ['--where', name], { encoding: 'utf8' });
+  const { stdout } = spawnSync(join(HERE, 'venv.sh'), ['--where', '--list', `requirements-${name}.txt`], {
+    encoding: 'utf8',
+  });
   const path = (stdout ?? '').trim();
-  return existsSync(path) ? { path } : { path, missing: `no Python environment: run test/rigs/venv.sh ${name}` };
+  return existsSync(path)
+    ? { path }
+    : { path, missing: `no Python environment: run test/rigs/venv.sh --list requirements-${name}.txt` };
 }
 
 export interface Ran {

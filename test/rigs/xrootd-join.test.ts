@@ -1,7 +1,17 @@
 // Reading from real XRootD servers: joins are byte-identical with those of local files, bytes and values are what the C++
 // client and uproot read of the same URLs, and who may not read ends with status 4 and the reason.
 import { createHash } from 'node:crypto';
-import { chmodSync, copyFileSync, existsSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openStore } from '../../src/bytes/open.ts';
@@ -64,6 +74,31 @@ for (const flavour of ['anonymous', 'redirector'] as const) {
         expect(await digests(remote)).toEqual(await digests(local));
         await Promise.all([remote.close(), local.close()]);
       }
+    });
+
+    it('writes to the server: the same bytes, replaced with -f, and verified there', () => {
+      const url = `${rig().urls.root}/store/user/me/joined.parquet`;
+      const run = (name: string, output: string, more: readonly string[] = []) =>
+        colweave(['join', join(FIXTURES, name), '--with', 'jes:', join(FIXTURES, FILES[2]!), ...more, '-o', output], {
+          _CONDOR_SCRATCH_DIR: dirname(rig().store),
+        });
+      const there = () => readFileSync(join(rig().store, 'user/me/joined.parquet'));
+      const here = join(rig().dir, 'joined.parquet');
+      for (const [name, more] of [
+        ['nano_1.root', []],
+        ['nano_2.root', ['-f']],
+      ] as const) {
+        const { status, stderr } = run(name, url, more);
+        expect([status, stderr]).toEqual([0, '']);
+        expect(run(name, here, ['-f']).status).toBe(0);
+        expect(there().equals(readFileSync(here))).toBe(true);
+      }
+      const again = run('nano_2.root', url);
+      expect([again.status, again.stdout]).toEqual([0, expect.stringContaining('up to date')]);
+      const other = run('nano_1.root', url);
+      expect([other.status, other.stderr]).toEqual([5, expect.stringContaining('output/exists')]);
+      expect(colweave(['verify', url], {}).stdout).toContain('verified');
+      expect(readdirSync(dirname(rig().store))).toEqual(['store']);
     });
 
     it('says what is not there', () => {
@@ -148,7 +183,7 @@ describeRig('credentials at xrootd', missingForXrootd(), () => {
       [
         'a proxy of no VO',
         ({ credentials }) => ({ X509_USER_PROXY: credentials!.proxyNoVo }),
-        /credentials\/refused: the server refuses the proxy: .*permission denied/,
+        /credentials\/refused: the server refuses the credential: .*permission denied/,
       ],
       [
         'a proxy past its time',
@@ -192,6 +227,51 @@ describeRig('credentials at xrootd', missingForXrootd(), () => {
         4,
         expect.stringMatching(/credentials\/bad-file: .* its mode is 0644, and must be 0600/),
       ]);
+    });
+
+    it('writes with a proxy, and says why not with another', () => {
+      const { certDir, proxy, proxyNoVo, proxyExpired } = rig().credentials!;
+      const write = (path: string) =>
+        colweave(
+          [
+            'join',
+            join(FIXTURES, FILES[0]!),
+            '--with',
+            'jes:',
+            join(FIXTURES, FILES[2]!),
+            '-o',
+            `${rig().urls.root}/store/out.parquet`,
+          ],
+          { X509_CERT_DIR: certDir, X509_USER_PROXY: path },
+        );
+      const expired = write(proxyExpired);
+      expect([expired.status, expired.stderr]).toEqual([
+        4,
+        expect.stringMatching(/credentials\/expired: the proxy in /),
+      ]);
+      const noVo = write(proxyNoVo);
+      expect([noVo.status, noVo.stderr]).toEqual([
+        4,
+        expect.stringMatching(/credentials\/refused: .*permission denied/),
+      ]);
+      expect(existsSync(join(rig().store, 'out.parquet'))).toBe(false);
+      expect(write(proxy).status).toBe(0);
+      expect(existsSync(join(rig().store, 'out.parquet'))).toBe(true);
+    });
+
+    it('says that the copy is not what the server has', () => {
+      // the server remembers the sum of a file by its time
+      const path = join(rig().store, 'nano_2.root');
+      const { certDir, proxy } = rig().credentials!;
+      const env = { X509_CERT_DIR: certDir, X509_USER_PROXY: proxy };
+      expect(runCommand('xrdfs', [rig().urls.root, 'query', 'checksum', '/store/nano_2.root'], env).status).toBe(0);
+      const { atime, mtime } = statSync(path);
+      const bytes = readFileSync(path);
+      bytes[20_000]! ^= 1;
+      writeFileSync(path, bytes);
+      utimesSync(path, atime, mtime);
+      const { status, stderr } = colweave(['schema', `${rig().urls.root}/store/nano_2.root`], env);
+      expect([status, stderr]).toEqual([75, expect.stringMatching(/remote\/protocol: the copy .*CheckSum error/)]);
     });
 
     it('says that the official client is missing', () => {
