@@ -160,8 +160,12 @@ async function* blocksInOrder<Encoded>(
     return executor.block(index, copy, lane);
   };
   // what lies across the border of two threads' rows is read by both: dear where it has to travel
-  const share = isFarPlan(plan) ? 1 : 0.5;
-  const lanes = { width: executor.width, runMax: blocksInARow(plan), share };
+  const { width } = executor;
+  const inARow = blocksInARow(plan);
+  const even = Math.max(1, Math.ceil(plan.blocks.length / width));
+  const lanes = isFarPlan(plan)
+    ? { width, runMax: Math.min(inARow, even), share: width }
+    : { width, runMax: inARow, share: 0.5 };
   for await (const { task, result } of inOrder([...plan.blocks.keys()], lanes, run)) {
     signal.throwIfAborted();
     yield { block: plan.blocks[task]!, result };
