@@ -187,12 +187,17 @@ function checkAnswer(state: State, file: RemoteFile, { status, body }: Answer): 
   throw notProtocol(what, where);
 }
 
-/** The time of the file on its server has not moved since it was opened. Errors: remote/changed. */
+/** The time of the file on its server has not moved since it was opened, where the server tells it. Errors: remote/changed. */
 async function checkSame(state: State, signal: AbortSignal | undefined): Promise<void> {
   await tries(state, signal, async (trySignal) => {
     const file = await openFile(state, trySignal);
-    const { size, modified } = await statusOf(file, { where: state.where, signal: trySignal });
-    if (size !== file.status.size || modified !== file.status.modified) throw changed(state, 'it was written to');
+    const now = await statusOf(file, { where: state.where, signal: trySignal }).catch((cause: unknown) => {
+      // some servers have no status of an open file; that says nothing of the file
+      if (cause instanceof ColweaveError && cause.code === 'source/not-readable') return file.status;
+      throw cause;
+    });
+    const { size, modified } = file.status;
+    if (now.size !== size || now.modified !== modified) throw changed(state, 'it was written to');
   });
 }
 

@@ -119,6 +119,10 @@ describe('reads', () => {
     expect(error.code).toBe('source/truncated');
   });
 
+  it('of a server that has no status of an open file', async () => {
+    await expectRight(await open(await fake({ fault: always('stat', serverSays(3013, 'not supported')) })));
+  });
+
   it('gives the sum that the server has', async () => {
     expect(await (await open(await fake())).checksum!()).toEqual({ algorithm: 'adler32', hex: '0000abcd' });
   });
