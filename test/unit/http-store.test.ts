@@ -10,8 +10,8 @@ import { openInput } from '../../src/source/registry.ts';
 import { type Behave, type FakeServer, replyTo, type Served, startFake, write } from './fake-http.ts';
 
 const QUICK = {
-  policy: { triesMax: 3, delayMs: 2, delayMsMax: 10, deadlineMs: 2000 },
-  patience: { connectMs: 300, answerMs: 300, stallMs: 200, stallBytesMin: 1 },
+  policy: { triesMax: 3, delayMs: 2, delayMsMax: 10, deadlineMs: 20_000 },
+  patience: { connectMs: 5000, answerMs: 5000, stallMs: 5000, stallBytesMin: 1 },
 };
 const FILE = Buffer.from(Uint8Array.from({ length: 3_000_000 }, (_, i) => (i * 2654435761) >>> 13));
 /** 250 pieces that lie too far apart to be read together. */
