@@ -35,14 +35,14 @@ async function openDirect(uri: string, options: OpenOptions, signal?: AbortSigna
 
 /** The same with the columns that the folders of the input give. `types`: those of the keys over all files of the source. */
 export async function openInput(
-  { uri, tree, partition }: Input,
+  { uri, tree, partition, replicas = [] }: Input,
   options: OpenOptions & { readonly types?: ReturnType<typeof partitionTypes> } = {},
   signal?: AbortSignal,
 ): Promise<SourceFile> {
   const name = tree ?? options.tree;
   const { cache } = options;
   const own = { ...(name === undefined ? {} : { tree: name }), ...(cache === undefined ? {} : { cache }) };
-  const file = await openSource(uri, own, signal);
+  const file = await openFirst([uri, ...replicas], (each) => openSource(each, own, signal));
   if (partition === undefined) return file;
   const types = options.types ?? partitionTypes([{ uri, partition }]);
   try {
@@ -54,6 +54,26 @@ export async function openInput(
     await file.close();
     throw error;
   }
+}
+
+/** Another server may have what one has not, does not give, or is too busy to give; all else is the file's own trouble. */
+const ELSEWHERE = /^(remote\/(?!changed)|credentials\/|source\/(not-found|not-readable|remote)$)/;
+
+/** The first that opens. Errors: that of the first server, with what the others said. */
+async function openFirst(uris: readonly string[], open: (uri: string) => Promise<SourceFile>): Promise<SourceFile> {
+  const failed: ColweaveError[] = [];
+  for (const uri of uris) {
+    try {
+      return await open(uri);
+    } catch (error) {
+      if (!(error instanceof ColweaveError) || !ELSEWHERE.test(error.code) || uris.length === 1) throw error;
+      failed.push(error);
+    }
+  }
+  const [first, ...others] = failed;
+  const { code, message, where, near, hint, details, cause } = first!;
+  const said = others.map((other) => `${other.where[0] ?? ''}: ${other.code}: ${other.message}`);
+  throw new ColweaveError(code, message, { where, near, hint, cause, details: [...details, ...said] });
 }
 
 export async function reopenSource(descriptor: FileDescriptor): Promise<SourceFile> {
