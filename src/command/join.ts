@@ -1,4 +1,5 @@
 // Owns the join command: opens sources, reads keys, plans, and has the plan carried out.
+import { rememberReads } from '../bytes/remembered.ts';
 import { ColweaveError } from '../core/errors.ts';
 import type { KeySpec, KeyTable } from '../core/key-spec.ts';
 import { refuseUnreadable } from '../join/asked-unreadable.ts';
@@ -29,6 +30,7 @@ import { refuseOtherTitles, settleChannel } from './mc-identity.ts';
 import { closeSources, inputsOf, type Opened, openSources } from './open-sources.ts';
 import { isDirectory } from './output.ts';
 import { primaryDatasets } from './primary-datasets.ts';
+import { goesToServer, joinToServer } from './remote-output.ts';
 import { threadsHere } from './resources.ts';
 import { selectionSummary, selectPrimary } from './selection.ts';
 import type { CommandContext, JoinOptions, RunJoin } from './types.ts';
@@ -36,6 +38,7 @@ import { cacheText, withCache } from './with-cache.ts';
 
 /** Joins the friends to the primary by event key. Errors: the catalogue's source/, key/, join/, sink/ and output/ codes. */
 export const runJoin: RunJoin = async (asked, context) => {
+  if (goesToServer(asked)) return joinToServer(asked, context, runJoin);
   if (context.cache !== undefined) return join(asked, context);
   const { result, cache } = await withCache(asked, false, context, (inner) => join(asked, inner));
   if (cache !== undefined) context.emit({ type: 'note', text: cacheText(cache) });
@@ -108,7 +111,7 @@ async function planJoin(
     );
   const witnesses = witnessesOf(schema); // what --witness names may be wrong: told before anything is read
   const selection = await selectPrimary(options, datasets[0]!, context);
-  const sources = await readAllKeys(datasets, key, options.keyIndex, context);
+  const sources = await rememberReads(() => readAllKeys(datasets, key, options.keyIndex, context));
   const asked: PlanOptions = {
     ...planOptions(options, schema, rowGroups(options, opened)),
     witnesses,
