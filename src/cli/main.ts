@@ -1,14 +1,11 @@
 // The entry of the built program: command line in the main thread, worker elsewhere. Tiny, so that either role loads only its own.
-import { isPoolWorker, registerJob, serveJobs, setWorkerEntry } from '../pool/pool.ts';
+import { isPoolWorker, serveJobs, setWorkerEntry } from '../pool/pool.ts';
 
 if (isPoolWorker()) {
-  const { registerJoinJobs } = await import('../join/work.ts');
-  registerJoinJobs();
-  registerJob('seal/set-up', async (setUp) => ({
-    output: await (await import('../verify/work.ts')).setUpSealing(setUp),
-  }));
-  registerJob('seal/range', async (range) => ({ output: await (await import('../verify/work.ts')).sealHere(range) }));
-  serveJobs();
+  serveJobs({
+    join: async () => (await import('../join/work.ts')).registerJoinJobs(),
+    check: async () => (await import('../verify/work.ts')).registerVerifyJobs(),
+  });
 } else {
   setWorkerEntry(new URL(import.meta.url));
   const { runProgram } = await import('./run-program.ts');

@@ -11,8 +11,8 @@ import {
   scratchFolder,
 } from '../scratch/scratch.ts';
 import type { SourceFile } from '../source/types.ts';
+import { sortRows } from './key-order.ts';
 import { datasetOf } from './output-file.ts';
-import { sortRows } from './sort-merge.ts';
 
 /** Files whose events are looked at as one set; row numbers go on from file to file. */
 export interface EventSet {

@@ -1,23 +1,33 @@
-// Owns comparing the columns of an output with those of a source, row by row where the keys are equal.
+// Owns comparing the columns of a row group with those of a source, row by row where the keys are equal.
 import type { Column } from '../core/column.ts';
-import { type Field, fieldNamed, sameType, typeName } from '../core/schema.ts';
-import { castColumn, commonType } from '../source/casts.ts';
+import { fieldNamed } from '../core/schema.ts';
+import { castColumn } from '../source/casts.ts';
 import { readRows } from '../source/dataset.ts';
-import type { SourceFile } from '../source/types.ts';
-import { differingRows } from './differing.ts';
-import type { MatchedSource } from './events.ts';
-import { batches, type RowRange, readGood, rowRanges, type Torn } from './output-file.ts';
+import type { BlockContext } from './block.ts';
+import { differingPairs, pairsOf } from './differing.ts';
+import type { RowRange } from './output-file.ts';
+import type { Piece } from './pieces.ts';
 import { valueText } from './same-value.ts';
 
-/** Source rows read for one block, at most this many times the rows of the block: else the column is read whole, once. */
-const SPAN_FACTOR = 4;
+/** Plain data: which columns of an output to compare with which of a source, and where the source has each output row. */
+export interface Against {
+  /** Which of the context's datasets. */
+  readonly dataset: number;
+  /** Name in the output -> name in the source. */
+  readonly columns: ReadonlyMap<string, string>;
+  /** By row of the output; -1 = the source has no such event. */
+  readonly rowOf: Int32Array;
+  /** Where an event is missing the column holds a fill value, which no source has. */
+  readonly filled: boolean;
+  /** Rows that were read before, in ascending order without gaps; absent = the rows are read with the block. */
+  readonly pieces?: readonly Piece[];
+}
 
-/** A column that differs from its source, in how many rows, and the first of them. */
-export interface ColumnDifference {
+/** A column that differs from its source, in how many rows of a block, and the first of them. */
+export interface Difference {
   readonly name: string;
-  readonly from: string;
-  readonly source: MatchedSource;
   count: number;
+  /** Of the output. */
   readonly row: number;
   /** -1: the source has no such event. */
   readonly sourceRow: number;
@@ -25,73 +35,83 @@ export interface ColumnDifference {
   readonly sourceValue: string;
 }
 
-export interface CompareOptions {
-  /** Where an event is missing the column holds a fill value, which no source has. */
-  readonly filled: boolean;
-  readonly torn: Torn;
-  readonly signal: AbortSignal;
+export interface Batch {
+  readonly against: Against;
+  readonly range: RowRange;
+  /** Of the output. */
+  readonly columns: ReadonlyMap<string, Column>;
 }
 
-export interface Comparison {
-  readonly compared: readonly string[];
-  readonly differences: readonly ColumnDifference[];
+/** Rows of the output from the range's start on, and the rows of a piece that they should equal. */
+interface Partners {
+  readonly piece: Piece;
+  readonly left: Int32Array;
+  readonly right: Int32Array;
 }
 
-export async function compareSource(
-  file: SourceFile,
-  source: MatchedSource,
-  options: CompareOptions,
-): Promise<Comparison> {
-  const { descriptor } = source.dataset;
-  const names = [...source.columns].filter(([name, from]) =>
-    comparable(file, name, fieldNamed(descriptor.schema, from)),
-  );
-  const found = new Map<string, ColumnDifference>();
-  const ranges = rowRanges(file);
-  const whole = !spansAreShort(source.rowOf, ranges);
-  const all = { start: 0, end: descriptor.rows };
-  for (const batch of batches(
-    file,
-    names.map(([name]) => name),
-    largest(ranges, whole, file),
-  )) {
-    const from = batch.map((name) => source.columns.get(name)!);
-    const kept = whole ? await readRows(source.dataset, from, all.start, all.end, options.signal) : undefined;
-    for (const range of ranges) {
-      options.signal.throwIfAborted();
-      const columns = await readGood(file, batch, range, options.torn, options.signal);
-      const span = whole ? all : spanOf(source.rowOf, range);
-      const origin = kept ?? (await readRows(source.dataset, from, span.start, span.end, options.signal));
-      for (const [name, column] of columns) {
-        const type = fieldNamed(file.descriptor.schema, name)!.type;
-        const cast = castColumn(origin[batch.indexOf(name)]!, type);
-        compareBlock({ name, source, column, cast, range, span, filled: options.filled }, found);
-      }
+export async function compareBatch(
+  context: BlockContext,
+  { against, range, columns }: Batch,
+  found: Map<string, Difference>,
+  signal: AbortSignal,
+): Promise<void> {
+  const names = [...columns.keys()].filter((name) => against.columns.has(name));
+  if (names.length === 0) return;
+  const rowOf = against.rowOf.subarray(range.start, range.end);
+  const pieces = against.pieces ?? [await readSpan(context, against, names, rowOf, signal)];
+  const partners = partnersOf(rowOf, pieces).map((each) => ({ ...each, pairs: pairsOf(each.left, each.right) }));
+  const alone = against.filled ? [] : rowsWithout(rowOf);
+  for (const name of names) {
+    const column = columns.get(name)!;
+    const from = against.columns.get(name)!;
+    const type = fieldNamed(context.file.descriptor.schema, name)!.type;
+    const wrong: Wrong[] = [];
+    for (const { piece, left, right, pairs } of partners) {
+      const cast = castColumn(piece.columns.get(from)!, type);
+      for (const k of differingPairs(column, cast, pairs)) wrong.push({ row: left[k]!, cast, at: right[k]! });
     }
+    for (const row of alone) if (column.valid?.[row] !== 0) wrong.push({ row });
+    if (wrong.length > 0) found.set(name, differenceOf({ name, column, range, rowOf }, wrong));
   }
-  return { compared: names.map(([name]) => name), differences: [...found.values()] };
 }
 
-/** Types that differ otherwise are findings of their own. */
-function comparable(file: SourceFile, name: string, from: Field | undefined): boolean {
-  const field = fieldNamed(file.descriptor.schema, name);
-  if (field === undefined || from === undefined) return false;
-  const common = commonType(from.type, field.type);
-  return common !== undefined && (sameType(common, field.type) || typeName(common) === typeName(plain(field)));
+/** A row of the block, and where its partner's value is. */
+interface Wrong {
+  readonly row: number;
+  readonly cast?: Column;
+  readonly at?: number;
 }
 
-function plain({ type }: Field): Field['type'] {
-  return type.kind === 'list' ? { kind: 'list', item: type.item } : type;
+interface Compared {
+  readonly name: string;
+  readonly column: Column;
+  readonly range: RowRange;
+  readonly rowOf: Int32Array;
 }
 
-function largest(ranges: readonly RowRange[], whole: boolean, { descriptor }: SourceFile): number {
-  return whole ? descriptor.rows : ranges.reduce((most, { start, end }) => Math.max(most, end - start), 0);
+function differenceOf({ name, column, range, rowOf }: Compared, wrong: readonly Wrong[]): Difference {
+  const first = wrong.reduce((best, other) => (other.row < best.row ? other : best));
+  return {
+    name,
+    count: wrong.length,
+    row: range.start + first.row,
+    sourceRow: rowOf[first.row]!,
+    value: valueText(column, first.row),
+    sourceValue: first.cast === undefined ? 'no such event' : valueText(first.cast, first.at!),
+  };
 }
 
-function spanOf(rowOf: Int32Array, { start, end }: RowRange): RowRange {
+function rowsWithout(rowOf: Int32Array): readonly number[] {
+  const rows: number[] = [];
+  for (let i = 0; i < rowOf.length; i++) if (rowOf[i]! < 0) rows.push(i);
+  return rows;
+}
+
+/** First row of the source that the rows name, and the row behind the last. */
+export function spanOf(rowOf: Int32Array): RowRange {
   let low = 0x7fffffff;
   let high = 0;
-  for (let i = start; i < end; i++) {
+  for (let i = 0; i < rowOf.length; i++) {
     const row = rowOf[i]!;
     if (row < 0) continue;
     if (row < low) low = row;
@@ -100,50 +120,66 @@ function spanOf(rowOf: Int32Array, { start, end }: RowRange): RowRange {
   return high === 0 ? { start: 0, end: 0 } : { start: low, end: high };
 }
 
-function spansAreShort(rowOf: Int32Array, ranges: readonly RowRange[]): boolean {
-  const rows = ranges.reduce((sum, range) => {
-    const { start, end } = spanOf(rowOf, range);
-    return sum + end - start;
-  }, 0);
-  return rows <= SPAN_FACTOR * Math.max(1, rowOf.length);
+async function readSpan(
+  { datasets, arena }: BlockContext,
+  against: Against,
+  names: readonly string[],
+  rowOf: Int32Array,
+  signal: AbortSignal,
+): Promise<Piece> {
+  const { start, end } = spanOf(rowOf);
+  const from = [...new Set(names.map((name) => against.columns.get(name)!))];
+  const columns = await readRows(datasets[against.dataset]!, from, start, end, signal, arena.take);
+  return { start, end, columns: new Map(from.map((name, i) => [name, columns[i]!])) };
 }
 
-interface Block {
-  readonly name: string;
-  readonly source: MatchedSource;
-  readonly column: Column;
-  /** Rows span.start .. span.end of the source, as the output's type. */
-  readonly cast: Column;
-  readonly range: RowRange;
-  readonly span: RowRange;
-  readonly filled: boolean;
-}
-
-function compareBlock(block: Block, found: Map<string, ColumnDifference>): void {
-  const { source, column, cast, range, span, filled } = block;
-  const rows = source.rowOf.subarray(range.start, range.end);
-  const { valid } = column;
-  const wrong = [...differingRows(column, cast, { rows, base: span.start })];
-  if (!filled) for (let i = 0; i < rows.length; i++) if (rows[i]! < 0 && valid?.[i] !== 0) wrong.push(i);
-  wrong.sort((left, right) => left - right);
-  for (const i of wrong) addDifference(block, found, i, rows[i]!);
-}
-
-function addDifference(block: Block, found: Map<string, ColumnDifference>, i: number, sourceRow: number): void {
-  const { name, source, column, cast, range, span } = block;
-  const known = found.get(name);
-  if (known !== undefined) {
-    known.count++;
-    return;
+/** The rows that have a partner, piece by piece. */
+function partnersOf(rowOf: Int32Array, pieces: readonly Piece[]): Partners[] {
+  if (pieces.length === 1) return partnersIn(rowOf, pieces[0]!);
+  const ends = Int32Array.from(pieces, ({ end }) => end);
+  const counts = new Int32Array(pieces.length);
+  const pieceOf = new Int32Array(rowOf.length);
+  for (let i = 0; i < rowOf.length; i++) {
+    const p = rowOf[i]! < 0 ? -1 : firstAbove(ends, rowOf[i]!);
+    pieceOf[i] = p;
+    if (p >= 0) counts[p] = counts[p]! + 1;
   }
-  found.set(name, {
-    name,
-    from: source.columns.get(name)!,
-    source,
-    count: 1,
-    row: range.start + i,
-    sourceRow,
-    value: valueText(column, i),
-    sourceValue: sourceRow < 0 ? 'no such event' : valueText(cast, sourceRow - span.start),
+  const partners = pieces.map((piece, p) => {
+    return { piece, left: new Int32Array(counts[p]!), right: new Int32Array(counts[p]!) };
   });
+  counts.fill(0);
+  for (let i = 0; i < rowOf.length; i++) {
+    const p = pieceOf[i]!;
+    if (p < 0) continue;
+    const { piece, left, right } = partners[p]!;
+    const at = counts[p]!;
+    left[at] = i;
+    right[at] = rowOf[i]! - piece.start;
+    counts[p] = at + 1;
+  }
+  return partners.filter(({ left }) => left.length > 0);
+}
+
+function partnersIn(rowOf: Int32Array, piece: Piece): Partners[] {
+  const left = new Int32Array(rowOf.length);
+  const right = new Int32Array(rowOf.length);
+  let count = 0;
+  for (let i = 0; i < rowOf.length; i++) {
+    if (rowOf[i]! < 0) continue;
+    left[count] = i;
+    right[count++] = rowOf[i]! - piece.start;
+  }
+  return count === 0 ? [] : [{ piece, left: left.subarray(0, count), right: right.subarray(0, count) }];
+}
+
+/** Index of the first of ascending numbers that is above `value`. */
+function firstAbove(ends: Int32Array, value: number): number {
+  let low = 0;
+  let high = ends.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (ends[middle]! <= value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

@@ -1,0 +1,116 @@
+// Owns the checks of one file in their order: its keys, the sources, then every block once, for the receipt and against the sources.
+import type { Emit } from '../core/events.ts';
+import type { KeyTable } from '../core/key-spec.ts';
+import type { Receipt } from '../core/receipt.ts';
+import { keySpecFor } from '../keys/spec.ts';
+import type { Pool } from '../pool/pool.ts';
+import type { Input } from '../source/inputs.ts';
+import type { SourceFile } from '../source/types.ts';
+import { type AgainstTest, checkMatched, checkPlaces, checkValues, matchSources } from './against.ts';
+import { type BlocksReport, type BlocksWanted, checkBlocks } from './check-blocks.ts';
+import { asFinding, checkReceipt, type FileContent, flagsOf } from './check-receipt.ts';
+import type { Finding } from './findings.ts';
+import { inOrder, outputKeys, type Workplace } from './key-tables.ts';
+import { checkRowGroups, isRegrouped } from './row-groups.ts';
+import { startSchedule } from './schedule.ts';
+import type { SortedKeys } from './sort-merge.ts';
+import { type Work, workHere, workOnPool } from './work.ts';
+
+export interface FileContentTest {
+  readonly path: string;
+  readonly file: SourceFile;
+  readonly receipt: Receipt | undefined;
+  /** Of the sources to compare with; none = what the receipt says is all there is. */
+  readonly inputs: readonly Input[];
+  /** Threads, for files that are worth them. */
+  readonly pool: Pool | undefined;
+}
+
+/** Errors: those of the sources; all that is wrong with the file is a finding. */
+export async function verifyContent(
+  test: FileContentTest,
+  { emit, signal }: { readonly emit: Emit; readonly signal: AbortSignal },
+): Promise<readonly Finding[]> {
+  const { file, pool } = test;
+  let work: Work;
+  try {
+    work = pool === undefined ? workHere(file, signal) : await workOnPool(pool, file);
+  } catch (error) {
+    return [asFinding(error)];
+  }
+  const schedule = startSchedule(work.width);
+  try {
+    return await checkContent(test, { work, schedule, signal }, emit);
+  } finally {
+    await schedule.stop();
+    await work.close();
+  }
+}
+
+async function checkContent(test: FileContentTest, place: Workplace, emit: Emit): Promise<readonly Finding[]> {
+  const { path, file, receipt, inputs } = test;
+  let keys: KeyTable;
+  try {
+    const on = receipt === undefined ? undefined : (receipt.spec.on as string[]).join(',');
+    keys = await outputKeys(place, file, keySpecFor(on, file.descriptor.schema, [path]));
+  } catch (error) {
+    return [asFinding(error)];
+  }
+  const sorted = inOrder(place, keys);
+  sorted.catch(() => {}); // thrown where it is waited for
+  if (inputs.length > 0) return checkWithSources(test, { keys, sorted }, place, emit);
+  try {
+    const blocks = await checkBlocks(place, { ...whatFor(test, keys), sources: [] });
+    return receipt === undefined
+      ? []
+      : checkReceipt({ path, file, receipt, keys: await sorted }, content(test, blocks));
+  } catch (error) {
+    return [asFinding(error)];
+  }
+}
+
+/** What the receipt says and what the sources say, of one reading of the file. */
+async function checkWithSources(
+  test: FileContentTest,
+  { keys, sorted }: { readonly keys: KeyTable; readonly sorted: Promise<SortedKeys> },
+  place: Workplace,
+  emit: Emit,
+): Promise<readonly Finding[]> {
+  const { path, file, receipt, inputs } = test;
+  const matched = await matchSources(test, { spec: keys.spec, sorted }, inputs, { place, emit });
+  try {
+    const full: AgainstTest = { path, file, receipt, keys: await sorted };
+    const { sources } = matched;
+    const reading = checkBlocks(place, { ...whatFor(test, keys), sources });
+    const [blocks, events, places] = await Promise.all([
+      reading,
+      afterTurn(() => checkMatched(full, matched, emit)),
+      checkPlaces(full, sources, place.signal),
+    ]);
+    const values = checkValues(full, blocks.comparisons);
+    const closer = [...matched.findings, ...events, ...values, ...places];
+    if (receipt === undefined) return closer;
+    const findings = checkReceipt({ path, file, receipt, keys: full.keys }, content(test, blocks));
+    return [...findings.filter(({ code }) => !closer.some((other) => other.code === code)), ...closer];
+  } finally {
+    await matched.close();
+  }
+}
+
+/** Threads get their work first. */
+async function afterTurn<T>(work: () => T): Promise<T> {
+  await new Promise(setImmediate);
+  return work();
+}
+
+function whatFor({ file, receipt }: FileContentTest, keys: KeyTable): Omit<BlocksWanted, 'sources'> {
+  if (receipt === undefined) return { file, keys, hashes: false, filled: false };
+  const filled = String(receipt.policies.missing ?? '').startsWith('fill=');
+  return { file, keys, flags: flagsOf(receipt), hashes: !isRegrouped(file.descriptor, receipt), filled };
+}
+
+function content({ file, receipt }: FileContentTest, { seals, torn, hashes }: BlocksReport): FileContent {
+  const { descriptor } = file;
+  const groups = checkRowGroups(descriptor, receipt!, isRegrouped(descriptor, receipt!), hashes);
+  return { seals, torn, groups };
+}
