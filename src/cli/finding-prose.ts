@@ -18,6 +18,7 @@ export const FINDING_MEANING: Readonly<Record<FindingCode, string>> = {
   'verify/selection-differs':
     "with --against: the receipt's --where, evaluated again event by event, keeps other events than its cut flow says",
   'verify/flag-differs': 'LABEL_missing says something else than the sources (--against).',
+  'verify/witness-differs': 'what the receipt says of witness columns is not what the sources say',
   'verify/source-changed': 'A file given to --against is not the one that was joined.',
   'verify/source-absent': 'A file that was joined is not given to --against.',
   'verify/source-unknown': 'A file given to --against had no part in the join.',

@@ -1,6 +1,8 @@
 // The entry of the built program: command line in the main thread, worker elsewhere. Tiny, so that either role loads only its own.
-import { isPoolWorker, serveJobs, setWorkerEntry } from '../pool/pool.ts';
+import { addTally, type Tally, takeTally } from '../bytes/counted.ts';
+import { isPoolWorker, serveJobs, setCounting, setWorkerEntry } from '../pool/pool.ts';
 
+setCounting({ take: takeTally, add: (counted) => addTally(counted as Tally) });
 if (isPoolWorker()) {
   serveJobs({
     join: async () => (await import('../join/work.ts')).registerJoinJobs(),

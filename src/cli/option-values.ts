@@ -15,6 +15,15 @@ export function parseSize(text: string): number {
   return bytes;
 }
 
+const AGES_MS: Readonly<Record<string, number>> = { h: 3_600_000, d: 86_400_000, w: 7 * 86_400_000 };
+
+/** `12h`, `30d`, `8w` as milliseconds. */
+export function parseAge(text: string): number {
+  const [, digits, unit] = /^(\d{1,5})([hdw])$/.exec(text) ?? [];
+  if (digits === undefined) throw new InvalidArgumentError('An age is a number with h, d or w, such as 30d.');
+  return Number(digits) * AGES_MS[unit!]!;
+}
+
 export function parseCount(text: string): number {
   if (!/^[1-9]\d{0,3}$/.test(text)) throw new InvalidArgumentError('A whole number from 1 to 9999 is wanted.');
   return Number(text);

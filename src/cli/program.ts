@@ -8,12 +8,14 @@ import { given, group, type Manners, type MannersValues, manners, option, option
 import { collectGlobs, collectNames, parseCount, parseMissing, parseNonEmpty, parseSize } from './option-values.ts';
 import { type BenchActions, benchCommand } from './program-bench.ts';
 import { composeOptions, duplicatesOption, makeOptions, sizeOptions } from './program-compose.ts';
+import { type CacheValues, cacheChoice, cacheOptions, type FetchActions, fetchCommand } from './program-fetch.ts';
 import { type SchemaActions, schemaCommand } from './program-schema.ts';
 import { mapOnlyOption, namingOptions, type SkimValues, skimOf, whereOption } from './program-skims.ts';
 import { BENCH, COLWEAVE, JOIN, type Prose, VERIFY } from './prose.ts';
+import { FETCH } from './prose-fetch.ts';
 import { SCHEMA } from './prose-schema.ts';
 
-export interface Actions extends BenchActions, SchemaActions {
+export interface Actions extends BenchActions, SchemaActions, FetchActions {
   join(options: JoinOptions, manners: Manners): Promise<void>;
   verify(options: VerifyOptions, manners: Manners): Promise<void>;
 }
@@ -24,6 +26,7 @@ export const PROSE: Readonly<Record<string, Prose>> = {
   join: JOIN,
   verify: VERIFY,
   schema: SCHEMA,
+  fetch: FETCH,
   bench: BENCH,
 };
 
@@ -32,6 +35,7 @@ export interface Defined {
   readonly join: Command;
   readonly verify: Command;
   readonly schema: Command;
+  readonly fetch: Command;
   readonly bench: Command;
 }
 
@@ -52,10 +56,11 @@ export function defineProgram(actions: Actions, friends: readonly SourceWords[] 
     await actions.verify(verifyOptions(outputs, values), manners(values));
   });
   const schema = schemaCommand(actions);
+  const fetch = fetchCommand(actions);
   const bench = benchCommand(actions);
-  for (const command of [join, verify, schema, bench]) program.addCommand(command);
-  for (const command of [program, join, verify, schema, bench]) addManners(command);
-  return { program, join, verify, schema, bench };
+  for (const command of [join, verify, schema, fetch, bench]) program.addCommand(command);
+  for (const command of [program, join, verify, schema, fetch, bench]) addManners(command);
+  return { program, join, verify, schema, fetch, bench };
 }
 
 /** Does an option of this command, such as `-o` or `--how`, take the next word as its value? */
@@ -63,7 +68,7 @@ export function takesValue(command: Command, flag: string): boolean {
   return command.options.some((option) => option.required && (option.short === flag || option.long === flag));
 }
 
-interface JoinValues extends MannersValues, SkimValues {
+interface JoinValues extends MannersValues, SkimValues, CacheValues {
   compose?: string;
   fileset?: string;
   redirector?: string;
@@ -194,6 +199,7 @@ function joinOutput(command: Command): void {
       '--key-index <DIR>',
       'keep the keys of input files there, for other jobs that read the same files',
     ).argParser(parseNonEmpty),
+    ...cacheOptions('else off'),
   ]);
 }
 
@@ -225,12 +231,18 @@ function verifyCommand(): Command {
   return command;
 }
 
+/** Commands that take names of files on servers. */
+const READS_SERVERS = new Set(['join', 'verify', 'schema']);
+
 function addManners(command: Command): void {
   if (command.name() !== 'colweave') {
     group(command, 'Talking:', [
       option('--json', 'print typed JSON lines; the last one is the summary or the error'),
       option('-q, --quiet', 'no report and no progress; warnings and errors still'),
       option('--debug', 'print stacks with errors'),
+      ...(READS_SERVERS.has(command.name())
+        ? [option('--stats', 'tell how many requests and bytes each server was asked for')]
+        : []),
     ]);
   }
   const { examples, exits } = PROSE[command.name() === 'colweave' ? '' : command.name()]!;
@@ -290,6 +302,7 @@ function joinOptions({ primary, friends, values }: Composed<JoinValues>): JoinOp
     force: values.force === true,
     ...given({ redo: values.redo, depfile: values.depfile }),
     ...given({ jobs: values.jobs, memoryBytes: values.memory, keyIndex: values.keyIndex }),
+    ...cacheChoice(values),
   };
 }
 

@@ -61,6 +61,7 @@ export const COLWEAVE: Prose = {
     'colweave-join(1)',
     'colweave-verify(1)',
     'colweave-schema(1)',
+    'colweave-fetch(1)',
     'colweave-bench(1)',
     'colweave-errors(7)',
     'colweave-receipt(7)',

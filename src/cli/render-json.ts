@@ -1,11 +1,21 @@
 // Reports and messages as typed JSON lines for programs: the last line is always the summary or the error.
 import type { BenchReport, FloorReport } from '../bench/types.ts';
+import type { CacheReport, FetchReport } from '../command/fetch-types.ts';
 import type { SchemaReport } from '../command/schema-types.ts';
 import type { FilesetReport, FreshReport, JoinReport, VerifyReport } from '../command/types.ts';
 import type { ColweaveError } from '../core/errors.ts';
 import type { WorkEvent } from '../core/events.ts';
 
-export type Report = JoinReport | FreshReport | FilesetReport | VerifyReport | SchemaReport | BenchReport | FloorReport;
+export type Report =
+  | JoinReport
+  | FreshReport
+  | FilesetReport
+  | VerifyReport
+  | SchemaReport
+  | FetchReport
+  | CacheReport
+  | BenchReport
+  | FloorReport;
 
 export const eventLine = (event: WorkEvent): string => JSON.stringify(event);
 

@@ -31,9 +31,17 @@ import { primaryDatasets } from './primary-datasets.ts';
 import { threadsHere } from './resources.ts';
 import { selectionSummary, selectPrimary } from './selection.ts';
 import type { CommandContext, JoinOptions, RunJoin } from './types.ts';
+import { cacheText, withCache } from './with-cache.ts';
 
 /** Joins the friends to the primary by event key. Errors: the catalogue's source/, key/, join/, sink/ and output/ codes. */
 export const runJoin: RunJoin = async (asked, context) => {
+  if (context.cache !== undefined) return join(asked, context);
+  const { result, cache } = await withCache(asked, false, context, (inner) => join(asked, inner));
+  if (cache !== undefined) context.emit({ type: 'note', text: cacheText(cache) });
+  return result;
+};
+
+const join: RunJoin = async (asked, context) => {
   const options = { ...asked, friends: await expandTrees(asked) };
   refuseNonsense(options);
   let opened: Opened | undefined;

@@ -19,7 +19,7 @@ export interface Opened {
 }
 
 /** Reads metadata only. Errors: those of inputs and formats, join/sample-differs. */
-export async function openSources(options: JoinOptions, { emit, signal }: CommandContext): Promise<Opened> {
+export async function openSources(options: JoinOptions, { emit, signal, cache }: CommandContext): Promise<Opened> {
   const datasets: Dataset[] = [];
   const lists: string[] = [];
   let groups: readonly DatasetFiles[] = [];
@@ -27,10 +27,14 @@ export async function openSources(options: JoinOptions, { emit, signal }: Comman
     for (const [s, source] of sourcesOf(options).entries()) {
       emit({ type: 'progress', stage: 'open', done: s, total: options.friends.length + 1 });
       const asked = inputOptions(options, source.base, lists);
-      const expanded = s === 0 ? expandPrimary(source.files, (words) => expandInputs(words, asked)) : undefined;
+      const expanded =
+        s === 0 && options.inputs === undefined
+          ? expandPrimary(source.files, (words) => expandInputs(words, asked))
+          : undefined;
       if (expanded !== undefined) groups = expanded.groups;
-      const inputs = expanded?.inputs ?? expandInputs(source.files, asked);
-      datasets.push(await openDataset(inputs, source, signal));
+      const given = s === 0 ? options.inputs : undefined;
+      const inputs = expanded?.inputs ?? given ?? expandInputs(source.files, asked);
+      datasets.push(await openDataset(inputs, { ...source, ...(cache === undefined ? {} : { cache }) }, signal));
     }
     const sample = agreeOnSample(options.sample, datasets);
     const perFile = options.output !== undefined && isDirectory(options.output);

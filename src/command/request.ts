@@ -1,7 +1,8 @@
 // Owns the fingerprint of what was asked: equal fingerprints give equal outputs, so that finished work is not done again.
+
 import { createHash } from 'node:crypto';
-import { basename } from 'node:path';
 import { canonicalJson } from '../core/receipt.ts';
+import { fileName } from '../core/text.ts';
 import type { Dataset } from '../source/dataset.ts';
 import type { JoinOptions } from './types.ts';
 
@@ -19,6 +20,7 @@ export interface Request {
  */
 const NEUTRAL: readonly (keyof JoinOptions)[] = [
   'primary',
+  'inputs',
   'friends',
   'base',
   'redirector',
@@ -33,6 +35,8 @@ const NEUTRAL: readonly (keyof JoinOptions)[] = [
   'jobs',
   'memoryBytes',
   'keyIndex',
+  'cache',
+  'offline',
 ];
 
 /** `sample`: the one agreed on. `perFile`: the output is a directory. `groups`: files of each primary dataset. */
@@ -48,7 +52,7 @@ export function requestOf(
   const own = Object.entries(options).filter(([name]) => !(NEUTRAL as readonly string[]).includes(name));
   const friends = options.friends.map(({ files: _, base: _base, tree: _tree, ...rest }) => rest);
   const inputs = datasets.map(({ descriptor }) =>
-    descriptor.files.map(({ descriptor: { uri, identity } }) => ({ name: basename(uri), identity })),
+    descriptor.files.map(({ descriptor: { uri, identity } }) => ({ name: fileName(uri), identity })),
   );
   return { inputs: digest(inputs), options: digest({ ...Object.fromEntries(own), ...settled, friends }) };
 }

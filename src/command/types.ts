@@ -1,7 +1,9 @@
 // Owns what the commands take and give: typed options in, a report out. The cli parses the one and renders the other.
+import type { CacheAccess } from '../cache/place.ts';
 import type { Emit } from '../core/events.ts';
 import type { ReceiptWitness } from '../core/receipt.ts';
 import type { Naming } from '../join/names.ts';
+import type { Input } from '../source/inputs.ts';
 import type { Relation, SetCounts } from '../verify/event-sets.ts';
 import type { Finding } from '../verify/findings.ts';
 import type { RunLoss } from '../verify/lumi-json.ts';
@@ -10,6 +12,8 @@ import type { Sums } from './sums.ts';
 export interface CommandContext {
   readonly emit: Emit;
   readonly signal: AbortSignal;
+  /** Sources are read through it. */
+  readonly cache?: CacheAccess;
 }
 
 /** Words of one source as given: paths, globs, directories, FILE:TREE. */
@@ -30,6 +34,8 @@ export type Missing = { readonly kind: 'reason' | 'null' | 'drop' } | { readonly
 export interface JoinOptions {
   /** Words as of any source; `LABEL:` words in front of files name primary datasets. */
   readonly primary: readonly string[];
+  /** Files of the primary that words led to already; then `primary` is empty. */
+  readonly inputs?: readonly Input[];
   /** Folder that relative names of the primary are relative to. */
   readonly base?: string;
   /** Datasets in coffea's form: one join each. Then `primary` is empty, and each friend's word is a fileset too. */
@@ -87,6 +93,10 @@ export interface JoinOptions {
   readonly keyIndex?: string;
   /** Trees of the primary's files that go along into files beside the output. */
   readonly carry?: readonly string[];
+  /** Directory of the cache that sources are read through, or `off`; absent = $COLWEAVE_CACHE, else off. */
+  readonly cache?: string;
+  /** No server is asked. */
+  readonly offline?: boolean;
 }
 
 export interface SourceSummary {

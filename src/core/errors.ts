@@ -1,4 +1,5 @@
 // The catalogue of errors: code, exit status, what it means and what to do. man 7 colweave-errors is made from it.
+import { withoutSecrets } from './secrets.ts';
 
 export interface ErrorKind {
   readonly exit: number;
@@ -19,7 +20,33 @@ export const ERRORS = {
   ),
   'source/not-found': kind(3, 'an input file does not exist, or a pattern matches nothing', 'check the path'),
   'source/bad-list': kind(3, 'a list of files cannot be read, is empty, or names itself', 'correct the list'),
-  'source/remote': kind(3, 'a file is on a server, which cannot be read from yet', 'bring the file here first'),
+  'source/remote': kind(3, 'a file is on a server of a kind that cannot be read from', 'bring the file here first'),
+  'credentials/absent': kind(
+    4,
+    'a server lets nobody in without a credential, and none was found',
+    'get a proxy (voms-proxy-init) or a token (htgettoken), see colweave-guide(7)',
+  ),
+  'credentials/expired': kind(4, 'a proxy, token or signed URL is past its time', 'get a new one'),
+  'credentials/bad-file': kind(4, 'a file of a proxy or token cannot be used', 'correct it, or get a new one'),
+  'credentials/refused': kind(
+    4,
+    'a server refused the credential, or what it allows',
+    'ask for a credential that may read there (the right VO or scope)',
+  ),
+  'credentials/no-ca': kind(
+    4,
+    "a server's certificate is signed by an authority that is not known here",
+    'name the directory of authorities with X509_CERT_DIR (/etc/grid-security/certificates by default)',
+  ),
+  'remote/unreachable': kind(75, 'a server cannot be reached, or hung up', 'try again, or name another server'),
+  'remote/timeout': kind(75, 'a server did not answer in time', 'try again, or name another server'),
+  'remote/busy': kind(75, 'a server says that it is busy or failing', 'try again later'),
+  'remote/changed': kind(75, 'a file was replaced on its server while it was read', 'try again'),
+  'remote/protocol': kind(
+    75,
+    'a server answered with something else than what was asked',
+    'try again, or name another server',
+  ),
   'source/not-readable': kind(3, 'an input file cannot be opened or read', 'check its permissions'),
   'source/not-root': kind(3, 'a file is not of the format that its name or the command says', 'give the right file'),
   'source/bad-fileset': kind(3, 'a fileset is not what coffea reads', 'see colweave-join(1), FILESETS'),
@@ -98,6 +125,22 @@ export const ERRORS = {
   'verify/no-receipt': kind(3, 'a file has no receipt', 'give --receipt FILE or --against SOURCES'),
   'verify/not-data': kind(3, 'an argument of verify is absent or no data file', 'check the path'),
   'verify/not-a-mask': kind(3, 'a file is no lumi mask', 'give JSON such as {"316995": [[1, 20], [23, 23]]}'),
+  'cache/not-private': kind(
+    5,
+    'anybody may replace what is in the cache directory',
+    'chmod o-w, or chmod +t if all shall share it',
+  ),
+  'cache/unusable': kind(5, 'a cache directory cannot be made, read or written', 'name another with --cache, or off'),
+  'cache/damaged': kind(
+    1,
+    'entries of the cache are not what was written: they are set aside',
+    'nothing: they are fetched again when needed',
+  ),
+  'cache/offline-miss': kind(
+    75,
+    'a file or column is not in the cache, and its server is not asked or does not answer',
+    'try again when the server can be reached',
+  ),
   'memory/not-enough': kind(
     6,
     'the job does not fit into the memory or scratch that it may use',
@@ -132,7 +175,7 @@ export class ColweaveError extends Error {
   constructor(code: ErrorCode, message: string, detail: ErrorDetail = {}) {
     super(message, detail.cause === undefined ? undefined : { cause: detail.cause });
     this.code = code;
-    this.where = detail.where ?? [];
+    this.where = (detail.where ?? []).map(withoutSecrets);
     this.near = detail.near ?? [];
     this.hint = detail.hint ?? ERRORS[code].remedy;
     this.details = detail.details ?? [];

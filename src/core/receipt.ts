@@ -78,6 +78,9 @@ export interface ReceiptWitness {
   readonly agreeing: number;
 }
 
+/** Events of the primary, evenly spread over an output file, of which every pair is looked at for the power of its witnesses. */
+export const WITNESS_SAMPLE = 4096;
+
 /** Two random events agree more often than this: equal witnesses prove little. */
 const WITNESS_POWER_MAX = 1e-3;
 

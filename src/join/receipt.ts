@@ -1,5 +1,5 @@
 // Owns filling receipt/1 from a plan and the seals of what was written.
-import { basename } from 'node:path';
+
 import {
   type LumiRanges,
   RECEIPT_FORMAT,
@@ -11,6 +11,7 @@ import {
 } from '../core/receipt.ts';
 import { typeName } from '../core/schema.ts';
 import { NO_SEAL, type Seal, sealHex } from '../core/seal.ts';
+import { fileName } from '../core/text.ts';
 import type { Fingerprint } from '../sink/types.ts';
 import type { ColumnSeals } from './block.ts';
 import { type LumiCounts, lumiRanges } from './lumis.ts';
@@ -90,7 +91,7 @@ function sourceOf(plan: JoinPlan, totals: PartTotals, s: number, keySeal: Seal):
   return {
     label,
     files: dataset.files.map(({ descriptor }) => ({
-      name: basename(descriptor.uri),
+      name: fileName(descriptor.uri),
       identity: descriptor.identity,
       rows: descriptor.rows,
     })),

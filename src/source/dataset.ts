@@ -1,4 +1,5 @@
 // Owns one source of a join: several files as one run of rows under one schema.
+import type { CacheAccess } from '../cache/place.ts';
 import type { Take } from '../core/arena.ts';
 import { invariant } from '../core/check.ts';
 import { type Column, concatColumns, nullColumn } from '../core/column.ts';
@@ -39,7 +40,7 @@ export interface DatasetOptions {
   readonly tree?: string;
   readonly schema: SchemaPolicy;
   readonly absentTrigger?: AbsentTrigger;
-  /** Columns that the key needs: a clear error comes first when one of them differs. */
+  readonly cache?: CacheAccess;
 }
 
 /** Trigger paths come and go inside one dataset of real data. */
@@ -55,9 +56,10 @@ export async function openDataset(
   const files: SourceFile[] = [];
   try {
     const types = partitionTypes(inputs);
-    const { tree } = options;
+    const { tree, cache } = options;
+    const open = { types, ...(tree === undefined ? {} : { tree }), ...(cache === undefined ? {} : { cache }) };
     for (const input of inputs) {
-      files.push(await openInput(input, { types, ...(tree === undefined ? {} : { tree }) }, signal));
+      files.push(await openInput(input, open, signal));
     }
     return settleDataset(files, options);
   } catch (error) {

@@ -1,7 +1,7 @@
 // Owns what the words of one source mean: paths, quoted globs, directories, @lists, FILE:TREE.
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path';
-import { isRemote, isStoreName, withRedirector } from '../bytes/remote.ts';
+import { canonicalUrl, isRemote, isStoreName, withRedirector } from '../bytes/remote.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { naturalCompare, nearestNames } from '../core/text.ts';
 import { readList, readStdinList } from './lists.ts';
@@ -18,6 +18,8 @@ export interface Input {
 /** Files that a directory given as a source contributes. */
 const DATA_FILE = /\.(root|parquet|pq|arrow|arrows|feather)$/i;
 const PATTERN = /[*?[]/;
+/** In a URL, `?` begins the query. */
+const REMOTE_PATTERN = /^[^?]*[*[]/;
 
 export interface InputOptions {
   /** Stands in front of /store/... names. */
@@ -52,7 +54,7 @@ export function refuseRepeated(inputs: readonly Input[]): void {
 
 /** Two names of one file on disk count as one. */
 function identityOf(uri: string): string {
-  if (isRemote(uri)) return uri;
+  if (isRemote(uri)) return canonicalUrl(uri);
   const stat = statSync(uri, { bigint: true });
   return `${stat.dev}:${stat.ino}`;
 }
@@ -68,7 +70,10 @@ function expandWord(word: string, open: readonly string[], options: InputOptions
   }
   const { path, tree } = splitTree(placed(withRedirector(word, options.redirector), options));
   const named = tree === undefined ? {} : { tree };
-  if (isRemote(path)) return [{ uri: path, ...named }];
+  if (isRemote(path)) {
+    if (REMOTE_PATTERN.test(path)) throw remotePattern(path);
+    return [{ uri: path, ...named }];
+  }
   const isPattern = PATTERN.test(path) && !existsSync(path);
   const paths = isPattern ? expandGlob(path) : [path];
   const given = isPattern ? fixedPart(path) : path;
@@ -83,6 +88,13 @@ function fixedPart(pattern: string): string {
   const steps = pattern.split(sep);
   const first = steps.findIndex((step) => PATTERN.test(step));
   return steps.slice(0, first).join(sep) || (pattern.startsWith(sep) ? sep : '.');
+}
+
+function remotePattern(path: string): ColweaveError {
+  return new ColweaveError('source/not-found', 'a pattern is looked for among local files only', {
+    where: [path],
+    hint: 'name the files, or give a list of them: @LIST',
+  });
 }
 
 function placed(name: string, { base }: InputOptions): string {

@@ -2,6 +2,7 @@
 import { openStore } from '../bytes/open.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { arrowFormat } from './arrow.ts';
+import { CACHED, type CachedLayout, openCached, reopenCached } from './cached.ts';
 import type { Input } from './inputs.ts';
 import { parquetFormat } from './parquet.ts';
 import { PARTITIONED, type PartitionLayout, partitionTypes, withPartition } from './partition.ts';
@@ -14,8 +15,14 @@ export const SOURCE_FORMATS: readonly SourceFormat[] = [rootTtree, rootRntuple, 
 
 const HEAD_BYTES = 64;
 
-/** Errors: source/remote, source/not-found, source/not-readable, source/not-root and those of the format. */
+/** Through the cache where one is given. Errors: source/remote, source/not-found, source/not-readable, source/not-root, cache/offline-miss and those of the format. */
 export async function openSource(uri: string, options: OpenOptions, signal?: AbortSignal): Promise<SourceFile> {
+  const { cache, ...own } = options;
+  const direct = () => openDirect(uri, own, signal);
+  return cache === undefined ? direct() : openCached(uri, own.tree, cache, { direct, reopen: reopenSource });
+}
+
+async function openDirect(uri: string, options: OpenOptions, signal?: AbortSignal): Promise<SourceFile> {
   const head = await readHead(uri);
   const format = SOURCE_FORMATS.find((candidate) => candidate.recognises(head, uri));
   const namedRoot = uri.endsWith('.root');
@@ -33,7 +40,9 @@ export async function openInput(
   signal?: AbortSignal,
 ): Promise<SourceFile> {
   const name = tree ?? options.tree;
-  const file = await openSource(uri, name === undefined ? {} : { tree: name }, signal);
+  const { cache } = options;
+  const own = { ...(name === undefined ? {} : { tree: name }), ...(cache === undefined ? {} : { cache }) };
+  const file = await openSource(uri, own, signal);
   if (partition === undefined) return file;
   const types = options.types ?? partitionTypes([{ uri, partition }]);
   try {
@@ -52,6 +61,7 @@ export async function reopenSource(descriptor: FileDescriptor): Promise<SourceFi
     const { inner, partition } = descriptor.layout as PartitionLayout;
     return withPartition(await reopenSource(inner), partition);
   }
+  if (descriptor.format === CACHED) return reopenCached(descriptor, descriptor.layout as CachedLayout, reopenSource);
   const format = SOURCE_FORMATS.find(({ name }) => name === descriptor.format);
   if (!format) throw new Error(`no format ${descriptor.format}`);
   return format.reopen(descriptor);

@@ -1,4 +1,5 @@
 // Owns the seam to inputs: one file of columns, and how a worker thread opens it again without reading its metadata.
+import type { CacheAccess } from '../cache/place.ts';
 import type { Take } from '../core/arena.ts';
 import type { Column } from '../core/column.ts';
 import type { FileIdentity } from '../core/receipt.ts';
@@ -74,6 +75,8 @@ export interface SourceFile {
 export interface OpenOptions {
   /** The tree to read; absent = `Events`, or the only tree there is. */
   readonly tree?: string;
+  /** Columns are read from there, and put there; absent = from the file. */
+  readonly cache?: CacheAccess;
 }
 
 /** A format: one file an implementation, one line in the registry. */

@@ -7,7 +7,14 @@ import { closeDataset } from '../source/dataset.ts';
 import type { Input } from '../source/inputs.ts';
 import type { SourceFile } from '../source/types.ts';
 import type { ColumnDifference, Comparison } from './check-blocks.ts';
-import { checkEvents, type MatchedSource, outputOffender, sourceOffender, withoutCut } from './events.ts';
+import {
+  checkEvents,
+  doubledFinding,
+  type MatchedSource,
+  outputOffender,
+  sourceOffender,
+  withoutCut,
+} from './events.ts';
 import { findSources, type GivenSource } from './find-sources.ts';
 import { counted, type Finding, finding, named, OFFENDERS_MAX } from './findings.ts';
 import { guessSources } from './guess-sources.ts';
@@ -16,7 +23,7 @@ import { addLumis, type LumiEvents, lumiOf } from './lumi.ts';
 import { readGood, rowRanges, type Torn } from './output-file.ts';
 import { checkRowMap } from './row-map.ts';
 import { selectAgain } from './selection.ts';
-import { mergeRows, repeatedRows, type SortedKeys } from './sort-merge.ts';
+import { mergeRows, type SortedKeys } from './sort-merge.ts';
 
 /** Columns that get a finding of their own; the others are listed together. */
 const COLUMNS_NAMED_MAX = 20;
@@ -69,7 +76,7 @@ export async function matchSources(
 /** Which events the output must hold and holds, in which order. */
 export function checkMatched(test: AgainstTest, { sources }: SourcesMatched, emit: Emit): readonly Finding[] {
   const { receipt } = test;
-  if (receipt === undefined) return [...doubled(test), ...foreign(test, sources)];
+  if (receipt === undefined) return [...doubledFinding(test), ...foreign(test, sources)];
   if (sources.length < receipt.sources.length) return [];
   const events = checkEvents(test, sources, receipt);
   if (events.part) emit({ type: 'note', text: `${test.path}: one file of a join into a directory` });
@@ -211,14 +218,6 @@ function reasonOf(source: MatchedSource, { keys }: SortedKeys, lumis: () => Lumi
   if (source.rowOf[row]! >= 0) return 0;
   const lumi = lumiOf(keys, row);
   return lumi === undefined || lumis().has(lumi) ? 1 : 2;
-}
-
-function doubled(test: AgainstTest): Finding[] {
-  const repeated = repeatedRows(test.keys);
-  if (repeated.length === 0) return [];
-  const first = repeated.slice(0, OFFENDERS_MAX).map(({ row }) => outputOffender(test, row));
-  const count = repeated.length;
-  return [finding('verify/rows-doubled', `${counted(count, 'row')} with the key of an earlier row`, { count, first })];
 }
 
 function foreign(test: AgainstTest, sources: readonly MatchedSource[]): Finding[] {

@@ -28,8 +28,8 @@ export interface BlocksWanted {
   /** The stored bytes of each row group are hashed. */
   readonly hashes: boolean;
   readonly sources: readonly MatchedSource[];
-  /** Where an event is missing columns hold a fill value. */
-  readonly filled: boolean;
+  /** What columns hold where an event is missing; undefined = null. */
+  readonly fill: number | undefined;
 }
 
 /** A column that differs from its source, in how many rows, and the first of them. */
@@ -86,7 +86,7 @@ export async function checkBlocks(place: Workplace, wanted: BlocksWanted): Promi
   const names = file.descriptor.schema.fields.map(({ name }) => name).filter((name) => !farNames.has(name));
   for (const [i, { range, group, stored }] of blocksOf(wanted, ranges).entries()) {
     const empty = range.start === range.end;
-    const against = empty ? [] : near.map((side) => againstOf(side, wanted.filled));
+    const against = empty ? [] : near.map((side) => againstOf(side, wanted.fill));
     const task: BlockTask = { range, seals: empty ? undefined : sealsOf(wanted, names, true), stored, against };
     const seat = Math.floor((i * place.work.width) / ranges.length);
     const ran = place.schedule.later(seat, async (on) => ({ ...(await resultOf(place, task, near, on)), group }));
@@ -120,8 +120,8 @@ function sealsOf({ flags, keys }: BlocksWanted, columns: readonly string[], rows
   return flags === undefined ? undefined : { keys, columns, flags, rows };
 }
 
-function againstOf({ index, columns, source }: Side, filled: boolean): Against {
-  return { dataset: index, columns, rowOf: source.rowOf, filled };
+function againstOf({ index, columns, source }: Side, fill: number | undefined): Against {
+  return { dataset: index, columns, rowOf: source.rowOf, fill };
 }
 
 interface Pass {
@@ -154,7 +154,7 @@ async function comparePieces(place: Workplace, wanted: BlocksWanted, pass: Pass,
     );
     const columns = new Map([...side.columns].filter(([, name]) => batch.includes(name)));
     const own = [...columns.keys()].filter((name) => sealed.delete(name));
-    const against = [{ ...againstOf({ ...side, columns }, wanted.filled), pieces }];
+    const against = [{ ...againstOf({ ...side, columns }, wanted.fill), pieces }];
     const blocks = ranges.map((range) => {
       const task: BlockTask = { range, seals: sealsOf(wanted, own, false), against };
       const ran = schedule.soon((seat) => resultOf(place, task, [side], seat));

@@ -1,7 +1,8 @@
 // Owns finding the sources of a join among files given in any order: by identity, never by name or place.
-import { basename } from 'node:path';
+
 import { ColweaveError } from '../core/errors.ts';
 import type { FileIdentity, Receipt } from '../core/receipt.ts';
+import { fileName } from '../core/text.ts';
 import { type AbsentTrigger, type Dataset, openDataset, type SchemaPolicy } from '../source/dataset.ts';
 import type { Input } from '../source/inputs.ts';
 import { openInput } from '../source/registry.ts';
@@ -99,7 +100,7 @@ function sameIdentity(left: FileIdentity, right: FileIdentity): boolean {
 
 /** A file with the name of one in the receipt but another identity stands in for it, so that the first event that differs is named too. */
 function standIn(input: Input, identity: FileIdentity | undefined, slots: readonly Slot[]): Finding {
-  const name = basename(input.uri);
+  const name = fileName(input.uri);
   const slot = slots.find((candidate) => candidate.input === undefined && candidate.name === name);
   if (slot === undefined || identity === undefined) {
     return finding('verify/source-unknown', `${input.uri} is none of the files that were joined`);

@@ -42,6 +42,10 @@ export const FINDINGS = {
     hint: 'the expression keeps other events than the receipt says: join again',
   },
   'verify/flag-differs': { damage: true, hint: 'what is missing is not what the flags say: join again' },
+  'verify/witness-differs': {
+    damage: true,
+    hint: 'the receipt states a proof that the sources do not give: join again',
+  },
   'verify/source-changed': { damage: true, hint: 'the source was produced again since the join: join again' },
   'verify/source-absent': { damage: true, hint: 'give every file of the source to --against' },
   'verify/source-unknown': { damage: true, hint: 'this file had no part in the join: give those that had' },

@@ -5,6 +5,7 @@ import { castColumn } from '../source/casts.ts';
 import { readRows } from '../source/dataset.ts';
 import type { BlockContext } from './block.ts';
 import { differingPairs, pairsOf } from './differing.ts';
+import { wrongWhereAbsent } from './filled.ts';
 import type { RowRange } from './output-file.ts';
 import type { Piece } from './pieces.ts';
 import { valueText } from './same-value.ts';
@@ -17,8 +18,8 @@ export interface Against {
   readonly columns: ReadonlyMap<string, string>;
   /** By row of the output; -1 = the source has no such event. */
   readonly rowOf: Int32Array;
-  /** Where an event is missing the column holds a fill value, which no source has. */
-  readonly filled: boolean;
+  /** What a column holds where an event is missing; undefined = null. */
+  readonly fill: number | undefined;
   /** Rows that were read before, in ascending order without gaps; absent = the rows are read with the block. */
   readonly pieces?: readonly Piece[];
 }
@@ -60,7 +61,6 @@ export async function compareBatch(
   const rowOf = against.rowOf.subarray(range.start, range.end);
   const pieces = against.pieces ?? [await readSpan(context, against, names, rowOf, signal)];
   const partners = partnersOf(rowOf, pieces).map((each) => ({ ...each, pairs: pairsOf(each.left, each.right) }));
-  const alone = against.filled ? [] : rowsWithout(rowOf);
   for (const name of names) {
     const column = columns.get(name)!;
     const from = against.columns.get(name)!;
@@ -70,7 +70,7 @@ export async function compareBatch(
       const cast = castColumn(piece.columns.get(from)!, type);
       for (const k of differingPairs(column, cast, pairs)) wrong.push({ row: left[k]!, cast, at: right[k]! });
     }
-    for (const row of alone) if (column.valid?.[row] !== 0) wrong.push({ row });
+    for (const row of wrongWhereAbsent(column, rowOf, against.fill)) wrong.push({ row });
     if (wrong.length > 0) found.set(name, differenceOf({ name, column, range, rowOf }, wrong));
   }
 }
@@ -99,12 +99,6 @@ function differenceOf({ name, column, range, rowOf }: Compared, wrong: readonly 
     value: valueText(column, first.row),
     sourceValue: first.cast === undefined ? 'no such event' : valueText(first.cast, first.at!),
   };
-}
-
-function rowsWithout(rowOf: Int32Array): readonly number[] {
-  const rows: number[] = [];
-  for (let i = 0; i < rowOf.length; i++) if (rowOf[i]! < 0) rows.push(i);
-  return rows;
 }
 
 /** First row of the source that the rows name, and the row behind the last. */

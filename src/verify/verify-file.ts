@@ -9,11 +9,13 @@ import type { SourceFile } from '../source/types.ts';
 import { type AgainstTest, checkMatched, checkPlaces, checkValues, matchSources } from './against.ts';
 import { type BlocksReport, type BlocksWanted, checkBlocks } from './check-blocks.ts';
 import { asFinding, checkReceipt, type FileContent, flagsOf } from './check-receipt.ts';
+import { fillOf } from './filled.ts';
 import type { Finding } from './findings.ts';
 import { inOrder, outputKeys, type Workplace } from './key-tables.ts';
 import { checkRowGroups, isRegrouped } from './row-groups.ts';
 import { startSchedule } from './schedule.ts';
 import type { SortedKeys } from './sort-merge.ts';
+import { checkWitnesses } from './witness.ts';
 import { type Work, workHere, workOnPool } from './work.ts';
 
 export interface FileContentTest {
@@ -82,13 +84,14 @@ async function checkWithSources(
     const full: AgainstTest = { path, file, receipt, keys: await sorted };
     const { sources } = matched;
     const reading = checkBlocks(place, { ...whatFor(test, keys), sources });
-    const [blocks, events, places] = await Promise.all([
+    const [blocks, events, witnesses, places] = await Promise.all([
       reading,
       afterTurn(() => checkMatched(full, matched, emit)),
+      receipt === undefined ? [] : checkWitnesses(full, sources, receipt, place.signal),
       checkPlaces(full, sources, place.signal),
     ]);
     const values = checkValues(full, blocks.comparisons);
-    const closer = [...matched.findings, ...events, ...values, ...places];
+    const closer = [...matched.findings, ...events, ...witnesses, ...values, ...places];
     if (receipt === undefined) return closer;
     const findings = checkReceipt({ path, file, receipt, keys: full.keys }, content(test, blocks));
     return [...findings.filter(({ code }) => !closer.some((other) => other.code === code)), ...closer];
@@ -104,9 +107,9 @@ async function afterTurn<T>(work: () => T): Promise<T> {
 }
 
 function whatFor({ file, receipt }: FileContentTest, keys: KeyTable): Omit<BlocksWanted, 'sources'> {
-  if (receipt === undefined) return { file, keys, hashes: false, filled: false };
-  const filled = String(receipt.policies.missing ?? '').startsWith('fill=');
-  return { file, keys, flags: flagsOf(receipt), hashes: !isRegrouped(file.descriptor, receipt), filled };
+  const fill = fillOf(receipt);
+  if (receipt === undefined) return { file, keys, hashes: false, fill };
+  return { file, keys, flags: flagsOf(receipt), hashes: !isRegrouped(file.descriptor, receipt), fill };
 }
 
 function content({ file, receipt }: FileContentTest, { seals, torn, hashes }: BlocksReport): FileContent {

@@ -18,7 +18,15 @@ async function parsed(line: string): Promise<{ options: JoinOptions | VerifyOpti
   };
   await parseAndRun(
     line.split(' '),
-    { join: keep, verify: keep, schema: async () => {}, benchJoin: async () => {}, benchFloor: async () => {} },
+    {
+      join: keep,
+      verify: keep,
+      schema: async () => {},
+      fetch: async () => {},
+      cacheTask: async () => {},
+      benchJoin: async () => {},
+      benchFloor: async () => {},
+    },
     () => {},
   );
   return seen!;

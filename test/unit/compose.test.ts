@@ -19,7 +19,15 @@ async function parsed(words: readonly string[]): Promise<JoinOptions> {
   const join_ = async (options: JoinOptions) => {
     seen = options;
   };
-  const actions = { join: join_, verify: none, schema: none, benchJoin: none, benchFloor: none };
+  const actions = {
+    join: join_,
+    verify: none,
+    schema: none,
+    fetch: none,
+    cacheTask: none,
+    benchJoin: none,
+    benchFloor: none,
+  };
   await parseAndRun(['join', ...words], actions, () => {});
   return seen!;
 }

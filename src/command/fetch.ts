@@ -1,0 +1,203 @@
+// Owns the fetch command: columns of files anywhere into Parquet or Arrow files here, through the cache.
+import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { isRemote } from '../bytes/remote.ts';
+import { withoutSecrets } from '../cache/entry-name.ts';
+import { ColweaveError } from '../core/errors.ts';
+import { canonicalJson, type FileIdentity, type Receipt } from '../core/receipt.ts';
+import { expandInputs, type Input } from '../source/inputs.ts';
+import { openSource } from '../source/registry.ts';
+import { type Manifest, type ManifestFile, readManifest, sha256Of, writeManifest } from './fetch-manifest.ts';
+import { outputNames } from './fetch-names.ts';
+import type { FetchedFile, FetchOptions, FetchReport, RunFetch } from './fetch-types.ts';
+import { runJoin } from './join.ts';
+import { closeSources, openSources } from './open-sources.ts';
+import { isDirectory } from './output.ts';
+import { receiptOf } from './receipts.ts';
+import type { CommandContext, JoinOptions } from './types.ts';
+import { TOOL } from './version.ts';
+import { withCache } from './with-cache.ts';
+
+const MANIFEST_FILE = '_fetch.json';
+/** What is wrong with one file, or its server, need not stop the others. */
+const ITS_OWN = [1, 3, 75];
+
+/** One output, of one file or of all. */
+interface Task {
+  readonly inputs: readonly Input[];
+  readonly path: string;
+}
+
+/**
+ * A file for each source file, or one of all. Each is published by itself: what is up to date is left alone, so that a
+ * second run does what is left. Errors: those of a join of its files, cache/.
+ */
+export const runFetch: RunFetch = async (options, context) => {
+  const inputs = expandInputs(
+    options.sources,
+    options.redirector === undefined ? {} : { redirector: options.redirector },
+  );
+  const perFile = isFolder(options.output);
+  const format = options.format ?? (/\.arrows?$|\.feather$/.test(options.output) ? 'arrow' : 'parquet');
+  const tasks = tasksOf(inputs, options.output, { perFile, format });
+  const manifest = perFile ? join(options.output, MANIFEST_FILE) : `${options.output}.fetch.json`;
+  if (perFile) makeFolder(options.output);
+  const remote = inputs.some(({ uri }) => isRemote(uri));
+  const { result, cache } = await withCache(options, remote, context, (inner) =>
+    fetchAll(tasks, { options, format, manifest }, inner),
+  );
+  return { ...result, manifest, ...(cache === undefined ? {} : { cache }) };
+};
+
+function isFolder(output: string): boolean {
+  return isDirectory(output) || !/\.(parquet|arrows?|feather)$/i.test(output);
+}
+
+function tasksOf(
+  inputs: readonly Input[],
+  output: string,
+  { perFile, format }: { readonly perFile: boolean; readonly format: string },
+): readonly Task[] {
+  if (!perFile) return [{ inputs, path: output }];
+  const names = outputNames(inputs, format);
+  return inputs.map((input, i) => ({ inputs: [input], path: join(output, names[i]!) }));
+}
+
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (cause) {
+    throw new ColweaveError('output/not-writable', 'the output directory cannot be made', { where: [folder], cause });
+  }
+}
+
+interface Fetching {
+  readonly options: FetchOptions;
+  readonly format: 'parquet' | 'arrow';
+  readonly manifest: string;
+}
+
+async function fetchAll(
+  tasks: readonly Task[],
+  fetching: Fetching,
+  context: CommandContext,
+): Promise<Pick<FetchReport, 'files' | 'failed'>> {
+  const before = readManifest(fetching.manifest);
+  const files: (FetchedFile & { readonly identities: readonly FileIdentity[] })[] = [];
+  const failed: FetchReport['failed'][number][] = [];
+  const record = (complete: boolean) => {
+    const done = files.map(({ path, upToDate: _, ...file }) => ({ ...file, output: basename(path) }));
+    // what an earlier run finished and this one has not come to
+    const names = new Set(tasks.slice(done.length + failed.length).map(({ path }) => basename(path)));
+    writeManifest(fetching.manifest, {
+      complete,
+      columns: fetching.options.columns,
+      files: [...done, ...(before?.files.filter(({ output }) => names.has(output)) ?? [])],
+      failed: failed.map(({ uri, code }) => ({ uri, code })),
+    });
+  };
+  for (const [done, task] of tasks.entries()) {
+    const many = tasks.length > 1;
+    if (many) context.emit({ type: 'progress', stage: 'files', done, total: tasks.length });
+    // the files are what counts when there are several
+    const own = many ? { ...context, emit: quietly(context.emit) } : context;
+    try {
+      files.push(await fetchOne(task, fetching, before, own));
+    } catch (error) {
+      if (!many || !(error instanceof ColweaveError) || !ITS_OWN.includes(error.exit)) throw error;
+      const { code, exit, message, where, near, hint, details } = error;
+      failed.push({ uri: uriOf(task), code, exit, message, where, near, hint, details });
+    }
+    record(false);
+  }
+  record(failed.length === 0);
+  return { files: files.map(({ identities: _, ...file }) => file), failed };
+}
+
+function quietly(emit: CommandContext['emit']): CommandContext['emit'] {
+  return (event) => {
+    if (event.type !== 'progress') emit(event);
+  };
+}
+
+const uriOf = ({ inputs }: Task): string => inputs.map(({ uri }) => withoutSecrets(uri)).join(' ');
+
+async function fetchOne(
+  task: Task,
+  { options, format }: Fetching,
+  before: Manifest | undefined,
+  context: CommandContext,
+): Promise<FetchedFile & { readonly identities: readonly FileIdentity[] }> {
+  const asked = joinOptions(task, options, format);
+  const known = before?.files.find(({ output }) => output === basename(task.path));
+  const uri = uriOf(task);
+  const own = known === undefined ? undefined : await standing(task, { asked, known, format }, context);
+  if (own === 'fresh' && !options.redo) return { ...known!, uri, path: task.path, upToDate: true };
+  const report = await runJoin({ ...asked, force: asked.force || own === 'fresh' }, context);
+  const upToDate = 'upToDate' in report;
+  const { rows, bytes } = report.outputs[0]!;
+  const sha256 = upToDate && known?.bytes === bytes ? known.sha256 : await sha256Of(task.path, context.signal);
+  return { uri, path: task.path, rows, bytes, sha256, upToDate, identities: await identitiesIn(task.path) };
+}
+
+/**
+ * Whether the file that is there is what would be fetched. A join tells that of Parquet files by their footers; an Arrow file
+ * has none, but the manifest has its sum.
+ */
+async function standing(
+  { path }: Task,
+  { asked, known, format }: { readonly asked: JoinOptions; readonly known: ManifestFile; readonly format: string },
+  context: CommandContext,
+): Promise<'fresh' | undefined> {
+  if (format !== 'arrow' || !existsSync(path) || statSync(path).size !== known.bytes) return undefined;
+  if ((await sha256Of(path, context.signal)) !== known.sha256) return undefined;
+  const receipt = await receiptIn(path);
+  const opened = await openSources(asked, context);
+  try {
+    const same = canonicalJson(receipt?.spec.request) === canonicalJson(opened.request) && receipt?.tool === TOOL;
+    return same ? 'fresh' : undefined;
+  } finally {
+    await closeSources(opened);
+  }
+}
+
+async function receiptIn(path: string): Promise<Receipt | undefined> {
+  const file = await openSource(path, {});
+  try {
+    return receiptOf(file);
+  } finally {
+    await file.close();
+  }
+}
+
+async function identitiesIn(path: string): Promise<readonly FileIdentity[]> {
+  const files = (await receiptIn(path))?.sources[0]?.files ?? [];
+  return files.map(({ identity }) => identity);
+}
+
+/** A join of the source with nothing: key columns are always there, every value is sealed, and the receipt says so. */
+function joinOptions({ inputs, path }: Task, options: FetchOptions, format: 'parquet' | 'arrow'): JoinOptions {
+  const { on, tree, columns, schema, compression, dropUnreadable, jobs, memoryBytes, force, redo } = options;
+  return {
+    primary: [],
+    inputs,
+    friends: [],
+    how: 'left',
+    ...(on === undefined ? {} : { on }),
+    ...(tree === undefined ? {} : { tree }),
+    columns,
+    layout: 'arrow',
+    missing: { kind: 'null' },
+    schema,
+    dropUnreadable,
+    output: path,
+    writer: format,
+    compression,
+    dryRun: false,
+    receipt: false,
+    force,
+    redo,
+    ...(jobs === undefined ? {} : { jobs }),
+    ...(memoryBytes === undefined ? {} : { memoryBytes }),
+  };
+}

@@ -1,0 +1,201 @@
+// Owns reading a file's columns through the cache: those that are there from there, the others from the file, once.
+import { isRemote } from '../bytes/remote.ts';
+import { fillColumns } from '../cache/entries.ts';
+import { columnKey, withoutSecrets } from '../cache/entry-name.ts';
+import { note } from '../cache/jobs.ts';
+import { openEntries } from '../cache/open-entries.ts';
+import type { CacheAccess } from '../cache/place.ts';
+import { type FileRef, readRef, writeRef } from '../cache/refs.ts';
+import { invariant } from '../core/check.ts';
+import { ColweaveError } from '../core/errors.ts';
+import { fieldNamed } from '../core/schema.ts';
+import type { FileDescriptor, SourceFile } from './types.ts';
+
+export const CACHED = 'cached';
+
+/** What a descriptor of a file behind a cache holds. */
+export interface CachedLayout {
+  readonly access: CacheAccess;
+  /** The file itself; absent = its server was not asked, or did not answer. */
+  readonly inner?: FileDescriptor;
+}
+
+type Reopen = (descriptor: FileDescriptor) => Promise<SourceFile>;
+
+/**
+ * A local file stays as it is unless `access` is for those too. What the file's metadata say is kept, and used where the
+ * server is not asked, or does not answer. Errors: those of opening, cache/offline-miss.
+ */
+export async function openCached(
+  uri: string,
+  tree: string | undefined,
+  access: CacheAccess,
+  { direct, reopen }: { readonly direct: () => Promise<SourceFile>; readonly reopen: Reopen },
+): Promise<SourceFile> {
+  if (!access.always && !isRemote(uri)) return direct();
+  if (access.offline) return fromRef(uri, tree, access, undefined, reopen);
+  let file: SourceFile;
+  try {
+    file = await direct();
+  } catch (error) {
+    // 75: whoever is asked does not answer; anything else is an answer
+    if (!(error instanceof ColweaveError) || error.exit !== 75) throw error;
+    return fromRef(uri, tree, access, error, reopen);
+  }
+  try {
+    keepRef(file, uri, tree, access);
+  } catch (error) {
+    if (!isUnusable(error)) {
+      await file.close();
+      throw error;
+    }
+  }
+  return throughCache(file.descriptor, { access, inner: file.descriptor }, reopen, file);
+}
+
+/** In a worker, or again: the file itself is opened when a column is not in the cache. */
+export async function reopenCached(
+  descriptor: FileDescriptor,
+  layout: CachedLayout,
+  reopen: Reopen,
+): Promise<SourceFile> {
+  return throughCache(descriptor, layout, reopen);
+}
+
+const isUnusable = (error: unknown): boolean => error instanceof ColweaveError && error.code === 'cache/unusable';
+
+function keepRef(file: SourceFile, uri: string, tree: string | undefined, access: CacheAccess): void {
+  if (!access.writable) return;
+  const { rows, schema, identity } = file.descriptor;
+  const sizes = Object.fromEntries(
+    schema.fields.map(({ name }) => [name, [file.bytesOf([name]), file.rawBytesOf([name])] as const]),
+  );
+  const { unreadable, redundant } = file;
+  writeRef(access, { uri, tree: tree ?? '', rows, schema, identity, unreadable, redundant, sizes });
+}
+
+function fromRef(
+  uri: string,
+  tree: string | undefined,
+  access: CacheAccess,
+  cause: ColweaveError | undefined,
+  reopen: Reopen,
+): SourceFile {
+  const ref = readRef(access, uri, tree);
+  if (ref === undefined) {
+    const why = cause === undefined ? 'no server may be asked' : `its server does not answer: ${cause.message}`;
+    throw new ColweaveError('cache/offline-miss', `the cache has not seen this file, and ${why}`, {
+      where: [withoutSecrets(uri), ...(tree === undefined ? [] : [tree])],
+      cause,
+    });
+  }
+  note(access, 'offline', `${ref.seen} ${withoutSecrets(uri)}`);
+  const { rows, schema, identity } = ref;
+  const descriptor: FileDescriptor = { format: CACHED, uri, rows, schema, identity, layout: undefined };
+  return throughCache(descriptor, { access }, reopen, undefined, ref);
+}
+
+function throughCache(
+  about: FileDescriptor,
+  layout: CachedLayout,
+  reopen: Reopen,
+  opened?: SourceFile,
+  ref?: FileRef,
+): SourceFile {
+  const { access } = layout;
+  const { uri, rows, schema, identity } = about;
+  const descriptor: FileDescriptor = { format: CACHED, uri, rows, schema, identity, layout };
+  const entries = openEntries(access, identity);
+  const original = onDemand(descriptor, layout, reopen, opened);
+  const fill = filler(descriptor, layout, original.file);
+  const sizeOf = (names: readonly string[], which: 0 | 1) =>
+    names.reduce((sum, name) => sum + (ref?.sizes[name]?.[which] ?? 0), 0);
+  return {
+    descriptor,
+    unreadable: ref?.unreadable ?? opened?.unreadable ?? [],
+    redundant: ref?.redundant ?? opened?.redundant ?? [],
+    bytesOf: (names) => opened?.bytesOf(names) ?? sizeOf(names, 0),
+    rawBytesOf: (names) => opened?.rawBytesOf(names) ?? sizeOf(names, 1),
+    ...(opened?.storageOf === undefined ? {} : { storageOf: (name: string) => opened.storageOf!(name) }),
+    ...(opened?.objects === undefined ? {} : { objects: () => opened.objects!() }),
+    async read(names, rowStart, rowEnd, signal, take, needed) {
+      const known = names.every((name) => fieldNamed(schema, name) !== undefined);
+      // an unknown name gets the error that the file itself gives
+      if (!known) return (await original.file(names)).read(names, rowStart, rowEnd, signal);
+      for (;;) {
+        const absent = entries.missing(names);
+        const filling = entries.worthFilling(absent);
+        if (filling.length > 0) await fill(filling, signal);
+        const missing = absent.length === 0 ? absent : entries.missing(absent);
+        const there = names.filter((name) => !missing.includes(name));
+        const columns = entries.read(there, rowStart, rowEnd);
+        if (there.some((name) => !columns.has(name))) continue;
+        if (missing.length === 0) return names.map((name) => columns.get(name)!);
+        const file = await original.file(missing);
+        const others = await file.read(missing, rowStart, rowEnd, signal, take, needed);
+        return names.map((name) => columns.get(name) ?? others[missing.indexOf(name)]!);
+      }
+    },
+    forget() {
+      entries.forget();
+      original.forget();
+    },
+    async close() {
+      entries.close();
+      await original.close();
+    },
+  };
+}
+
+/** The file itself, opened when the cache does not have what is wanted. */
+function onDemand(descriptor: FileDescriptor, { inner }: CachedLayout, reopen: Reopen, opened?: SourceFile) {
+  let file = opened;
+  let opening: Promise<SourceFile> | undefined;
+  return {
+    async file(missing: readonly string[]): Promise<SourceFile> {
+      if (file !== undefined) return file;
+      if (inner === undefined) throw offlineMiss(descriptor.uri, missing);
+      opening ??= reopen(inner);
+      file = await opening;
+      return file;
+    },
+    forget: () => file?.forget?.(),
+    close: async () => (file ?? (await opening?.catch(() => undefined)))?.close(),
+  };
+}
+
+/** Puts columns into the cache, as long as it takes them: with a full disk the file is read as if there were none. */
+function filler(
+  { uri, rows, schema, identity }: FileDescriptor,
+  { access }: CachedLayout,
+  original: (missing: readonly string[]) => Promise<SourceFile>,
+): (names: readonly string[], signal?: AbortSignal) => Promise<void> {
+  let usable = access.writable;
+  return async (names, signal) => {
+    if (!usable) return;
+    const file = await original(names);
+    const wanted = names.map((name) => {
+      const field = fieldNamed(schema, name);
+      invariant(field !== undefined, `column ${name} is in the file`);
+      return { key: columnKey(identity, name), field, rawBytes: file.rawBytesOf([name]) };
+    });
+    try {
+      await fillColumns(access, wanted, { uri, rows, read: file.read }, signal);
+    } catch (error) {
+      if (!isUnusable(error)) throw error;
+      usable = false;
+      note(access, 'failed', (error as Error).message);
+    }
+    file.forget?.();
+  };
+}
+
+function offlineMiss(uri: string, missing: readonly string[]): ColweaveError {
+  const [first, ...others] = missing;
+  const more = others.length === 0 ? '' : ` and ${others.length} more`;
+  return new ColweaveError(
+    'cache/offline-miss',
+    `column "${first}"${more} is not in the cache, and its server is not asked`,
+    { where: [withoutSecrets(uri)] },
+  );
+}
