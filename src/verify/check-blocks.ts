@@ -10,15 +10,16 @@ import type { SourceFile } from '../source/types.ts';
 import type { BlockResult, BlockSeals, BlockTask, Flags, TornColumn } from './block.ts';
 import type { MatchedSource } from './events.ts';
 import type { Workplace } from './key-tables.ts';
-import { batches, type RowRange, rowRanges } from './output-file.ts';
-import { emptySlab, makeSlab, pieceRanges, type Slab } from './pieces.ts';
+import { type RowRange, rowRanges } from './output-file.ts';
+import { emptySlab, makeSlab, pieceRanges } from './pieces.ts';
 import { type Against, type Difference, spanOf } from './values.ts';
 
 /** Source rows read for one block, at most this many times the rows of the block: else the source is read in its own order. */
 const SPAN_FACTOR = 4;
-/** Raw bytes of a source's columns read in its own order at a time, and room for what its metadata do not count. */
-const PIECES_BYTES = 24 * 2 ** 20;
-const SLAB_BYTES = 40 * 2 ** 20;
+/** Raw bytes of a source's columns read in its own order at a time. */
+const PIECES_BYTES = 96 * 2 ** 20;
+/** Room beyond that for the lengths of lists, which metadata do not count: bytes a row. */
+const LENGTHS_BYTES = 16;
 
 export interface BlocksWanted {
   readonly file: SourceFile;
@@ -139,17 +140,15 @@ async function comparePieces(place: Workplace, wanted: BlocksWanted, pass: Pass,
   const { rows } = dataset.descriptor;
   const rawBytesOf = (names: readonly string[]) => datasetBytes(dataset, names).raw;
   const from = [...new Set(side.columns.values())];
-  const slabs: Slab[] = [];
-  const users: Promise<unknown>[] = [];
-  for (const [b, batch] of batches({ rawBytesOf, descriptor: { rows } }, from, rows, PIECES_BYTES).entries()) {
+  const portions = evenly(from, (name) => rawBytesOf([name]), PIECES_BYTES);
+  const most = Math.max(0, ...portions.map(rawBytesOf));
+  const slab = portions.length === 0 ? undefined : makeSlab(most + LENGTHS_BYTES * rows);
+  for (const batch of portions) {
     signal.throwIfAborted();
-    await users[b - 2]; // their slab is used again
-    const slab = slabs[b % 2] ?? makeSlab(SLAB_BYTES);
-    slabs[b % 2] = slab;
-    emptySlab(slab);
+    emptySlab(slab!);
     const pieces = await Promise.all(
       pieceRanges(dataset.descriptor).map((range) =>
-        schedule.soon((seat) => work.run('read', { dataset: side.index, columns: batch, range, slab }, seat)),
+        schedule.soon((seat) => work.run('read', { dataset: side.index, columns: batch, range, slab: slab! }, seat)),
       ),
     );
     const columns = new Map([...side.columns].filter(([, name]) => batch.includes(name)));
@@ -162,8 +161,24 @@ async function comparePieces(place: Workplace, wanted: BlocksWanted, pass: Pass,
       return ran;
     });
     done.push(...blocks);
-    users[b] = Promise.allSettled(blocks);
+    await Promise.all(blocks); // then the slab is free for the next columns; meanwhile other blocks are checked
   }
+}
+
+/** Names in order, in as few portions as hold about `bytesMax` each, all about as large. */
+function evenly(names: readonly string[], bytesOf: (name: string) => number, bytesMax: number): string[][] {
+  const total = names.reduce((sum, name) => sum + bytesOf(name), 0);
+  const portions = Math.max(1, Math.ceil(total / bytesMax));
+  const out: string[][] = [];
+  let bytes = 0;
+  for (const name of names) {
+    const own = bytesOf(name);
+    const fair = (total * out.length) / portions;
+    if (out.length === 0 || bytes + own / 2 > fair) out.push([]);
+    out.at(-1)!.push(name);
+    bytes += own;
+  }
+  return out;
 }
 
 function sum(done: readonly Done[], { file, flags }: BlocksWanted, sides: readonly Side[]): BlocksReport {

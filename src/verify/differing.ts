@@ -2,6 +2,7 @@
 import type { Column, FlatColumn, ListColumn } from '../core/column.ts';
 import { type Bits, bitsOf, bytesOf, wordsOf } from '../core/dtype.ts';
 import { sameRow } from './same-value.ts';
+import { equalTogether } from './together.ts';
 
 /** Row left[k] of one column should be row right[k] of the other. */
 export interface Pairs {
@@ -19,6 +20,18 @@ function isRun(rows: Int32Array): boolean {
   const shift = rows[0] ?? 0;
   for (let k = 0; k < rows.length; k++) if (rows[k] !== shift + k) return false;
   return true;
+}
+
+/** Two columns of one type that should be the same by pairs of rows. */
+export interface Compared {
+  readonly left: Column;
+  readonly right: Column;
+}
+
+/** The same as differingPairs of each; columns that lie alike are looked at together first, as most differ nowhere. */
+export function differingColumns(columns: readonly Compared[], pairs: Pairs): readonly (readonly number[])[] {
+  const same = pairs.run ? new Set<Compared>() : equalTogether(columns, pairs);
+  return columns.map((column) => (same.has(column) ? [] : differingPairs(column.left, column.right, pairs)));
 }
 
 /** The k, ascending, whose rows are not the same. Both columns are of one type. */

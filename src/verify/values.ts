@@ -1,10 +1,9 @@
 // Owns comparing the columns of a row group with those of a source, row by row where the keys are equal.
 import type { Column } from '../core/column.ts';
-import { fieldNamed } from '../core/schema.ts';
 import { castColumn } from '../source/casts.ts';
 import { readRows } from '../source/dataset.ts';
 import type { BlockContext } from './block.ts';
-import { differingPairs, pairsOf } from './differing.ts';
+import { differingColumns, type Pairs, pairsOf } from './differing.ts';
 import { wrongWhereAbsent } from './filled.ts';
 import type { RowRange } from './output-file.ts';
 import type { Piece } from './pieces.ts';
@@ -46,8 +45,7 @@ export interface Batch {
 /** Rows of the output from the range's start on, and the rows of a piece that they should equal. */
 interface Partners {
   readonly piece: Piece;
-  readonly left: Int32Array;
-  readonly right: Int32Array;
+  readonly pairs: Pairs;
 }
 
 export async function compareBatch(
@@ -60,18 +58,28 @@ export async function compareBatch(
   if (names.length === 0) return;
   const rowOf = against.rowOf.subarray(range.start, range.end);
   const pieces = against.pieces ?? [await readSpan(context, against, names, rowOf, signal)];
-  const partners = partnersOf(rowOf, pieces).map((each) => ({ ...each, pairs: pairsOf(each.left, each.right) }));
+  const partners = partnersOf(rowOf, pieces);
+  const { fields } = context.file.descriptor.schema;
+  const wrong = new Map(names.map((name) => [name, [] as Wrong[]]));
+  for (const { piece, pairs } of partners) {
+    const compared = names.map((name) => {
+      const type = fields.find((field) => field.name === name)!.type;
+      return {
+        name,
+        left: columns.get(name)!,
+        right: castColumn(piece.columns.get(against.columns.get(name)!)!, type),
+      };
+    });
+    differingColumns(compared, pairs).forEach((differing, c) => {
+      const { name, right } = compared[c]!;
+      for (const k of differing) wrong.get(name)!.push({ row: pairs.left[k]!, cast: right, at: pairs.right[k]! });
+    });
+  }
   for (const name of names) {
     const column = columns.get(name)!;
-    const from = against.columns.get(name)!;
-    const type = fieldNamed(context.file.descriptor.schema, name)!.type;
-    const wrong: Wrong[] = [];
-    for (const { piece, left, right, pairs } of partners) {
-      const cast = castColumn(piece.columns.get(from)!, type);
-      for (const k of differingPairs(column, cast, pairs)) wrong.push({ row: left[k]!, cast, at: right[k]! });
-    }
-    for (const row of wrongWhereAbsent(column, rowOf, against.fill)) wrong.push({ row });
-    if (wrong.length > 0) found.set(name, differenceOf({ name, column, range, rowOf }, wrong));
+    const all = wrong.get(name)!;
+    for (const row of wrongWhereAbsent(column, rowOf, against.fill)) all.push({ row });
+    if (all.length > 0) found.set(name, differenceOf({ name, column, range, rowOf }, all));
   }
 }
 
@@ -130,28 +138,49 @@ async function readSpan(
 /** The rows that have a partner, piece by piece. */
 function partnersOf(rowOf: Int32Array, pieces: readonly Piece[]): Partners[] {
   if (pieces.length === 1) return partnersIn(rowOf, pieces[0]!);
-  const ends = Int32Array.from(pieces, ({ end }) => end);
-  const counts = new Int32Array(pieces.length);
   const pieceOf = new Int32Array(rowOf.length);
-  for (let i = 0; i < rowOf.length; i++) {
-    const p = rowOf[i]! < 0 ? -1 : firstAbove(ends, rowOf[i]!);
-    pieceOf[i] = p;
-    if (p >= 0) counts[p] = counts[p]! + 1;
-  }
-  const partners = pieces.map((piece, p) => {
-    return { piece, left: new Int32Array(counts[p]!), right: new Int32Array(counts[p]!) };
-  });
+  const counts = countPieces(rowOf, pieces, pieceOf);
+  const rows = pieces.map((_, p) => ({ left: new Int32Array(counts[p]!), right: new Int32Array(counts[p]!) }));
   counts.fill(0);
   for (let i = 0; i < rowOf.length; i++) {
     const p = pieceOf[i]!;
     if (p < 0) continue;
-    const { piece, left, right } = partners[p]!;
+    const { left, right } = rows[p]!;
     const at = counts[p]!;
     left[at] = i;
-    right[at] = rowOf[i]! - piece.start;
+    right[at] = rowOf[i]! - pieces[p]!.start;
     counts[p] = at + 1;
   }
-  return partners.filter(({ left }) => left.length > 0);
+  return pieces.flatMap((piece, p) => {
+    const { left, right } = rows[p]!;
+    return left.length === 0 ? [] : [{ piece, pairs: pairsOf(left, right) }];
+  });
+}
+
+/** Rows of a source whose piece is looked up at once. */
+const LOOKUP_SHIFT = 10;
+
+/** In which piece each row is, -1 = in none, and how many are in each. */
+function countPieces(rowOf: Int32Array, pieces: readonly Piece[], pieceOf: Int32Array): Int32Array {
+  const ends = Int32Array.from(pieces, ({ end }) => end);
+  // the piece that holds the first row of each stretch: its other rows are in that piece or in one of the next
+  const lookup = new Int32Array(((ends.at(-1) ?? 0) >> LOOKUP_SHIFT) + 1);
+  for (let stretch = 0, p = 0; stretch < lookup.length; stretch++) {
+    while (p < ends.length - 1 && ends[p]! <= stretch << LOOKUP_SHIFT) p++;
+    lookup[stretch] = p;
+  }
+  const counts = new Int32Array(pieces.length);
+  for (let i = 0; i < rowOf.length; i++) {
+    const row = rowOf[i]!;
+    let p = -1;
+    if (row >= 0) {
+      p = lookup[row >> LOOKUP_SHIFT]!;
+      while (row >= ends[p]!) p++;
+      counts[p] = counts[p]! + 1;
+    }
+    pieceOf[i] = p;
+  }
+  return counts;
 }
 
 function partnersIn(rowOf: Int32Array, piece: Piece): Partners[] {
@@ -163,17 +192,5 @@ function partnersIn(rowOf: Int32Array, piece: Piece): Partners[] {
     left[count] = i;
     right[count++] = rowOf[i]! - piece.start;
   }
-  return count === 0 ? [] : [{ piece, left: left.subarray(0, count), right: right.subarray(0, count) }];
-}
-
-/** Index of the first of ascending numbers that is above `value`. */
-function firstAbove(ends: Int32Array, value: number): number {
-  let low = 0;
-  let high = ends.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (ends[middle]! <= value) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+  return count === 0 ? [] : [{ piece, pairs: pairsOf(left.subarray(0, count), right.subarray(0, count)) }];
 }
