@@ -28,7 +28,7 @@ export async function sourceKeys(
   known: SortedKeys,
 ): Promise<SortedKeys> {
   const keys = await readTable(place, dataset, index, pieceRanges(dataset.descriptor), known.keys.spec);
-  return sameKeys(keys, known.keys) ? { keys, order: known.order } : inOrder(place, keys);
+  return sameKeys(keys, known.keys) ? { ...known, keys } : inOrder(place, keys);
 }
 
 /** For each row of `left` the first row of `right` with its key, or -1. */
@@ -41,7 +41,7 @@ export async function matchKeys(
 }
 
 export async function inOrder({ work, schedule }: Workplace, keys: KeyTable): Promise<SortedKeys> {
-  return { keys, order: await schedule.soon((seat) => work.run('order', keys, seat)) };
+  return schedule.soon((seat) => work.run('sort', keys, seat));
 }
 
 async function readTable(

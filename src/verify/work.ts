@@ -8,10 +8,9 @@ import { closeDataset, type Dataset, type DatasetDescriptor, forgetRead, reopenD
 import { reopenSource } from '../source/registry.ts';
 import type { FileDescriptor, SourceFile } from '../source/types.ts';
 import { type BlockContext, type BlockResult, type BlockTask, checkBlock } from './block.ts';
-import { sharedRows, sortRows } from './key-order.ts';
 import { datasetOf, type RowRange } from './output-file.ts';
 import { type Piece, type ReadTask, readPiece } from './pieces.ts';
-import { mergeRows, type SortedKeys } from './sort-merge.ts';
+import { mergeRows, type SortedKeys, sortKeys } from './sort-merge.ts';
 
 /** Plain data: keys of rows of a source, or of the file under test. */
 interface KeysTask {
@@ -26,7 +25,7 @@ interface KeysTask {
 /** What a task does with its input on whichever thread; inputs and results are plain data. */
 interface Tasks {
   keys(task: KeysTask): Promise<void>;
-  order(keys: KeyTable): Promise<Int32Array>;
+  sort(keys: KeyTable): Promise<SortedKeys>;
   merge(tables: { readonly left: SortedKeys; readonly right: SortedKeys }): Promise<Int32Array>;
   read(task: ReadTask): Promise<Piece>;
   block(task: BlockTask): Promise<BlockResult>;
@@ -53,7 +52,7 @@ function tasksOf(files: () => Files, arena: BlockContext['arena'], signal: Abort
       forgetRead(source);
       words.set(own.words, range.start * own.stride);
     },
-    order: async (keys) => sortRows(keys, sharedRows),
+    sort: async (keys) => sortKeys(keys),
     merge: async ({ left, right }) => mergeRows(left, right),
     read: (task) => readPiece(context(), task, signal),
     block: (task) => checkBlock(context(), task, signal),
