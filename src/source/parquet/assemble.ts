@@ -1,5 +1,6 @@
 // Owns the way from levels and dense values to a column: validity, list offsets, nulls spread out.
 // Levels are those of the Dremel paper; https://github.com/apache/parquet-format#nested-encoding
+import { listsKernel } from '../../codec/page-kernels.ts';
 import type { Take } from '../../core/arena.ts';
 import { invariant } from '../../core/check.ts';
 import { type Column, type FlatColumn, flatColumn, type Utf8Column } from '../../core/column.ts';
@@ -84,6 +85,22 @@ function listLevel(leaf: Leaf, rep: Uint8Array, def: Uint8Array, level: number) 
 function rowLists(rows: number, rep: Uint8Array, def: Uint8Array, itemDef: number) {
   if (rep.length > 0 && rep[0] !== 0) throw damaged('levels begin inside a row');
   const offsets = new Int32Array(rows + 1);
+  const good = listsKernel(rep, def, itemDef, offsets) ?? rowEnds(rep, def, itemDef, offsets);
+  if (!good) throw damaged('levels continue a list that has no item');
+  if (itemDef < 2) return { offsets, valid: undefined };
+  // an entry that goes on with a list is an item of it: it says of the list what the first entry said
+  const valid = new Uint8Array(rows + 1);
+  let row = 0;
+  for (let i = 0; i < rep.length; i++) {
+    row += 1 - rep[i]!;
+    valid[row] = def[i]! >= itemDef - 1 ? 1 : 0;
+  }
+  const own = valid.subarray(1);
+  return { offsets, valid: own.includes(0) ? own.slice() : undefined };
+}
+
+/** What listsKernel does, one entry at a time. */
+function rowEnds(rep: Uint8Array, def: Uint8Array, itemDef: number, offsets: Int32Array): boolean {
   const bias = 256 - itemDef; // level + bias is 256 or more where there is an item
   let row = 0;
   let items = 0;
@@ -98,17 +115,7 @@ function rowLists(rows: number, rep: Uint8Array, def: Uint8Array, itemDef: numbe
     lost |= goesOn & (1 - (item & before));
     before = item;
   }
-  if (lost !== 0) throw damaged('levels continue a list that has no item');
-  if (itemDef < 2) return { offsets, valid: undefined };
-  // an entry that goes on with a list is an item of it: it says of the list what the first entry said
-  const valid = new Uint8Array(rows + 1);
-  row = 0;
-  for (let i = 0; i < rep.length; i++) {
-    row += 1 - rep[i]!;
-    valid[row] = def[i]! >= itemDef - 1 ? 1 : 0;
-  }
-  const own = valid.subarray(1);
-  return { offsets, valid: own.includes(0) ? own.slice() : undefined };
+  return lost === 0;
 }
 
 /** A row begins with level 0, and an entry that continues a list follows an item of that list and is one. */

@@ -1,6 +1,6 @@
 // Owns packed integers: bit-packed runs, the RLE / bit-packing hybrid, and levels of both kinds.
 // https://github.com/apache/parquet-format/blob/master/Encodings.md
-import { spreadBits } from '../../codec/page-kernels.ts';
+import { levelsKernel, spreadBits } from '../../codec/page-kernels.ts';
 import { damaged } from './thrift.ts';
 
 /** Where integers are put: levels are bytes, dictionary indices are words. */
@@ -156,7 +156,10 @@ export function decodeHybrid(cursor: ByteCursor, width: number, out: Integers): 
 export function decodeLevels(cursor: ByteCursor, max: number, count: number): Uint8Array {
   const out = new Uint8Array(count);
   const width = bitWidth(max);
-  decodeHybrid(cursor, width, out);
+  const { bytes: page, at: from, end } = cursor;
+  const ended = levelsKernel({ page, from, end, width }, out);
+  if (ended === undefined) decodeHybrid(cursor, width, out);
+  else cursor.at = ended;
   checkLevels(out, max, width);
   return out;
 }
@@ -182,9 +185,11 @@ export function decodeBitPackedLevels(cursor: ByteCursor, max: number, count: nu
 
 function checkLevels(levels: Uint8Array, max: number, width: number): void {
   if (max === 2 ** width - 1) return;
-  for (let i = 0; i < levels.length; i++) {
-    if (levels[i]! > max) throw damaged(`level ${levels[i]} is above ${max}`);
-  }
+  const bias = 255 - max; // only what is above the maximum sets bit 8, without a branch
+  let above = 0;
+  for (let i = 0; i < levels.length; i++) above |= levels[i]! + bias;
+  if (above < 256) return;
+  throw damaged(`level ${levels.find((level) => level > max)} is above ${max}`);
 }
 
 /** Are the levels one run of `value`? Most pages of nullable columns have no null, and then need no array. */

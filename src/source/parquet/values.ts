@@ -1,5 +1,5 @@
 // Owns the values of a page: PLAIN, dictionary, BYTE_STREAM_SPLIT and RLE encodings to bytes of fixed width or to text.
-import { joinBytes, spreadBits } from '../../codec/page-kernels.ts';
+import { joinBytes, spreadBits, wordsKernel } from '../../codec/page-kernels.ts';
 import { wordsOf } from '../../core/dtype.ts';
 import { Encoding, PhysicalType } from '../../core/parquet-format.ts';
 import { type ByteCursor, byteCursor, decodeHybrid } from './bits.ts';
@@ -153,6 +153,12 @@ function decodeDictionary(
   room: Room,
 ): PageValues {
   if (dictionary === undefined) throw damaged('a page needs a dictionary, and there is none');
+  if (dictionary.kind === 'fixed' && dictionary.width === 4 && count > 0 && cursor.at < cursor.end) {
+    const bytes = room(count * 4);
+    const { bytes: page, at, end } = cursor;
+    const part = { page, from: at + 1, end, width: page[at]! };
+    if (wordsKernel(part, wordsOf(dictionary.bytes), wordsOf(bytes))) return { kind: 'fixed', count, width: 4, bytes };
+  }
   const indices = indexRoom(count);
   if (count > 0) {
     if (cursor.at >= cursor.end) throw damaged('a page of dictionary indices is empty');
