@@ -11,7 +11,7 @@ import { keyColumnNames } from './spec.ts';
 const KEY_READ_ROWS = 1 << 20;
 
 /**
- * The keys of rows of a dataset (all of them by default), in words that threads share.
+ * The keys of rows of a dataset (all of them by default), in words that threads share, or in `words`.
  * Errors: key/absent, key/bad-type (floats, strings, lists), key/negative (also null, also a value above 32 bits in a 32-bit key column).
  */
 export async function readKeys(
@@ -19,6 +19,7 @@ export async function readKeys(
   spec: KeySpec,
   range: { readonly start: number; readonly end: number } = { start: 0, end: dataset.descriptor.rows },
   signal?: AbortSignal,
+  words: Uint32Array = sharedWords(range.end - range.start, keyStride(spec)),
 ): Promise<KeyTable> {
   const { descriptor } = dataset;
   const where = placeOf(dataset);
@@ -26,13 +27,16 @@ export async function readKeys(
   for (const name of names) refuseType(dataset, name);
   const stride = keyStride(spec);
   const rows = range.end - range.start;
-  const words = new Uint32Array(new SharedArrayBuffer(rows * stride * 4));
   for (let at = range.start; at < range.end; at += KEY_READ_ROWS) {
     const end = Math.min(range.end, at + KEY_READ_ROWS);
     const columns = await readRows(dataset, names, at, end, signal);
     placeColumns(dataset, { spec, names, stride }, columns, words, { first: at, base: at - range.start });
   }
   return { spec, rows, stride, words };
+}
+
+export function sharedWords(rows: number, stride: number): Uint32Array {
+  return new Uint32Array(new SharedArrayBuffer(rows * stride * 4));
 }
 
 function placeOf(dataset: Dataset): readonly string[] {

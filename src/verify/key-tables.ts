@@ -1,6 +1,6 @@
 // Owns reading, sorting and matching the keys of the file under test and of the sources, wherever there is a free thread.
 import { type KeySpec, type KeyTable, keyStride } from '../core/key-spec.ts';
-import { readKeys } from '../keys/read.ts';
+import { readKeys, sharedWords } from '../keys/read.ts';
 import type { Dataset } from '../source/dataset.ts';
 import type { SourceFile } from '../source/types.ts';
 import { datasetOf, type RowRange, rowRanges } from './output-file.ts';
@@ -54,7 +54,7 @@ async function readTable(
   await readKeys(source, spec, { start: 0, end: 0 }, signal); // tells of absent and unfit columns, once
   const { rows } = source.descriptor;
   const stride = keyStride(spec);
-  const words = new Uint32Array(new SharedArrayBuffer(rows * stride * 4));
+  const words = sharedWords(rows, stride);
   const read = ranges.map((range) => schedule.soon((seat) => work.run('keys', { dataset, spec, range, words }, seat)));
   const failed = (await Promise.allSettled(read)).find(({ status }) => status === 'rejected');
   if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;

@@ -59,6 +59,7 @@ export async function compareBatch(
   const rowOf = against.rowOf.subarray(range.start, range.end);
   const pieces = against.pieces ?? [await readSpan(context, against, names, rowOf, signal)];
   const partners = partnersOf(rowOf, pieces);
+  const absent = partners.reduce((sum, { pairs }) => sum + pairs.left.length, 0) < rowOf.length;
   const { fields } = context.file.descriptor.schema;
   const wrong = new Map(names.map((name) => [name, [] as Wrong[]]));
   for (const { piece, pairs } of partners) {
@@ -78,7 +79,7 @@ export async function compareBatch(
   for (const name of names) {
     const column = columns.get(name)!;
     const all = wrong.get(name)!;
-    for (const row of wrongWhereAbsent(column, rowOf, against.fill)) all.push({ row });
+    if (absent) for (const row of wrongWhereAbsent(column, rowOf, against.fill)) all.push({ row });
     if (all.length > 0) found.set(name, differenceOf({ name, column, range, rowOf }, all));
   }
 }

@@ -1,7 +1,7 @@
 // Owns where verify's tasks run: here, or on the threads of a pool, each with the same files opened by itself.
 import { makeArena } from '../core/arena.ts';
 import { invariant } from '../core/check.ts';
-import type { KeySpec, KeyTable } from '../core/key-spec.ts';
+import { type KeySpec, type KeyTable, keyStride } from '../core/key-spec.ts';
 import { readKeys } from '../keys/read.ts';
 import { type Pool, registerJob } from '../pool/pool.ts';
 import { closeDataset, type Dataset, type DatasetDescriptor, forgetRead, reopenDataset } from '../source/dataset.ts';
@@ -48,9 +48,9 @@ function tasksOf(files: () => Files, arena: BlockContext['arena'], signal: Abort
     async keys({ dataset, spec, range, words }) {
       const { file, datasets } = files();
       const source = dataset === undefined ? datasetOf(file) : datasets[dataset]!;
-      const own = await readKeys(source, spec, range, signal);
+      const stride = keyStride(spec);
+      await readKeys(source, spec, range, signal, words.subarray(range.start * stride, range.end * stride));
       forgetRead(source);
-      words.set(own.words, range.start * own.stride);
     },
     sort: async (keys) => sortKeys(keys),
     merge: async ({ left, right }) => mergeRows(left, right),

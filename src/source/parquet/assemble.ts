@@ -87,7 +87,7 @@ function rowLists(rows: number, rep: Uint8Array, def: Uint8Array, itemDef: numbe
   const offsets = new Int32Array(rows + 1);
   const good = listsKernel(rep, def, itemDef, offsets) ?? rowEnds(rep, def, itemDef, offsets);
   if (!good) throw damaged('levels continue a list that has no item');
-  if (itemDef < 2) return { offsets, valid: undefined };
+  if (itemDef < 2 || !anyBelow(def, itemDef - 1)) return { offsets, valid: undefined };
   // an entry that goes on with a list is an item of it: it says of the list what the first entry said
   const valid = new Uint8Array(rows + 1);
   let row = 0;
@@ -97,6 +97,14 @@ function rowLists(rows: number, rep: Uint8Array, def: Uint8Array, itemDef: numbe
   }
   const own = valid.subarray(1);
   return { offsets, valid: own.includes(0) ? own.slice() : undefined };
+}
+
+/** Without a branch an entry, as most columns have none such. */
+function anyBelow(levels: Uint8Array, least: number): boolean {
+  const bias = 256 - least;
+  let all = 256;
+  for (let i = 0; i < levels.length; i++) all &= levels[i]! + bias;
+  return all === 0;
 }
 
 /** What listsKernel does, one entry at a time. */
