@@ -164,11 +164,12 @@ async function checkFile(
   path: string,
   file: SourceFile,
   receipt: Receipt | undefined,
-  { sources, pool }: FileOptions,
+  { sources, pool, ...options }: FileOptions,
   { emit, signal }: CommandContext,
 ): Promise<readonly Finding[]> {
   if (receipt === undefined && sources.length === 0) return [];
-  return verifyContent({ path, file, receipt, inputs: sources, pool }, { emit, signal });
+  const memoryBytes = sortMemory(options);
+  return verifyContent({ path, file, receipt, inputs: sources, pool, memoryBytes }, { emit, signal });
 }
 
 function reportOf(

@@ -5,7 +5,7 @@ import type { ByteRange } from '../bytes/types.ts';
 import type { Arena, Take } from '../core/arena.ts';
 import type { Column, FlatColumn } from '../core/column.ts';
 import { ColweaveError } from '../core/errors.ts';
-import type { KeyTable } from '../core/key-spec.ts';
+import type { KeySpec, KeyTable } from '../core/key-spec.ts';
 import {
   addSeals,
   type KeyStates,
@@ -17,9 +17,11 @@ import {
   sealOrder,
   sealScope,
 } from '../core/seal.ts';
+import { readKeys } from '../keys/read.ts';
 import type { Dataset } from '../source/dataset.ts';
 import type { SourceFile } from '../source/types.ts';
-import { batches, type RowRange, readGood, type Torn } from './output-file.ts';
+import { addLumis, type LumiEvents } from './lumi.ts';
+import { batches, datasetOf, type RowRange, readGood, type Torn } from './output-file.ts';
 import { type Against, compareBatch, type Difference } from './values.ts';
 
 /** Raw bytes of the output decoded at a time: they fit in a thread's arena beside as many of the sources. */
@@ -47,7 +49,9 @@ export interface BlockTask {
 }
 
 export interface SealTask {
-  readonly keys: KeyTable;
+  readonly spec: KeySpec;
+  /** Of all rows; absent = the keys of the block are read with it, and its lumi blocks are counted. */
+  readonly keys?: KeyTable | undefined;
   readonly columns: readonly string[];
   readonly flags: Flags;
   /** Also the sums over the keys and over the row numbers. */
@@ -72,6 +76,8 @@ export interface BlockSeals {
 export interface BlockResult {
   readonly seals: BlockSeals;
   readonly torn: ReadonlyMap<string, TornColumn>;
+  /** Of keys that were read with the block. */
+  readonly lumis?: LumiEvents | undefined;
   /** sha256 of the stored bytes. */
   readonly hash?: string;
   /** One list for each `against`. */
@@ -100,6 +106,7 @@ export async function checkBlock(context: BlockContext, task: BlockTask, signal:
   const hash = task.stored === undefined ? {} : { hash: await hashGood(file.descriptor.uri, task.stored, signal) };
   return {
     seals: work?.sums ?? { keys: NO_SEAL, order: NO_SEAL, columns: new Map(), moved: new Map() },
+    lumis: work?.lumis,
     torn: new Map([...torn].map(([name, { message, where }]) => [name, { message, where }] as const)),
     differences: differences.map((found) => [...found.values()]),
     ...hash,
@@ -109,6 +116,7 @@ export async function checkBlock(context: BlockContext, task: BlockTask, signal:
 interface SealWork {
   readonly task: SealTask;
   readonly states: KeyStates;
+  readonly lumis: LumiEvents | undefined;
   /** By flag column: one byte a row, 1 where the source has the event. */
   readonly present: ReadonlyMap<string, Uint8Array>;
   readonly sums: BlockSeals & { readonly columns: Map<string, Seal>; readonly moved: Map<string, Seal> };
@@ -127,11 +135,15 @@ async function beginSeals(
   signal: AbortSignal,
 ): Promise<SealWork | undefined> {
   if (task === undefined) return undefined;
-  const states = keyStates(task.keys, range.start, range.end - range.start, take);
+  const rows = range.end - range.start;
+  const own = task.keys === undefined ? await readKeys(datasetOf(file), task.spec, range, signal) : undefined;
+  const states = own === undefined ? keyStates(task.keys!, range.start, rows, take) : keyStates(own, 0, rows, take);
+  const lumis: LumiEvents | undefined = own && new Map();
+  if (own !== undefined) addLumis(lumis!, own);
   const present = await readFlags(file, task, range, torn, signal);
   const keys = task.rows ? sealKeys(states) : NO_SEAL;
   const order = task.rows ? sealOrder(states, range.start) : NO_SEAL;
-  return { task, states, present, sums: { keys, order, columns: new Map(), moved: new Map() } };
+  return { task, states, present, lumis, sums: { keys, order, columns: new Map(), moved: new Map() } };
 }
 
 /** One byte a row: 1 where the flag is 0, which says that the source has the event. */

@@ -1,6 +1,6 @@
 // Owns going through the file under test block by block, once: which task seals, hashes and compares what, and the sums of all.
 import type { ByteRange } from '../bytes/types.ts';
-import type { KeyTable } from '../core/key-spec.ts';
+import type { KeySpec, KeyTable } from '../core/key-spec.ts';
 import { type Field, fieldNamed, sameType, typeName } from '../core/schema.ts';
 import { addSeals, NO_SEAL, type Seal } from '../core/seal.ts';
 import { commonType } from '../source/casts.ts';
@@ -10,6 +10,7 @@ import type { SourceFile } from '../source/types.ts';
 import type { BlockResult, BlockSeals, BlockTask, Flags, TornColumn } from './block.ts';
 import type { MatchedSource } from './events.ts';
 import type { Workplace } from './key-tables.ts';
+import type { LumiEvents } from './lumi.ts';
 import { type RowRange, rowRanges } from './output-file.ts';
 import { emptySlab, makeSlab, pieceRanges } from './pieces.ts';
 import { type Against, type Difference, spanOf } from './values.ts';
@@ -23,7 +24,9 @@ const LENGTHS_BYTES = 16;
 
 export interface BlocksWanted {
   readonly file: SourceFile;
-  readonly keys: KeyTable;
+  readonly spec: KeySpec;
+  /** Absent: more than memory is to hold; each block reads its own. */
+  readonly keys?: KeyTable | undefined;
   /** Absent: nothing is sealed. */
   readonly flags?: Flags | undefined;
   /** The stored bytes of each row group are hashed. */
@@ -47,6 +50,8 @@ export interface Comparison {
 export interface BlocksReport {
   readonly seals: BlockSeals;
   readonly torn: ReadonlyMap<string, TornColumn>;
+  /** Of keys that the blocks read. */
+  readonly lumis: LumiEvents;
   /** By index of the row group. */
   readonly hashes: ReadonlyMap<number, string>;
   /** One a source. */
@@ -95,7 +100,15 @@ export async function checkBlocks(place: Workplace, wanted: BlocksWanted): Promi
     done.push(ran);
   }
   await Promise.all(passes);
-  return sum(await Promise.all(done), wanted, sides);
+  return sum(await allOf(done), wanted, sides);
+}
+
+/** Of several failures the one of the first block, however many threads there are. */
+async function allOf<T>(work: readonly Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(work);
+  const results: T[] = [];
+  for (const each of work) results.push(await each);
+  return results;
 }
 
 interface BlockRange {
@@ -117,8 +130,8 @@ async function resultOf({ work }: Workplace, task: BlockTask, sides: readonly Si
   return { range: task.range, sides, result: await work.run('block', task, seat) };
 }
 
-function sealsOf({ flags, keys }: BlocksWanted, columns: readonly string[], rows: boolean) {
-  return flags === undefined ? undefined : { keys, columns, flags, rows };
+function sealsOf({ flags, keys, spec }: BlocksWanted, columns: readonly string[], rows: boolean) {
+  return flags === undefined ? undefined : { spec, keys, columns, flags, rows };
 }
 
 function againstOf({ index, columns, source }: Side, fill: number | undefined): Against {
@@ -186,12 +199,14 @@ function sum(done: readonly Done[], { file, flags }: BlocksWanted, sides: readon
   if (flags !== undefined) for (const { name } of file.descriptor.schema.fields) seals.columns.set(name, NO_SEAL);
   const torn = new Map<string, TornColumn>();
   const hashes = new Map<number, string>();
+  const lumis: LumiEvents = new Map();
   const found = sides.map((): Map<string, ColumnDifference> => new Map());
   for (const { group, sides: own, result } of done.toSorted((a, b) => a.range.start - b.range.start)) {
     seals.keys = addSeals(seals.keys, result.seals.keys);
     seals.order = addSeals(seals.order, result.seals.order);
     for (const [name, seal] of result.seals.columns) add(seals.columns, name, seal);
     for (const [name, seal] of result.seals.moved) add(seals.moved, name, seal);
+    for (const [name, events] of result.lumis ?? []) lumis.set(name, (lumis.get(name) ?? 0) + events);
     if (group !== undefined && result.hash !== undefined) hashes.set(group, result.hash);
     for (const [i, side] of own.entries()) addDifferences(side, result.differences[i]!, torn, found[side.index]!);
     for (const [name, why] of result.torn) if (!torn.has(name)) torn.set(name, why);
@@ -199,7 +214,7 @@ function sum(done: readonly Done[], { file, flags }: BlocksWanted, sides: readon
   const comparisons = sides.map(({ columns, index }) => {
     return { compared: [...columns.keys()], differences: [...found[index]!.values()] };
   });
-  return { seals, torn, hashes, comparisons };
+  return { seals, torn, lumis, hashes, comparisons };
 }
 
 function add(sums: Map<string, Seal>, name: string, seal: Seal): void {

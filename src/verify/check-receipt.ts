@@ -1,22 +1,21 @@
 // Owns check 2: what a file holds against what its receipt says, without the sources.
 import { ColweaveError } from '../core/errors.ts';
-import { type KeyTable, keyText } from '../core/key-spec.ts';
 import type { Receipt, ReceiptColumn } from '../core/receipt.ts';
 import { typeName } from '../core/schema.ts';
 import { type Seal, sealHex } from '../core/seal.ts';
 import type { SourceFile } from '../source/types.ts';
 import type { BlockSeals, Flags, TornColumn } from './block.ts';
-import { counted, type Finding, type FindingDetail, finding, named, OFFENDERS_MAX, type Offender } from './findings.ts';
-import { addLumis, compareLumis, expandLumis, type LumiEvents, lumiOf } from './lumi.ts';
+import { counted, type Finding, type FindingDetail, finding, named, OFFENDERS_MAX } from './findings.ts';
+import type { KeyFacts } from './key-facts.ts';
+import { compareLumis, expandLumis } from './lumi.ts';
 import { errorText } from './output-file.ts';
 import type { RowGroupCheck } from './row-groups.ts';
-import { repeatedRows, type SortedKeys } from './sort-merge.ts';
 
 export interface FileUnderTest {
   readonly path: string;
   readonly file: SourceFile;
   readonly receipt: Receipt;
-  readonly keys: SortedKeys;
+  readonly keys: KeyFacts;
 }
 
 /** What was read of the file and summed up. */
@@ -87,28 +86,24 @@ function checkSchema({ file, receipt }: FileUnderTest): Finding[] {
 
 function checkRows(test: FileUnderTest, seal: Seal): Finding[] {
   const { receipt, keys } = test;
-  const repeated = repeatedRows(keys);
+  const { repeated } = keys;
   const detail = (): FindingDetail => ({
-    count: repeated.length,
-    lumis: distinct(repeated.slice(0, 1000).map(({ row }) => lumiOf(keys.keys, row))),
-    first: repeated.slice(0, OFFENDERS_MAX).map(({ row }) => offender(test, row)),
+    count: repeated,
+    lumis: distinct(keys.first.map(({ lumi }) => lumi)),
+    first: keys.first.slice(0, OFFENDERS_MAX).map(({ key, row }) => ({ key, file: test.path, entry: row })),
   });
   const { rows } = receipt.output;
   if (seal.present === rows && sealHex(seal) === receipt.output.keySeal) {
     const once = ['error', 'first-by-source'].includes(String(receipt.policies.duplicates));
-    if (repeated.length === 0 || !once) return [];
-    return [
-      finding('verify/duplicate-key', `${counted(repeated.length, 'row')} with the key of an earlier row`, detail()),
-    ];
+    if (repeated === 0 || !once) return [];
+    return [finding('verify/duplicate-key', `${counted(repeated, 'row')} with the key of an earlier row`, detail())];
   }
-  const events = seal.present - repeated.length;
-  const { fewer, more } = lumiDifference(receipt, keys.keys);
+  const events = seal.present - repeated;
+  const { fewer, more } = lumiDifference(receipt, keys);
   const findings: Finding[] = [];
-  if (repeated.length > 0) {
+  if (repeated > 0) {
     const where = detail().lumis ?? [];
-    findings.push(
-      finding('verify/rows-doubled', `${counted(repeated.length, 'row')} there twice${at(where)}`, detail()),
-    );
+    findings.push(finding('verify/rows-doubled', `${counted(repeated, 'row')} there twice${at(where)}`, detail()));
   }
   if (events < rows) {
     const text = `${counted(rows - events, 'row')} of ${rows} lost${at(fewer)}`;
@@ -132,17 +127,11 @@ function distinct(names: readonly (string | undefined)[]): string[] {
   return [...new Set(names.filter((name) => name !== undefined))];
 }
 
-function lumiDifference(receipt: Receipt, keys: KeyTable) {
+function lumiDifference(receipt: Receipt, keys: KeyFacts) {
   const expected = expandLumis(receipt.lumis.out, receipt.output.rows);
-  const actual: LumiEvents = new Map();
-  addLumis(actual, keys);
   return expected === undefined || receipt.lumis.out.length === 0
     ? { fewer: [], more: [] }
-    : compareLumis(actual, expected);
-}
-
-export function offender({ path, keys }: Pick<FileUnderTest, 'path' | 'keys'>, row: number): Offender {
-  return { key: keyText(keys.keys, row), file: path, entry: row };
+    : compareLumis(keys.lumis(), expected);
 }
 
 function checkColumns(receipt: Receipt, { seals, torn, groups }: FileContent): Finding[] {

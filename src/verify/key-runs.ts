@@ -26,8 +26,8 @@ export interface SortLimits {
   readonly signal: AbortSignal;
 }
 
-/** A row while its run is sorted: key words, order twice, record; and what the collector has not taken back of the run before. */
-const ROW_BYTES = 100;
+/** A row while its run is sorted: key words, sorting, record; and what the collector has not taken back of the run before. */
+const ROW_BYTES = 120;
 const RUN_ROWS_MAX = 1 << 22;
 const RUN_ROWS_MIN = 1 << 14;
 /** Bytes that all runs of a merge together read ahead. */

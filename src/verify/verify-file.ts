@@ -1,6 +1,6 @@
 // Owns the checks of one file in their order: its keys, the sources, then every block once, for the receipt and against the sources.
 import type { Emit } from '../core/events.ts';
-import type { KeyTable } from '../core/key-spec.ts';
+import type { KeySpec, KeyTable } from '../core/key-spec.ts';
 import type { Receipt } from '../core/receipt.ts';
 import { keySpecFor } from '../keys/spec.ts';
 import type { Pool } from '../pool/pool.ts';
@@ -11,6 +11,7 @@ import { type BlocksReport, type BlocksWanted, checkBlocks } from './check-block
 import { asFinding, checkReceipt, type FileContent, flagsOf } from './check-receipt.ts';
 import { fillOf } from './filled.ts';
 import type { Finding } from './findings.ts';
+import { factsOf, streamedFacts } from './key-facts.ts';
 import { inOrder, outputKeys, type Workplace } from './key-tables.ts';
 import { checkRowGroups, isRegrouped } from './row-groups.ts';
 import { startSchedule } from './schedule.ts';
@@ -26,6 +27,8 @@ export interface FileContentTest {
   readonly inputs: readonly Input[];
   /** Threads, for files that are worth them. */
   readonly pool: Pool | undefined;
+  /** For the keys of a file that is compared with its receipt alone. */
+  readonly memoryBytes: number;
 }
 
 /** Errors: those of the sources; all that is wrong with the file is a finding. */
@@ -49,12 +52,18 @@ export async function verifyContent(
   }
 }
 
+/** A row of a table of keys while it is sorted. */
+const TABLE_ROW_BYTES = 64;
+
 async function checkContent(test: FileContentTest, place: Workplace, emit: Emit): Promise<readonly Finding[]> {
-  const { path, file, receipt, inputs } = test;
+  const { path, file, receipt, inputs, memoryBytes } = test;
+  const { rows, schema } = file.descriptor;
   let keys: KeyTable;
   try {
-    const on = receipt === undefined ? undefined : (receipt.spec.on as string[]).join(',');
-    keys = await outputKeys(place, file, keySpecFor(on, file.descriptor.schema, [path]));
+    const spec = keySpecFor(receipt && (receipt.spec.on as string[]).join(','), schema, [path]);
+    const large = rows * TABLE_ROW_BYTES > memoryBytes;
+    if (large && receipt !== undefined && inputs.length === 0) return await checkLarge(test, receipt, spec, place);
+    keys = await outputKeys(place, file, spec);
   } catch (error) {
     return [asFinding(error)];
   }
@@ -62,13 +71,28 @@ async function checkContent(test: FileContentTest, place: Workplace, emit: Emit)
   sorted.catch(() => {}); // thrown where it is waited for
   if (inputs.length > 0) return checkWithSources(test, { keys, sorted }, place, emit);
   try {
-    const blocks = await checkBlocks(place, { ...whatFor(test, keys), sources: [] });
-    return receipt === undefined
-      ? []
-      : checkReceipt({ path, file, receipt, keys: await sorted }, content(test, blocks));
+    const blocks = await checkBlocks(place, { ...whatFor(test, keys.spec, keys), sources: [] });
+    if (receipt === undefined) return [];
+    return checkReceipt({ path, file, receipt, keys: factsOf(await sorted) }, content(test, blocks));
   } catch (error) {
     return [asFinding(error)];
   }
+}
+
+/** In memory that does not grow with the file: its keys pass through scratch here, while threads read the blocks. */
+async function checkLarge(
+  test: FileContentTest,
+  receipt: Receipt,
+  spec: KeySpec,
+  place: Workplace,
+): Promise<readonly Finding[]> {
+  const { path, file, memoryBytes } = test;
+  const reading = checkBlocks(place, { ...whatFor(test, spec), sources: [] });
+  reading.catch(() => {}); // thrown where it is waited for
+  const facts = await streamedFacts(file, spec, { memoryBytes, signal: place.signal });
+  const blocks = await reading;
+  const keys = { ...facts, lumis: () => blocks.lumis };
+  return checkReceipt({ path, file, receipt, keys }, content(test, blocks));
 }
 
 /** What the receipt says and what the sources say, of one reading of the file. */
@@ -83,7 +107,7 @@ async function checkWithSources(
   try {
     const full: AgainstTest = { path, file, receipt, keys: await sorted };
     const { sources } = matched;
-    const reading = checkBlocks(place, { ...whatFor(test, keys), sources });
+    const reading = checkBlocks(place, { ...whatFor(test, keys.spec, keys), sources });
     const [blocks, events, witnesses, places] = await Promise.all([
       reading,
       afterTurn(() => checkMatched(full, matched, emit)),
@@ -93,7 +117,7 @@ async function checkWithSources(
     const values = checkValues(full, blocks.comparisons);
     const closer = [...matched.findings, ...events, ...witnesses, ...values, ...places];
     if (receipt === undefined) return closer;
-    const findings = checkReceipt({ path, file, receipt, keys: full.keys }, content(test, blocks));
+    const findings = checkReceipt({ path, file, receipt, keys: factsOf(full.keys) }, content(test, blocks));
     return [...findings.filter(({ code }) => !closer.some((other) => other.code === code)), ...closer];
   } finally {
     await matched.close();
@@ -106,10 +130,10 @@ async function afterTurn<T>(work: () => T): Promise<T> {
   return work();
 }
 
-function whatFor({ file, receipt }: FileContentTest, keys: KeyTable): Omit<BlocksWanted, 'sources'> {
-  const fill = fillOf(receipt);
-  if (receipt === undefined) return { file, keys, hashes: false, fill };
-  return { file, keys, flags: flagsOf(receipt), hashes: !isRegrouped(file.descriptor, receipt), fill };
+function whatFor({ file, receipt }: FileContentTest, spec: KeySpec, keys?: KeyTable): Omit<BlocksWanted, 'sources'> {
+  const own = { file, spec, keys, fill: fillOf(receipt) };
+  if (receipt === undefined) return { ...own, hashes: false };
+  return { ...own, flags: flagsOf(receipt), hashes: !isRegrouped(file.descriptor, receipt) };
 }
 
 function content({ file, receipt }: FileContentTest, { seals, torn, hashes }: BlocksReport): FileContent {

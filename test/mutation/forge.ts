@@ -21,7 +21,7 @@ export async function forgeReceipt(path: string): Promise<void> {
   const { rows, schema } = file.descriptor;
   const keys = await readKeys(datasetOf(file), keySpecFor((receipt.spec.on as string[]).join(','), schema, [path]));
   const place = { work: workHere(file, signal), schedule: startSchedule(1), signal };
-  const wanted = { file, keys, flags: new Map(), hashes: false, fill: undefined, sources: [] };
+  const wanted = { file, spec: keys.spec, keys, flags: new Map(), hashes: false, fill: undefined, sources: [] };
   const { seals } = await checkBlocks(place, wanted);
   await place.work.close();
   await file.close();

@@ -33,7 +33,7 @@ async function blocksOf(path: string, threads: boolean) {
   const place = { work, schedule: startSchedule(work.width), signal };
   const keys = await outputKeys(place, file, keySpecFor('cms', file.descriptor.schema, [path]));
   const flags = new Map([['puWeight_par', 'par_missing']]);
-  const report = await checkBlocks(place, { file, keys, flags, hashes: true, fill: 0, sources: [] });
+  const report = await checkBlocks(place, { file, spec: keys.spec, keys, flags, hashes: true, fill: 0, sources: [] });
   await work.close();
   await pool?.close();
   await file.close();
