@@ -1,10 +1,7 @@
 // Owns checking one row group: its seals, its stored bytes, and its values against those of the sources, all of one decoding.
-import { createHash } from 'node:crypto';
-import { openStore } from '../bytes/open.ts';
 import type { ByteRange } from '../bytes/types.ts';
 import type { Arena, Take } from '../core/arena.ts';
 import type { Column, FlatColumn } from '../core/column.ts';
-import { ColweaveError } from '../core/errors.ts';
 import type { KeySpec, KeyTable } from '../core/key-spec.ts';
 import {
   addSeals,
@@ -22,6 +19,7 @@ import type { Dataset } from '../source/dataset.ts';
 import type { SourceFile } from '../source/types.ts';
 import { addLumis, type LumiEvents } from './lumi.ts';
 import { batches, datasetOf, type RowRange, readGood, type Torn } from './output-file.ts';
+import { hashStored } from './stored-bytes.ts';
 import { type Against, compareBatch, type Difference } from './values.ts';
 
 /** Raw bytes of the output decoded at a time: they fit in a thread's arena beside as many of the sources. */
@@ -103,7 +101,7 @@ export async function checkBlock(context: BlockContext, task: BlockTask, signal:
     for (const [i, other] of against.entries())
       await compareBatch(context, { against: other, range, columns }, differences[i]!, signal);
   }
-  const hash = task.stored === undefined ? {} : { hash: await hashGood(file.descriptor.uri, task.stored, signal) };
+  const hash = task.stored === undefined ? {} : { hash: await hashStored(file.descriptor.uri, task.stored, signal) };
   return {
     seals: work?.sums ?? { keys: NO_SEAL, order: NO_SEAL, columns: new Map(), moved: new Map() },
     lumis: work?.lumis,
@@ -195,38 +193,4 @@ function nearOffsets(take: Take): (column: Column) => Column {
     }
     return { ...column, offsets };
   };
-}
-
-/** Bytes that cannot be read are not those that were written. */
-async function hashGood(uri: string, ranges: readonly ByteRange[], signal: AbortSignal): Promise<string> {
-  try {
-    return await hashOf(uri, ranges, signal);
-  } catch (error) {
-    if (!(error instanceof ColweaveError)) throw error;
-    return '';
-  }
-}
-
-/** Stored bytes read at a time. */
-const READ_BYTES = 4 * 2 ** 20;
-let hashRoom: Uint8Array | undefined;
-
-async function hashOf(uri: string, ranges: readonly ByteRange[], signal: AbortSignal): Promise<string> {
-  const store = await openStore(uri);
-  try {
-    const hash = createHash('sha256');
-    const room = hashRoom ?? new Uint8Array(READ_BYTES);
-    hashRoom = undefined;
-    for (const { offset, length } of ranges) {
-      for (let done = 0; done < length; done += READ_BYTES) {
-        const part = [{ offset: offset + done, length: Math.min(READ_BYTES, length - done) }];
-        const [bytes] = await (store.readInto?.(part, room, signal) ?? store.read(part, signal));
-        hash.update(bytes!);
-      }
-    }
-    hashRoom = room;
-    return hash.digest('hex');
-  } finally {
-    await store.close();
-  }
 }

@@ -6,6 +6,7 @@ import { type Seal, sealHex } from '../core/seal.ts';
 import type { SourceFile } from '../source/types.ts';
 import type { BlockSeals, Flags, TornColumn } from './block.ts';
 import { counted, type Finding, type FindingDetail, finding, named, OFFENDERS_MAX } from './findings.ts';
+import { checkTitles } from './identity.ts';
 import type { KeyFacts } from './key-facts.ts';
 import { compareLumis, expandLumis } from './lumi.ts';
 import { errorText } from './output-file.ts';
@@ -27,7 +28,12 @@ export interface FileContent {
 
 export function checkReceipt(test: FileUnderTest, { seals, torn, groups }: FileContent): readonly Finding[] {
   const { receipt } = test;
-  const findings = [...tornColumns(torn), ...checkSchema(test), ...checkRows(test, seals.keys)];
+  const findings = [
+    ...tornColumns(torn),
+    ...checkSchema(test),
+    ...checkTitles(test.file, receipt),
+    ...checkRows(test, seals.keys),
+  ];
   const rowsHold = seals.keys.present === receipt.output.rows && sealHex(seals.keys) === receipt.output.keySeal;
   if (rowsHold) findings.push(...checkColumns(receipt, { seals, torn, groups }), ...checkFlags(receipt, seals, torn));
   if (findings.length > 0) return [...findings, ...changedGroups(groups)];

@@ -2,6 +2,7 @@
 import type { Receipt } from '../core/receipt.ts';
 import { parquetRowGroups } from '../source/parquet.ts';
 import type { FileDescriptor } from '../source/types.ts';
+import { hashStored } from './stored-bytes.ts';
 
 export interface RowGroupCheck {
   /** Row groups of other sizes than were written: another tool wrote the file. */
@@ -15,6 +16,22 @@ export function isRegrouped(descriptor: FileDescriptor, { output }: Receipt): bo
   if (descriptor.format !== 'parquet') return false;
   const groups = parquetRowGroups(descriptor);
   return groups.length !== output.rowGroups.length || groups.some(({ rows }, i) => rows !== output.rowGroups[i]!.rows);
+}
+
+/** The same, of bytes read here. */
+export async function readRowGroups(
+  descriptor: FileDescriptor,
+  receipt: Receipt,
+  signal: AbortSignal,
+): Promise<RowGroupCheck> {
+  const regrouped = isRegrouped(descriptor, receipt);
+  const hashes = new Map<number, string>();
+  const groups = descriptor.format !== 'parquet' || regrouped ? [] : parquetRowGroups(descriptor);
+  for (const [index, { chunks }] of groups.entries()) {
+    const stored = chunks.map(({ start, bytes }) => ({ offset: start, length: bytes }));
+    hashes.set(index, await hashStored(descriptor.uri, stored, signal));
+  }
+  return checkRowGroups(descriptor, receipt, regrouped, hashes);
 }
 
 /** `hashes`: sha256 of a row group over the bytes of its column chunks, pages with their headers, in schema order. */

@@ -9,8 +9,10 @@ import type { SourceFile } from '../source/types.ts';
 import { type AgainstTest, checkMatched, checkPlaces, checkValues, matchSources } from './against.ts';
 import { type BlocksReport, type BlocksWanted, checkBlocks } from './check-blocks.ts';
 import { asFinding, checkReceipt, type FileContent, flagsOf } from './check-receipt.ts';
+import type { MatchedSource } from './events.ts';
 import { fillOf } from './filled.ts';
 import type { Finding } from './findings.ts';
+import { checkIdentity } from './identity.ts';
 import { factsOf, streamedFacts } from './key-facts.ts';
 import { inOrder, outputKeys, type Workplace } from './key-tables.ts';
 import { checkRowGroups, isRegrouped } from './row-groups.ts';
@@ -111,7 +113,7 @@ async function checkWithSources(
     const [blocks, events, witnesses, places] = await Promise.all([
       reading,
       afterTurn(() => checkMatched(full, matched, emit)),
-      receipt === undefined ? [] : checkWitnesses(full, sources, receipt, place.signal),
+      receipt === undefined ? [] : checkStated(full, sources, receipt, place.signal),
       checkPlaces(full, sources, place.signal),
     ]);
     const values = checkValues(full, blocks.comparisons);
@@ -122,6 +124,17 @@ async function checkWithSources(
   } finally {
     await matched.close();
   }
+}
+
+/** What the receipt says of its sources beside the columns: witnesses, and where events come from. */
+async function checkStated(
+  test: AgainstTest,
+  sources: readonly MatchedSource[],
+  receipt: Receipt,
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
+  const witnesses = await checkWitnesses(test, sources, receipt, signal);
+  return [...witnesses, ...(await checkIdentity(sources, receipt, signal))];
 }
 
 /** Threads get their work first. */

@@ -24,7 +24,7 @@ beforeAll(async () => {
   pool = startPool(2);
   await makeOutput(path);
   good = await readTable(path);
-});
+}, 60_000);
 afterAll(async () => {
   await pool.close();
   rmSync(folder, { recursive: true });
@@ -73,11 +73,7 @@ function shuffled(table: Table): Table {
   return out;
 }
 
-const NAMES = [
-  'two rows of a list column exchanged',
-  'a missing value becomes 0',
-  'a row doubled',
-];
+const NAMES = ['two rows of a list column exchanged', 'a missing value becomes 0', 'a row doubled'];
 
 describe.each(NAMES)('%s', (name) => {
   const kind = KINDS.find((each) => each.name === name)!;
