@@ -26,6 +26,11 @@ const MESSAGE_BYTES_MAX = 2 ** 31 - 1;
 /** Room for answers in flight: with the 64 KiB of the standard, each answer would wait for the way back. */
 const WINDOW_BYTES = 16 * 1024 * 1024;
 
+/**
+ * Node refuses streams (ENHANCE_YOUR_CALM) while more than 10 MB of a session wait, which two batches may do. What waits is
+ * bounded by who calls: no limit here.
+ */
+const MEMORY_MB = 1_000_000;
 /** Triton's, where a URL names none. */
 const PORT = 8001;
 
@@ -98,6 +103,7 @@ class Session {
   constructor(authority: string, trust: { readonly ca?: readonly string[] }) {
     this.http2 = connect(authority, {
       ...trust,
+      maxSessionMemory: MEMORY_MB,
       settings: { enablePush: false, initialWindowSize: WINDOW_BYTES },
     } as Parameters<typeof connect>[1]);
     this.http2.once('connect', () => this.http2.setLocalWindowSize(WINDOW_BYTES));
