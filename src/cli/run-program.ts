@@ -9,6 +9,7 @@ import { parseAndRun } from './parse.ts';
 import type { Actions } from './program.ts';
 import { renderBench, renderFloor } from './render-bench.ts';
 import { cacheStatus, fetchStatus, renderCache, renderFetch } from './render-fetch.ts';
+import { renderDescribe, renderInfer } from './render-infer.ts';
 import type { Report } from './render-json.ts';
 import { outcomeStatus, renderOutcome } from './render-outcome.ts';
 import { renderSchema } from './render-schema.ts';
@@ -67,7 +68,7 @@ function startRun(argv: readonly string[]): Run {
   });
   const stderr = new Pipe(process.stderr);
   const manners: Manners = { json: argv.includes('--json'), quiet: false, debug: argv.includes('--debug') };
-  const name = /^(join|verify|schema|fetch|bench)$/.test(argv[0] ?? '') ? argv[0]! : '';
+  const name = /^(join|verify|schema|fetch|infer|bench)$/.test(argv[0] ?? '') ? argv[0]! : '';
   const voice = voiceOf(name, manners, stdout, stderr, false);
   const run: Run = { controller, stdout, stderr, dataOnStdout: false, many: false, voice, status: 0 };
   return run;
@@ -109,6 +110,17 @@ function actionsOf(run: Run): Actions {
       const work = async (context: CommandContext) =>
         (await import('../command/cache-task.ts')).runCacheTask(task, context);
       return perform(run, work, renderCache, cacheStatus);
+    },
+    infer: (options, manners) => {
+      run.voice = voiceOf('infer', manners, run.stdout, run.stderr, false);
+      const work = async (context: CommandContext) => (await import('../command/infer.ts')).runInfer(options, context);
+      return perform(run, work, (report, style) => renderInfer(report, options.stats, style));
+    },
+    describe: (options, manners) => {
+      run.voice = voiceOf('infer', manners, run.stdout, run.stderr, false);
+      const work = async (context: CommandContext) =>
+        (await import('../command/describe.ts')).runDescribe(options, context);
+      return perform(run, work, renderDescribe);
     },
     benchJoin: (options, manners) => {
       run.voice = voiceOf('bench', manners, run.stdout, run.stderr, false);

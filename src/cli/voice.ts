@@ -69,7 +69,8 @@ export function tellStats({ command, manners, report, messages }: Voice): void {
       `${command}: ${server}: ${formatCount(requests)} requests, ${bytes}, ${formatCount(retries)} retries\n`,
     );
   }
-  if (tally.length === 0) messages.write(`${command}: no server was asked\n`);
+  // infer asks servers of another kind, and its report says what they did
+  if (tally.length === 0 && !command.endsWith(' infer')) messages.write(`${command}: no server was asked\n`);
 }
 
 /** --quiet keeps a report only if it says that something is wrong. */

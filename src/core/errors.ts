@@ -13,6 +13,7 @@ const kind = (exit: number, meaning: string, remedy: string): ErrorKind => ({ ex
 export const ERRORS = {
   'usage/bad-option': kind(2, 'the command line cannot be understood', 'see colweave COMMAND --help'),
   'usage/bad-compose': kind(2, 'a compose file cannot be understood', 'see colweave-join(1), COMPOSE FILES'),
+  'usage/bad-model': kind(2, 'a model file cannot be understood', 'see colweave-infer(1), MODEL FILES'),
   'usage/node-too-old': kind(
     2,
     'Node is older than 22.20',
@@ -168,6 +169,30 @@ export const ERRORS = {
     1,
     'rows that were sent again got other scores',
     'a server is sick, or the model depends on what else is in a batch: nothing of it is used',
+  ),
+  'infer/model-differs': kind(
+    3,
+    'the served model has other inputs or outputs than the model file says',
+    'compare with colweave infer --describe URL MODEL',
+  ),
+  'infer/null-input': kind(3, 'a value that a model needs is missing', 'say what it counts as: nulls: VALUE'),
+  'infer/lists-differ': kind(
+    3,
+    'lists that belong together differ in length',
+    'name columns of one collection, or produce the file again',
+  ),
+  'infer/bad-index': kind(3, 'an index of constituents points at nothing', 'produce the file again'),
+  'infer/inexact': kind(3, 'an input cannot hold a value exactly', 'give the input a type that holds it'),
+  'infer/not-finite': kind(1, 'scores are NaN or infinite', 'look at the inputs, or use --on-nan keep'),
+  'infer/other-parts': kind(
+    3,
+    'finished parts are of other inputs, or of another model or version',
+    'begin again without --resume, or give what the parts were made from',
+  ),
+  'infer/no-runtime': kind(
+    3,
+    'onnxruntime-node is not installed, or cannot load the model',
+    'npm install --ignore-scripts onnxruntime-node in the current directory, or name a server',
   ),
   'cache/not-private': kind(
     5,
