@@ -71,7 +71,7 @@ describe('scores', () => {
       const each = { ...MLP, rows: 20_000 };
       const found = await withServers([triton()[protocol]], 'mlp', each, async (balance) => {
         const scores = await predict(balance, each, { batchRows: 20_000 });
-        expect([balance.report().halved, balance.rowsMax]).toEqual([3, 5000]);
+        expect([balance.report().halved, balance.rowsMax]).toEqual([3, 8192]);
         return scores;
       });
       expectNear(found, truthOf(each));

@@ -1,5 +1,9 @@
 // Every way in which servers fail (byte-level fakes): no row is wrong, lost or doubled, and what cannot be repaired has a code.
-import { afterEach, describe, expect, test } from 'vitest';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { ColweaveError } from '../../src/core/errors.ts';
 import type { WorkEvent } from '../../src/core/events.ts';
 import type { Balance } from '../../src/infer/balance.ts';
@@ -31,7 +35,7 @@ afterEach(async () => {
 });
 
 async function start(make: () => Promise<Fake>, count = 1): Promise<Fake[]> {
-  const made = await Promise.all(Array.from({ length: count }, make));
+  const made = await Promise.all(Array.from({ length: count }, () => make()));
   fakes.push(...made);
   return made;
 }
@@ -318,6 +322,32 @@ test('a server that was exchanged unnoticed is found at the end: nothing may be 
   server!.parameter = 'b';
   await runAll(balance, 5);
   expect((await failureOf(balance.finish({ outputs: ['Y'] }, never))).code).toBe('infer/version-differs');
+});
+
+describe('TLS', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'colweave-tls-'));
+  const at = (name: string): string => join(folder, name);
+  const words = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '1'];
+  const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1'];
+  execFileSync('openssl', [...words, ...names, '-keyout', at('key'), '-out', at('cert')], { stdio: 'ignore' });
+  const [key, cert] = ['key', 'cert'].map((name) => readFileSync(at(name), 'utf8')) as [string, string];
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  test.each(PROTOCOLS)(
+    '%s: trusted when its authority is named, and else refused with the way out',
+    async (_, make) => {
+      const [server] = await start(() => make(undefined, { key, cert }));
+      expect(server!.url).toMatch(/^(https|grpcs):/);
+      const { balance } = await open([server!], { connect: { ca: [cert], token: 'secret' } });
+      expect(await runAll(balance, 5)).toBe(5);
+      expect([...server!.tokens]).toEqual(['Bearer secret']);
+      const failure = await failureOf(open([server!], { policy: { startMs: 50 } }));
+      expect([failure.code, failure.hint]).toEqual([
+        'infer/unreachable',
+        'name the certificate of its authority with --ca FILE',
+      ]);
+    },
+  );
 });
 
 test('Retry-After is obeyed, and a busy server is no failed server', async () => {
