@@ -15,11 +15,14 @@ const QUICK: Partial<Policy> = {
   budgetMs: 2_000,
   startMs: 300,
   surveyMs: 500,
-  deadlineFirstMs: 150,
-  deadlineMinMs: 60,
+  // a busy machine must not look like a server that does not answer
+  deadlineFirstMs: 5_000,
+  deadlineMinMs: 5_000,
   pauseMs: 10,
   pauseMaxMs: 40,
 };
+/** For servers that do not answer. */
+const IMPATIENT: Partial<Policy> = { deadlineFirstMs: 100, deadlineMinMs: 100 };
 const PROTOCOLS = [
   ['http', fakeHttp],
   ['grpc', fakeGrpc],
@@ -128,12 +131,13 @@ describe.each(PROTOCOLS)('%s', (name, make) => {
   ] as Fault[])('%s once: asked again, and right', async (fault) => {
     const [server] = await start(make);
     server!.fault = at(3, fault);
-    const { balance } = await open([server!]);
+    const { balance } = await open([server!], { policy: fault === 'hole' ? IMPATIENT : {} });
     const begin = performance.now();
     expect(await runAll(balance, 10)).toBe(10);
-    // 150 ms until a request without an answer is given up, then 40 ms of pause at most
-    expect(performance.now() - begin).toBeLessThan(1000);
-    expect(server!.asked.length).toBe(fault === 'goaway' ? 10 : 11);
+    // 100 ms until a request without an answer is given up, then 40 ms of pause at most; the rest is for a busy machine
+    expect(performance.now() - begin).toBeLessThan(2000);
+    if (fault === 'hole') expect(server!.asked.length).toBeGreaterThanOrEqual(11);
+    else expect(server!.asked.length).toBe(fault === 'goaway' ? 10 : 11);
   });
 
   test.each([
@@ -186,7 +190,7 @@ describe.each(PROTOCOLS)('%s', (name, make) => {
   test('a black hole beside a good server: found once, and left alone', async () => {
     const servers = await start(make, 2);
     servers[0]!.fault = () => 'hole';
-    const { balance } = await open(servers);
+    const { balance } = await open(servers, { policy: IMPATIENT });
     expect(await runAll(balance, 30)).toBe(30);
     expect(servers[1]!.asked.length).toBeGreaterThanOrEqual(30);
     expect(balance.report().servers[0]!.failures['infer/no-answer']).toBeGreaterThan(0);
