@@ -7,6 +7,7 @@ import {
   type IncomingHttpHeaders,
 } from 'node:http2';
 import { getCACertificates } from 'node:tls';
+import { RENEW_MS } from './http-call.ts';
 import {
   badAnswer,
   httpKind,
@@ -71,6 +72,7 @@ export function grpcCaller(base: URL, url: string, options: ConnectOptions): Grp
   const fixed = options.token === undefined ? {} : { authorization: `Bearer ${options.token}` };
   let current: Session | undefined;
   const session = (): Session => {
+    if (current !== undefined && Date.now() - current.since > (options.renewMs ?? RENEW_MS)) current.retire();
     if (current === undefined || current.ending) current = new Session(authority, trust);
     return current;
   };
@@ -98,7 +100,7 @@ class Session {
   ending = false;
   /** The server said that it will take no more calls, and why that is no failure. */
   goneAway = false;
-  answers = 0;
+  readonly since = Date.now();
 
   constructor(authority: string, trust: { readonly ca?: readonly string[] }) {
     this.http2 = connect(authority, {
@@ -181,7 +183,6 @@ function callOnce(session: Session, call: Call, signal: AbortSignal): Promise<Ui
     stream.on('error', fail);
     stream.on('response', (received) => {
       headers = received;
-      session.answers += 1;
     });
     stream.on('trailers', (received) => {
       trailers = received;

@@ -7,6 +7,8 @@ import type { ConnectOptions } from './types.ts';
 
 /** SuperSONIC's balancer counts new connections: few, and kept; as many as requests in flight, and some to ask how it is. */
 const CONNECTIONS_MAX = 10;
+/** Servers that are added behind a balancer get their part after this time. */
+export const RENEW_MS = 120_000;
 /** A body of error is read up to here, and shown up to less. */
 const ERROR_BYTES_MAX = 64 * 1024;
 /** What one array of Node can hold for certain. */
@@ -36,18 +38,11 @@ export interface HttpAnswer {
 
 export function httpCaller(base: URL, options: ConnectOptions): HttpCaller {
   const secure = base.protocol === 'https:';
-  const setting = {
-    keepAlive: true,
-    maxSockets: options.connectionsMax ?? CONNECTIONS_MAX,
-    // the latest used is the least likely to be closed by the server meanwhile
-    scheduling: 'lifo' as const,
-  };
-  const trust = options.ca === undefined ? {} : { ca: [...getCACertificates('default'), ...options.ca] };
-  const agent = secure ? new SecureAgent({ ...setting, ...trust }) : new Agent(setting);
+  const agents = renewedAgents(secure, options);
   const below = base.pathname.replace(/\/+$/, '');
   const fixed = options.token === undefined ? {} : { authorization: `Bearer ${options.token}` };
   const requestOf = (exchange: HttpExchange): RequestOptions => ({
-    agent,
+    agent: agents.current(),
     // URL keeps the brackets of an IPv6 address
     host: base.hostname.replace(/^\[|\]$/g, ''),
     port: base.port === '' ? (secure ? 443 : 80) : base.port,
@@ -69,7 +64,37 @@ export function httpCaller(base: URL, options: ConnectOptions): HttpCaller {
         throw failure;
       }
     },
-    close: () => agent.destroy(),
+    close: () => agents.close(),
+  };
+}
+
+/** Agents in place of one: an old one keeps no connection that becomes free. */
+function renewedAgents(secure: boolean, { connectionsMax, renewMs = RENEW_MS, ca }: ConnectOptions) {
+  const setting = {
+    keepAlive: true,
+    maxSockets: connectionsMax ?? CONNECTIONS_MAX,
+    // the latest used is the least likely to be closed by the server meanwhile
+    scheduling: 'lifo' as const,
+    ...(ca === undefined ? {} : { ca: [...getCACertificates('default'), ...ca] }),
+  };
+  const make = (): Agent => (secure ? new SecureAgent(setting) : new Agent(setting));
+  let agent = make();
+  let since = Date.now();
+  const all = new Set([agent]);
+  return {
+    current: (): Agent => {
+      if (Date.now() - since <= renewMs) return agent;
+      agent.maxFreeSockets = 0;
+      for (const sockets of Object.values(agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
+      for (const each of all) if (Object.keys(each.sockets).length === 0) all.delete(each);
+      agent = make();
+      all.add(agent);
+      since = Date.now();
+      return agent;
+    },
+    close: (): void => {
+      for (const each of all) each.destroy();
+    },
   };
 }
 

@@ -262,6 +262,15 @@ describe.each(PROTOCOLS)('%s', (name, make) => {
     expect((await balance.finish({ outputs: ['Y'] }, never)).spotRows).toBe(80 * 4);
   });
 
+  test('old connections are replaced while a run goes on, and nothing fails', async () => {
+    const [server] = await start(make);
+    server!.delayMs = 2;
+    const { balance, events } = await open([server!], { connect: { renewMs: 40 } });
+    expect(await runAll(balance, 80)).toBe(80);
+    expect(server!.connections()).toBeGreaterThan(name === 'grpc' ? 1 : 4);
+    expect([balance.report().servers[0]!.failures, events, server!.asked.length]).toEqual([{}, [], 80]);
+  });
+
   test('a token is sent with every request', async () => {
     const [server] = await start(make);
     const { balance } = await open([server!], { connect: { token: 'secret' } });
