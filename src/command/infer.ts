@@ -84,7 +84,7 @@ async function score(
   if (fresh.report !== undefined) return fresh.report;
   refuseOverwritingInput(
     [output],
-    dataset.descriptor.files.map(({ descriptor }) => descriptor.uri),
+    [options.model, ...dataset.descriptor.files.map(({ descriptor }) => descriptor.uri)],
   );
   const began = performance.now();
   const parts = options.resume ? openParts(output, partsOf(request, servers, plan)) : undefined;

@@ -18,9 +18,12 @@ interface Asked {
   readonly request: Request;
   readonly groups: readonly DatasetFiles[];
   readonly selection: SelectionSummary | undefined;
+  /** Of the model whose scores are in the output. */
+  readonly infer?: Readonly<Record<string, unknown>>;
 }
 
-export function receiptContext(plan: JoinPlan, options: JoinOptions, { carried, request, groups, selection }: Asked) {
+export function receiptContext(plan: JoinPlan, options: JoinOptions, asked: Asked) {
+  const { carried, request, groups, selection, infer } = asked;
   const lumis: LumiCounts = new Map();
   countLumis(lumis, plan.sources[0]!.keys);
   const sourceKeySeals = plan.sources.map(({ keys }): Seal => sealKeys(keyStates(keys, 0, keys.rows)));
@@ -30,6 +33,7 @@ export function receiptContext(plan: JoinPlan, options: JoinOptions, { carried, 
       ...specOf(plan, options),
       ...carriedSpec(carried),
       request,
+      ...(infer === undefined ? {} : { infer }),
       ...(groups.length === 0 ? {} : { primaryDatasets: groups }),
     },
     policies: policiesOf(options),
@@ -106,11 +110,11 @@ export function summarize(
     sources,
     ...(plan.equal.length === 0 ? {} : { equal: plan.equal.map(({ name, column }) => ({ name, column })) }),
     rowsOut: plan.rowsOut,
-    columnsOut: plan.columns.map(({ field, source }) => ({
+    columnsOut: plan.columns.map(({ field, source, kind }) => ({
       name: field.name,
       type: typeName(field.type),
       nullable: field.nullable,
-      source: plan.sources[source]!.label,
+      source: kind === 'score' ? 'the model' : plan.sources[source]!.label,
     })),
     rowGroupRows: plan.rowGroupRows,
     threads: budget.threads,

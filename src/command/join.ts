@@ -21,6 +21,7 @@ import { checkCarried } from './carry.ts';
 import { dedupPlan } from './dedup.ts';
 import { explainDuplicates } from './duplicates.ts';
 import { finishIfFresh } from './finished.ts';
+import { openScoring, planScores, type Scoring } from './join-infer.ts';
 import { summarize } from './join-report.ts';
 import { carryOptions, carryOut } from './join-run.ts';
 import { expandTrees } from './many-trees.ts';
@@ -30,7 +31,7 @@ import { isDirectory } from './output.ts';
 import { primaryDatasets } from './primary-datasets.ts';
 import { threadsHere } from './resources.ts';
 import { selectionSummary, selectPrimary } from './selection.ts';
-import type { CommandContext, JoinOptions, RunJoin } from './types.ts';
+import type { CommandContext, FreshReport, JoinOptions, JoinReport, RunJoin } from './types.ts';
 import { cacheText, withCache } from './with-cache.ts';
 
 /** Joins the friends to the primary by event key. Errors: the catalogue's source/, key/, join/, sink/ and output/ codes. */
@@ -42,7 +43,22 @@ export const runJoin: RunJoin = async (asked, context) => {
 };
 
 const join: RunJoin = async (asked, context) => {
-  const options = { ...asked, friends: await expandTrees(asked) };
+  refuseNonsense(asked);
+  const scoring = await openScoring(asked, context);
+  try {
+    return await joinWith(asked, scoring, context);
+  } finally {
+    await scoring?.servers?.close();
+  }
+};
+
+async function joinWith(
+  asked: JoinOptions,
+  scoring: Scoring | undefined,
+  context: CommandContext,
+): Promise<JoinReport | FreshReport> {
+  const scores = scoring === undefined ? {} : { scores: scoring.asked };
+  const options = { ...asked, friends: await expandTrees(asked), ...scores };
   refuseNonsense(options);
   let opened: Opened | undefined;
   let early: Pool | undefined;
@@ -52,7 +68,9 @@ const join: RunJoin = async (asked, context) => {
     const fresh = await finishIfFresh(options, opened, context);
     if (fresh.report !== undefined) return fresh.report;
     early = startEarly(options, datasets);
-    const { plan, selection } = await planJoin(options, opened, { early, ...context });
+    const { plan: joined, selection } = await planJoin(options, opened, { early, ...context });
+    const scored = scoring === undefined ? undefined : planScores(joined, scoring, context.signal);
+    const plan = scored?.plan ?? joined;
     const budget = budgetFor(plan, datasets, options);
     const summary = {
       ...summarize(plan, datasets, options, budget),
@@ -66,13 +84,13 @@ const join: RunJoin = async (asked, context) => {
       plan,
       datasets,
       { ...options, force: options.force || fresh.replace, ...(sample === undefined ? {} : { sample }) },
-      { summary, early, request, groups, inputs: inputsOf(opened, options), ...context },
+      { summary, early, request, groups, inputs: inputsOf(opened, options), scored, ...context },
     );
   } finally {
     await early?.close();
     if (opened !== undefined) await closeSources(opened);
   }
-};
+}
 
 interface Planned {
   readonly plan: JoinPlan;
@@ -144,6 +162,8 @@ function refuseNonsense(options: JoinOptions): void {
   }
   if (!options.dryRun && options.output === undefined)
     throw new ColweaveError('usage/bad-option', 'no output: give -o OUT, or --dry-run');
+  if (options.infer !== undefined && options.mapOnly === true)
+    throw new ColweaveError('usage/bad-option', '--infer wants columns, and --map-only writes none');
   refuseMapNonsense(options);
   refuseBadParts(options);
   if (options.where !== undefined && options.duplicates !== undefined) {

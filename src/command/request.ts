@@ -35,6 +35,7 @@ const NEUTRAL: readonly (keyof JoinOptions)[] = [
   'jobs',
   'memoryBytes',
   'keyIndex',
+  'infer',
   'cache',
   'offline',
 ];
