@@ -1,10 +1,11 @@
 // Owns what is kept of a remote object: its metadata, read in few long reads, and payload that was asked for ahead.
+import { isRemembered, placeOf, recall, remember } from './remembered.ts';
 import type { ByteRange, ByteStore } from './types.ts';
 
 /** Reads of one range up to this size are metadata: they are kept, and a little more is read with them. */
 const METADATA_BYTES_MAX = 2 ** 20;
 /** What of the object's end comes with the first read there: key list and streamer infos of ROOT, footers of Parquet. */
-const TAIL_BYTES = 32 * 1024;
+const TAIL_BYTES = 16 * 1024;
 /** Read behind a short metadata read, as what follows it is asked for next. */
 const BEHIND_BYTES = 8 * 1024;
 /** Kept for one object. */
@@ -27,7 +28,7 @@ interface Ahead {
 let aheadBytes = 0;
 
 export function withBlockCache(store: ByteStore): ByteStore {
-  const { size } = store;
+  const { size, uri } = store;
   let extents: Extent[] = [];
   const ahead = new Map<string, Ahead>();
   const closing = new AbortController();
@@ -56,20 +57,18 @@ export function withBlockCache(store: ByteStore): ByteStore {
     ranges: readonly ByteRange[],
     rest: (ranges: readonly ByteRange[]) => Promise<readonly Uint8Array[]>,
   ) => {
-    if (ahead.size === 0) return rest(ranges);
-    const found = ranges.map((range) => ahead.get(keyOf(range)));
-    const missing = ranges.filter((_, i) => found[i] === undefined);
-    const others = missing.length === 0 ? [] : await rest(missing);
-    const arrays: Uint8Array[] = [];
-    let next = 0;
-    for (const [i, each] of found.entries()) {
-      if (each === undefined) arrays.push(others[next++]!);
-      else {
-        arrays.push((await each.arrays)[each.index]!);
-        if (ahead.delete(keyOf(ranges[i]!))) aheadBytes -= ranges[i]!.length;
-      }
+    const arrays = ranges.map((range) => recall(uri, range));
+    const asked = ranges.map((range, i) => (arrays[i] === undefined ? ahead.get(placeOf(range)) : undefined));
+    const missing = [...ranges.keys()].filter((i) => arrays[i] === undefined && asked[i] === undefined);
+    const others = missing.length === 0 ? [] : await rest(missing.map((i) => ranges[i]!));
+    for (const [k, i] of missing.entries()) arrays[i] = others[k]!;
+    for (const [i, each] of asked.entries()) {
+      if (each === undefined) continue;
+      arrays[i] = (await each.arrays)[each.index]!;
+      if (ahead.delete(placeOf(ranges[i]!))) aheadBytes -= ranges[i]!.length;
     }
-    return arrays;
+    for (const [i, range] of ranges.entries()) remember(uri, range, arrays[i]!);
+    return arrays as readonly Uint8Array[];
   };
   return {
     ...store,
@@ -81,13 +80,15 @@ export function withBlockCache(store: ByteStore): ByteStore {
     readInto: (ranges, room, signal) =>
       take(ranges, (rest) => store.readInto?.(rest, room, signal) ?? store.read(rest, signal)),
     askAhead(ranges) {
-      const fresh = ranges.filter((range) => range.length > 0 && !ahead.has(keyOf(range)));
+      const fresh = ranges.filter(
+        (range) => range.length > 0 && !ahead.has(placeOf(range)) && !isRemembered(uri, range),
+      );
       const bytes = fresh.reduce((sum, { length }) => sum + length, 0);
       if (bytes === 0 || aheadBytes + bytes > AHEAD_BYTES_MAX) return;
       aheadBytes += bytes;
       const arrays = store.read(fresh, closing.signal);
       arrays.catch(() => {}); // whoever takes a range is told
-      for (const [index, range] of fresh.entries()) ahead.set(keyOf(range), { arrays, index });
+      for (const [index, range] of fresh.entries()) ahead.set(placeOf(range), { arrays, index });
     },
     async close() {
       closing.abort(new Error('closed'));
@@ -97,8 +98,6 @@ export function withBlockCache(store: ByteStore): ByteStore {
     },
   };
 }
-
-const keyOf = ({ offset, length }: ByteRange): string => `${offset}:${length}`;
 
 /** What is no place in the object is left to the store, which says so. */
 function isMetadata({ offset, length }: ByteRange, size: number): boolean {

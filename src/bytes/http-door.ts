@@ -16,6 +16,8 @@ export interface Door {
   readonly policy: RetryPolicy;
   /** Signs a request (S3); absent: a token or a proxy, where there is one. */
   readonly sign?: Sign;
+  /** Of S3: neither tokens nor proxies are for it. */
+  readonly isBucket: boolean;
 }
 
 export type Sign = (request: {
@@ -26,6 +28,7 @@ export type Sign = (request: {
 }) => Readonly<Record<string, string>>;
 
 export interface DoorOptions {
+  readonly isBucket?: boolean;
   /** Where the object is, when its name is no URL of http. */
   readonly url?: URL;
   readonly patience?: Partial<Patience>;
@@ -33,11 +36,12 @@ export interface DoorOptions {
   readonly sign?: Sign;
 }
 
-export function doorTo(uri: string, url: URL, { patience, policy, sign }: DoorOptions = {}): Door {
+export function doorTo(uri: string, url: URL, { patience, policy, sign, isBucket = false }: DoorOptions = {}): Door {
   return {
     uri,
     url,
     moved: undefined,
+    isBucket,
     patience: { ...PATIENCE, ...patience },
     policy: { ...RETRY, ...policy },
     ...(sign === undefined ? {} : { sign }),
@@ -125,19 +129,25 @@ function nextUrl(door: Door, url: URL, location: string | undefined, redirects: 
 
 function askThere(door: Door, url: URL, { method, headers, body, signal }: DoorAsk): Promise<Answer> {
   const common = { 'Accept-Encoding': 'identity', 'User-Agent': 'colweave', ...headers };
-  const own = door.sign?.({ method, url, headers: common, ...(body === undefined ? {} : { body }) }) ?? {
-    ...common,
-    ...bearer(door, url),
-  };
+  const own = url.host === door.url.host ? identified(door, { method, url, headers: common, body }) : common;
   const message = { method, url: bare(url), headers: own, patience: door.patience, signal };
-  const withProxy = door.sign === undefined && !isPresigned(url);
+  const withProxy = door.sign === undefined && !door.isBucket && !isPresigned(url);
   return send(body === undefined ? { ...message, withProxy } : { ...message, withProxy, body });
+}
+
+/** Only for the server that the user named: not for any that it redirects to. */
+function identified(
+  door: Door,
+  { method, url, headers, body }: Pick<DoorAsk, 'method' | 'headers'> & { url: URL; body: Uint8Array | undefined },
+): Readonly<Record<string, string>> {
+  if (door.sign === undefined) return { ...headers, ...bearer(door, url) };
+  return door.sign({ method, url, headers, ...(body === undefined ? {} : { body }) });
 }
 
 /** A token goes to the server that the user named, over TLS, and to nobody that it redirects to. */
 function bearer(door: Door, url: URL): Readonly<Record<string, string>> {
   if (url.username !== '') return { Authorization: `Basic ${basic(url)}` };
-  if (!tokenMayGo(door, url)) return {};
+  if (door.isBucket || !tokenMayGo(door, url)) return {};
   const { usable } = findToken();
   return usable === undefined ? {} : { Authorization: `Bearer ${usable.reveal()}` };
 }
@@ -220,6 +230,12 @@ function refusal(door: Door, url: URL, { status, code, message }: Refused): Colw
   if (/expired/i.test(code) || /expired/i.test(message)) return expired(url, where, message || code);
   const said = `${url.host} answers ${status}${message === '' ? '' : `: ${message}`}`;
   if (door.sign !== undefined) return new ColweaveError('credentials/refused', said, { where });
+  if (door.isBucket) {
+    return new ColweaveError('credentials/absent', `${said}; no S3 keys were found`, {
+      where,
+      hint: 'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE for a profile in ~/.aws',
+    });
+  }
   if (isPresigned(url)) {
     return new ColweaveError('credentials/refused', `${said}; the signature in the URL is not accepted`, {
       where,

@@ -10,7 +10,7 @@ import { retrying, TryAgain } from './retry.ts';
 import type { ByteRange, ByteStore, Digest } from './types.ts';
 
 /** The first request brings so much: the headers of all formats. */
-const HEAD_BYTES = 2048;
+const HEAD_BYTES = 1024;
 /** Servers without ETag: so much of the head comes with each request, as its UUID tells whether the file is the same. */
 const GUARD_BYTES = 384;
 /** A run of bytes is cut so that several connections carry it; longer ones make retries dear. */

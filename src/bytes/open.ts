@@ -3,7 +3,9 @@ import { withBlockCache } from './block-cache.ts';
 import { openFileStore } from './file.ts';
 import { openHttp } from './http.ts';
 import { refuseRemote } from './remote.ts';
+import { openS3 } from './s3.ts';
 import type { ByteStore } from './types.ts';
+import { XROOTD_STORE } from './xrootd.ts';
 
 /** A kind of place that bytes are read from: one file an implementation, one line in the registry. */
 export interface ByteStoreKind {
@@ -16,6 +18,8 @@ export interface ByteStoreKind {
 
 export const BYTE_STORES: readonly ByteStoreKind[] = [
   { name: 'http', schemes: ['http', 'https', 'dav', 'davs'], open: (uri, signal) => openHttp(uri, {}, signal) },
+  { name: 's3', schemes: ['s3'], open: openS3 },
+  XROOTD_STORE,
 ];
 
 const SCHEME = /^([a-z][a-z0-9+.-]*):\/\//i;
@@ -39,6 +43,15 @@ function takeIdle(uri: string): ByteStore | undefined {
   clearTimeout(found.timer);
   idle.delete(uri);
   return keptOpen(found.store);
+}
+
+/** Closes what is kept open of a thing that is about to be replaced: some servers let nobody write while somebody reads. */
+export async function closeIdle(uri: string): Promise<void> {
+  const found = idle.get(uri);
+  if (found === undefined) return;
+  clearTimeout(found.timer);
+  idle.delete(uri);
+  await found.store.close();
 }
 
 /** Closing it keeps it for a while, unless something went wrong with it. */

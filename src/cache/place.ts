@@ -14,7 +14,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { homedir, hostname } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { ColweaveError } from '../core/errors.ts';
 
 /** Plain data: what any thread of a job needs to use a cache. */
@@ -44,8 +44,7 @@ export function defaultCacheFolder(env: NodeJS.ProcessEnv = process.env): string
 }
 
 /** Makes the directory where it is absent, for its owner alone. Errors: cache/not-private, cache/unusable. */
-export function openPlace(named: string): Pick<CacheAccess, 'folder' | 'fileMode' | 'folderMode' | 'writable'> {
-  const folder = resolve(named);
+export function openPlace(folder: string): Pick<CacheAccess, 'folder' | 'fileMode' | 'folderMode' | 'writable'> {
   let mode: number;
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });

@@ -13,6 +13,7 @@ import {
   parseDocument,
   type YAMLMap,
 } from 'yaml';
+import { isRemoteTarget } from '../bytes/target.ts';
 import type { SourceWords } from '../command/types.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { nearestNames } from '../core/text.ts';
@@ -30,7 +31,7 @@ const NEVER = ['with', 'compose', 'help', 'json', 'quiet', 'debug'];
 /** Options that may be repeated and are one value all the same. */
 const JOINED: readonly string[] = ['where'];
 /** Values that are names of files. */
-const PATHS = ['output', 'depfile', 'fileset', 'infer', 'key-index'];
+const PATHS = ['output', 'depfile', 'fileset', 'infer', 'key-index', 'cache'];
 const SOURCE_KEYS = ['files', 'tree', 'columns'];
 const WORD_KEYS = ['primary', 'primary-datasets', 'sources'];
 
@@ -225,7 +226,9 @@ function parsedValue(
 ): unknown {
   const key = option.long!.slice(2);
   const given = words(reading, value, at, key);
-  const placed = PATHS.includes(key) ? given.map((word) => placedIn(folder, word)) : given;
+  const placed = PATHS.includes(key)
+    ? given.map((word) => (key === 'cache' && word === 'off' ? word : placedIn(folder, word)))
+    : given;
   let parsed: unknown;
   for (const word of placed) {
     try {
@@ -253,5 +256,6 @@ function badValue(
 }
 
 function placedIn(folder: string, word: string): string {
-  return folder === '.' || word === '-' || isAbsolute(word) ? word : join(folder, word);
+  const stays = folder === '.' || word === '-' || isAbsolute(word) || isRemoteTarget(word);
+  return stays ? word : join(folder, word);
 }

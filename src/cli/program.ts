@@ -227,7 +227,7 @@ function verifyCommand(): Command {
     option('--lumis <MASK>', 'events outside of this lumi mask (CMS JSON), and lumi blocks without events').argParser(
       parseNonEmpty,
     ),
-    option('--write-lumis <FILE>', 'write the lumi blocks that have events (CMS JSON)').argParser(parseNonEmpty),
+    option('--write-lumis <FILE>', 'write the lumi blocks that were processed (CMS JSON)').argParser(parseNonEmpty),
     option('--on <KEY>', 'cms, atlas, or columns joined by commas (default: by tree content)').argParser(parseNonEmpty),
     option('--memory <SIZE>', 'memory cap: keys beyond it are sorted in scratch').argParser(parseSize),
   ]);
@@ -238,7 +238,7 @@ function verifyCommand(): Command {
 }
 
 /** Commands that take names of files on servers. */
-const READS_SERVERS = new Set(['join', 'verify', 'schema']);
+const READS_SERVERS = new Set(['join', 'verify', 'schema', 'fetch']);
 
 function addManners(command: Command): void {
   if (command.name() !== 'colweave') {

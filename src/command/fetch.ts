@@ -1,6 +1,6 @@
 // Owns the fetch command: columns of files anywhere into Parquet or Arrow files here, through the cache.
-import { existsSync, mkdirSync, statSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { existsSync, mkdirSync, rmdirSync, statSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 import { isRemote } from '../bytes/remote.ts';
 import { withoutSecrets } from '../cache/entry-name.ts';
 import { ColweaveError } from '../core/errors.ts';
@@ -41,12 +41,17 @@ export const runFetch: RunFetch = async (options, context) => {
   const format = options.format ?? (/\.arrows?$|\.feather$/.test(options.output) ? 'arrow' : 'parquet');
   const tasks = tasksOf(inputs, options.output, { perFile, format });
   const manifest = perFile ? join(options.output, MANIFEST_FILE) : `${options.output}.fetch.json`;
-  if (perFile) makeFolder(options.output);
+  const made = perFile ? makeFolder(options.output) : undefined;
   const remote = inputs.some(({ uri }) => isRemote(uri));
-  const { result, cache } = await withCache(options, remote, context, (inner) =>
-    fetchAll(tasks, { options, format, manifest }, inner),
-  );
-  return { ...result, manifest, ...(cache === undefined ? {} : { cache }) };
+  try {
+    const { result, cache } = await withCache(options, remote, context, (inner) =>
+      fetchAll(tasks, { options, format, manifest }, inner),
+    );
+    return { ...result, manifest, ...(cache === undefined ? {} : { cache }) };
+  } catch (error) {
+    if (made !== undefined) removeEmpty(options.output, made);
+    throw error;
+  }
 };
 
 function isFolder(output: string): boolean {
@@ -63,11 +68,22 @@ function tasksOf(
   return inputs.map((input, i) => ({ inputs: [input], path: join(output, names[i]!) }));
 }
 
-function makeFolder(folder: string): void {
+/** Gives the first directory it made, if any. */
+function makeFolder(folder: string): string | undefined {
   try {
-    mkdirSync(folder, { recursive: true });
+    return mkdirSync(folder, { recursive: true });
   } catch (cause) {
     throw new ColweaveError('output/not-writable', 'the output directory cannot be made', { where: [folder], cause });
+  }
+}
+
+/** From the inside out, as long as nothing is in them. */
+function removeEmpty(folder: string, made: string): void {
+  const top = resolve(made);
+  try {
+    for (let at = resolve(folder); at.startsWith(top); at = dirname(at)) rmdirSync(at);
+  } catch {
+    // what was fetched stays
   }
 }
 
@@ -135,7 +151,8 @@ async function fetchOne(
   if (own === 'fresh' && !options.redo) return { ...known!, uri, path: task.path, upToDate: true };
   const report = await runJoin({ ...asked, force: asked.force || own === 'fresh' }, context);
   const upToDate = 'upToDate' in report;
-  const { rows, bytes } = report.outputs[0]!;
+  const { rows } = report.outputs[0]!;
+  const bytes = statSync(task.path).size;
   const sha256 = upToDate && known?.bytes === bytes ? known.sha256 : await sha256Of(task.path, context.signal);
   return { uri, path: task.path, rows, bytes, sha256, upToDate, identities: await identitiesIn(task.path) };
 }

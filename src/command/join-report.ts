@@ -1,4 +1,5 @@
 // Owns what a join says of itself: the summary of its plan, and what was asked, for the receipt.
+import type { Ancestry } from '../core/ancestry.ts';
 import { typeName } from '../core/schema.ts';
 import { keyStates, type Seal, sealKeys } from '../core/seal.ts';
 import { keyNames } from '../join/key-proof.ts';
@@ -17,13 +18,14 @@ interface Asked {
   readonly carried: Carried;
   readonly request: Request;
   readonly groups: readonly DatasetFiles[];
+  readonly ancestry: readonly (Ancestry | undefined)[];
   readonly selection: SelectionSummary | undefined;
   /** Of the model whose scores are in the output. */
   readonly infer?: Readonly<Record<string, unknown>>;
 }
 
 export function receiptContext(plan: JoinPlan, options: JoinOptions, asked: Asked) {
-  const { carried, request, groups, selection, infer } = asked;
+  const { carried, request, groups, ancestry, selection, infer } = asked;
   const lumis: LumiCounts = new Map();
   countLumis(lumis, plan.sources[0]!.keys);
   const sourceKeySeals = plan.sources.map(({ keys }): Seal => sealKeys(keyStates(keys, 0, keys.rows)));
@@ -38,6 +40,7 @@ export function receiptContext(plan: JoinPlan, options: JoinOptions, asked: Aske
     },
     policies: policiesOf(options),
     sourceKeySeals,
+    ancestry,
     lumisIn: lumiRanges(lumis),
     ...(selection === undefined ? {} : { selection }),
   };

@@ -1,4 +1,5 @@
 // Owns carrying out a join's plan: where the output goes, on which threads, carried trees, and publishing last.
+import type { Ancestry } from '../core/ancestry.ts';
 import { invariant } from '../core/check.ts';
 import type { JoinPlan } from '../join/plan.ts';
 import { witnessOf } from '../join/receipt.ts';
@@ -24,6 +25,8 @@ export interface CarryOut extends CommandContext {
   readonly early: Pool | undefined;
   readonly request: Request;
   readonly groups: readonly DatasetFiles[];
+  /** Of each source, as far as its files tell. */
+  readonly ancestry: readonly (Ancestry | undefined)[];
   /** All files that the output depends on. */
   readonly inputs: readonly string[];
   readonly scored: ScoredPlan | undefined;
@@ -99,7 +102,7 @@ async function runHere<Encoded>(
   plan: JoinPlan,
   datasets: readonly Dataset[],
   format: SinkFormat<Encoded>,
-  { options, summary, place, carried, early, request, groups, scored, emit, signal }: RunHere,
+  { options, summary, place, carried, early, request, groups, ancestry, scored, emit, signal }: RunHere,
 ): Promise<RunResult<Encoded>> {
   const sink = { compression: options.compression };
   const { threads } = summary;
@@ -116,6 +119,7 @@ async function runHere<Encoded>(
       carried,
       request,
       groups,
+      ancestry,
       selection: summary.selection,
       ...(scored === undefined ? {} : { infer: scored.spec }),
     });

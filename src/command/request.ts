@@ -27,6 +27,7 @@ const NEUTRAL: readonly (keyof JoinOptions)[] = [
   'composeFile',
   'fileset',
   'output',
+  'published',
   'depfile',
   'dryRun',
   'receipt',

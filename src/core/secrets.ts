@@ -17,7 +17,7 @@ function hideIn(text: string): string {
   });
   const at = hidden.indexOf('?');
   if (at < 0) return hidden;
-  const query = hidden.slice(at + 1).replace(/([^&=#]+)=([^&#]*)/g, (pair, name: string) => {
+  const query = hidden.slice(at + 1).replace(/([^&=#]+)=([^&#)]*)/g, (pair, name: string) => {
     return SECRET.test(decoded(name)) ? `${name}=...` : pair;
   });
   return `${hidden.slice(0, at)}?${query}`;

@@ -83,9 +83,9 @@ function fromRef(
 ): SourceFile {
   const ref = readRef(access, uri, tree);
   if (ref === undefined) {
-    const why = cause === undefined ? 'no server may be asked' : `its server does not answer: ${cause.message}`;
-    throw new ColweaveError('cache/offline-miss', `the cache has not seen this file, and ${why}`, {
+    throw new ColweaveError('cache/offline-miss', 'nothing cached', {
       where: [withoutSecrets(uri), ...(tree === undefined ? [] : [tree])],
+      hint: cause === undefined ? NOT_ASKED : NO_ANSWER,
       cause,
     });
   }
@@ -148,13 +148,13 @@ function throughCache(
 }
 
 /** The file itself, opened when the cache does not have what is wanted. */
-function onDemand(descriptor: FileDescriptor, { inner }: CachedLayout, reopen: Reopen, opened?: SourceFile) {
+function onDemand(descriptor: FileDescriptor, { access, inner }: CachedLayout, reopen: Reopen, opened?: SourceFile) {
   let file = opened;
   let opening: Promise<SourceFile> | undefined;
   return {
     async file(missing: readonly string[]): Promise<SourceFile> {
       if (file !== undefined) return file;
-      if (inner === undefined) throw offlineMiss(descriptor.uri, missing);
+      if (inner === undefined) throw offlineMiss(descriptor.uri, access, missing);
       opening ??= reopen(inner);
       file = await opening;
       return file;
@@ -190,12 +190,15 @@ function filler(
   };
 }
 
-function offlineMiss(uri: string, missing: readonly string[]): ColweaveError {
+const NOT_ASKED = 'fetch it once without --offline';
+const NO_ANSWER = 'try again when the server can be reached';
+
+function offlineMiss(uri: string, access: CacheAccess, missing: readonly string[]): ColweaveError {
   const [first, ...others] = missing;
   const more = others.length === 0 ? '' : ` and ${others.length} more`;
-  return new ColweaveError(
-    'cache/offline-miss',
-    `column "${first}"${more} is not in the cache, and its server is not asked`,
-    { where: [withoutSecrets(uri)] },
-  );
+  const hint = access.offline ? NOT_ASKED : NO_ANSWER;
+  return new ColweaveError('cache/offline-miss', `no cached column "${first}"${more}`, {
+    where: [withoutSecrets(uri)],
+    hint,
+  });
 }

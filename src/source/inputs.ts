@@ -18,8 +18,6 @@ export interface Input {
 /** Files that a directory given as a source contributes. */
 const DATA_FILE = /\.(root|parquet|pq|arrow|arrows|feather)$/i;
 const PATTERN = /[*?[]/;
-/** In a URL, `?` begins the query. */
-const REMOTE_PATTERN = /^[^?]*[*[]/;
 
 export interface InputOptions {
   /** Stands in front of /store/... names. */
@@ -70,10 +68,7 @@ function expandWord(word: string, open: readonly string[], options: InputOptions
   }
   const { path, tree } = splitTree(placed(withRedirector(word, options.redirector), options));
   const named = tree === undefined ? {} : { tree };
-  if (isRemote(path)) {
-    if (REMOTE_PATTERN.test(path)) throw remotePattern(path);
-    return [{ uri: path, ...named }];
-  }
+  if (isRemote(path)) return [{ uri: path, ...named }];
   const isPattern = PATTERN.test(path) && !existsSync(path);
   const paths = isPattern ? expandGlob(path) : [path];
   const given = isPattern ? fixedPart(path) : path;
@@ -88,13 +83,6 @@ function fixedPart(pattern: string): string {
   const steps = pattern.split(sep);
   const first = steps.findIndex((step) => PATTERN.test(step));
   return steps.slice(0, first).join(sep) || (pattern.startsWith(sep) ? sep : '.');
-}
-
-function remotePattern(path: string): ColweaveError {
-  return new ColweaveError('source/not-found', 'a pattern is looked for among local files only', {
-    where: [path],
-    hint: 'name the files, or give a list of them: @LIST',
-  });
 }
 
 function placed(name: string, { base }: InputOptions): string {

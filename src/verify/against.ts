@@ -18,6 +18,7 @@ import { fillOf } from './filled.ts';
 import { findSources, type GivenSource } from './find-sources.ts';
 import { counted, type Finding, finding, named, OFFENDERS_MAX } from './findings.ts';
 import { guessSources } from './guess-sources.ts';
+import { checkIdentity } from './identity.ts';
 import { addLumis, type LumiEvents, lumiOf } from './lumi.ts';
 import { readGood, rowRanges, type Torn } from './output-file.ts';
 import { checkRowMap } from './row-map.ts';
@@ -56,7 +57,10 @@ export async function checkAgainst(
       if (events.part) emit({ type: 'note', text: `${test.path}: one file of a join into a directory` });
       findings.push(...events.findings);
     }
-    if (receipt !== undefined) findings.push(...(await checkWitnesses(test, sources, receipt, signal)));
+    if (receipt !== undefined) {
+      findings.push(...(await checkWitnesses(test, sources, receipt, signal)));
+      findings.push(...(await checkIdentity(sources, receipt, signal)));
+    }
     if (given.left.length > 0)
       emit({ type: 'note', text: `not compared, as none of its files was given: source ${named(given.left)}` });
     return [...findings, ...(await compareAll(test, sources, signal))];

@@ -58,7 +58,10 @@ export async function findSources(
   return { sources, findings, left };
 }
 
-/** Puts the input into every free slot of its identity; a file that fits none (also a second copy) is a stranger, with what it is. */
+/**
+ * Puts the input into every free slot of its identity; where one file filled two, a copy takes one of them over. A file that
+ * fits none is a stranger, with what it is.
+ */
 async function fillSlots(
   input: Input,
   slots: readonly Slot[],
@@ -70,8 +73,11 @@ async function fillSlots(
   for (const tree of trees) {
     const identity = await identityOf(input, tree, signal);
     last ??= identity;
-    for (const slot of slots) {
-      if (identity === undefined || slot.input !== undefined || !sameIdentity(slot.identity, identity)) continue;
+    if (identity === undefined) continue;
+    const own = slots.filter((slot) => sameIdentity(slot.identity, identity));
+    const free = own.filter((slot) => slot.input === undefined);
+    const twin = own.find((slot) => own.some((other) => other !== slot && other.input?.uri === slot.input?.uri));
+    for (const slot of free.length > 0 || twin === undefined ? free : [twin]) {
       slot.input = tree === undefined ? input : { ...input, tree };
       found = true;
     }

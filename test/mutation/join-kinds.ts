@@ -1,6 +1,6 @@
 // Owns the kinds of corruption that only some joins have a place for: skims, columns stored once, row maps, witnesses.
 import { concatColumns, type FlatColumn } from '../../src/core/column.ts';
-import { type Receipt, receiptText } from '../../src/core/receipt.ts';
+import { isWeights, type Receipt, receiptText } from '../../src/core/receipt.ts';
 import { sameType } from '../../src/core/schema.ts';
 import { sameRow } from '../../src/verify/same-value.ts';
 import { exchanged, rowsOf, type Subject, type Table, take, takeRows } from './harness.ts';
@@ -210,6 +210,49 @@ const otherSample = editWitness((witness, random) => {
   return true;
 });
 
+/** As files that were put together from two samples: item 0 is another variation. */
+const otherTitle: Change = (table, random) => {
+  const titled = table.fields.filter(({ name, doc }) => isWeights(name) && doc);
+  if (titled.length === 0) return false;
+  const field = random.pick(titled);
+  table.fields[table.fields.indexOf(field)] = { ...field, doc: `${field.doc}; [0] is ISR=2 FSR=1` };
+  return true;
+};
+
+const titleInReceipt = edit(({ sources, output }, random) => {
+  const titled = output.columns.filter(({ title }) => title !== undefined);
+  if (titled.length === 0) return false;
+  const column = random.pick(titled);
+  column.title = 'PS weights; [0] is ISR=2 FSR=1';
+  for (const { columns } of sources)
+    for (const other of columns) if (other.name === column.name) other.title = column.title;
+  return true;
+});
+
+const hasRuns = ({ primary }: Options) => primary === undefined;
+
+const otherSums = edit(({ sources }, random) => {
+  const weights = sources[0]?.ancestry?.weights;
+  if (weights === undefined) return false;
+  const part = random.pick(['count', 'sumw', 'sumw2'] as const);
+  weights[part] += 1 + random.below(100);
+  return true;
+});
+
+const otherHistory = edit(({ sources }) => {
+  const ancestry = sources[0]?.ancestry;
+  if (ancestry === undefined) return false;
+  ancestry.histories = [[{ process: 'GEN', release: 'CMSSW_10_6_4', config: '5b1bd2b4ae1a798e048ea486616cc280' }]];
+  return true;
+});
+
+const otherParent = edit(({ sources }) => {
+  const ancestry = sources[0]?.ancestry;
+  if (ancestry === undefined) return false;
+  ancestry.parents = [{ name: 'nano_1.root', id: '7c60a54c-0000-11f1-9717-0101007fbeef' }];
+  return true;
+});
+
 const FORGED = { forged: true, sourcesOnly: true } as const;
 
 export const JOIN_KINDS: readonly RandomKind[] = [
@@ -226,6 +269,11 @@ export const JOIN_KINDS: readonly RandomKind[] = [
   { name: 'a tolerance that nobody asked for', change: tolerated, fits: isWitnessed, sourcesOnly: true },
   { name: 'another power of the witnesses', change: otherPower, fits: isWitnessed, sourcesOnly: true },
   { name: 'another number of sampled events', change: otherSample, fits: isWitnessed, sourcesOnly: true },
+  { name: 'weights under another title', change: otherTitle, receiptOnly: true },
+  { name: 'another title of weights in the receipt', change: titleInReceipt },
+  { name: 'other sums of generator weights', change: otherSums, fits: hasRuns, sourcesOnly: true },
+  { name: 'a processing history made up', change: otherHistory, fits: hasRuns, sourcesOnly: true },
+  { name: 'joined from a file that was not', change: otherParent, fits: hasRuns, sourcesOnly: true },
   {
     name: 'a column stored once is said to be in another',
     change: otherReference,
