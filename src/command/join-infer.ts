@@ -48,7 +48,7 @@ export interface ScoredPlan {
 
 /** Columns by their names in the output. Errors: source/no-column, usage/bad-model, join/name-clash, infer/model-differs. */
 export function planScores(plan: JoinPlan, { model, servers }: Scoring, signal: AbortSignal): ScoredPlan {
-  const bound = bindModel(model, { fields: plan.columns.map(({ field }) => field) }, ['the columns of the output']);
+  const bound = bindOutput(model, plan);
   if (servers !== undefined) checkModel(bound, servers.info);
   const fields = outputFields(model);
   const taken = fields.find(({ name }) => plan.columns.some(({ field }) => field.name === name));
@@ -71,6 +71,18 @@ export function planScores(plan: JoinPlan, { model, servers }: Scoring, signal: 
       return summaryOf(model, totals, served);
     },
   };
+}
+
+/** A block has the columns that it writes, and no others. */
+function bindOutput(model: Model, { columns }: JoinPlan): Bound {
+  try {
+    return bindModel(model, { fields: columns.map(({ field }) => field) }, ['the columns of the output']);
+  } catch (error) {
+    if (!(error instanceof ColweaveError) || error.code !== 'source/no-column') throw error;
+    const { message, where, near } = error;
+    const hint = 'what the model takes must be among the columns that are written: see -c';
+    throw new ColweaveError('source/no-column', message, { where, near, hint });
+  }
 }
 
 interface Totals {
