@@ -38,9 +38,9 @@ export type CachePart = (typeof PARTS)[number];
 
 export const partOf = ({ folder }: Pick<CacheAccess, 'folder'>, part: CachePart): string => join(folder, part);
 
-/** Below $XDG_CACHE_HOME, else ~/.cache. */
+/** Below $XDG_CACHE_HOME, else ~/.cache; colweave/ itself may hold other things. */
 export function defaultCacheFolder(env: NodeJS.ProcessEnv = process.env): string {
-  return join(env.XDG_CACHE_HOME || join(env.HOME || homedir(), '.cache'), 'colweave');
+  return join(env.XDG_CACHE_HOME || join(env.HOME || homedir(), '.cache'), 'colweave', 'columns');
 }
 
 /** Makes the directory where it is absent, for its owner alone. Errors: cache/not-private, cache/unusable. */
