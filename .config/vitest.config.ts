@@ -5,7 +5,7 @@ export default defineConfig({
   test: {
     root: '.',
     include: ['test/**/*.test.ts'],
-    exclude: ['test/interop/**', 'test/long/**'],
+    exclude: ['test/interop/**', 'test/long/**', 'test/rigs/**'],
     testTimeout: 30_000,
   },
 });

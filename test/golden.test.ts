@@ -70,6 +70,7 @@ function makePlace(): Place {
     TZ: 'UTC',
     NO_COLOR: '1',
     GOLDEN: FOLDER,
+    NODE: process.execPath,
   };
   return { directory, environment, left: [] };
 }

@@ -1,6 +1,7 @@
 // Owns reading a local file as a ByteStore: neighbouring ranges become one read.
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { ColweaveError } from '../core/errors.ts';
+import { checkRange, coalesce, truncated } from './ranges.ts';
 import type { ByteRange, ByteStore } from './types.ts';
 
 /**
@@ -40,7 +41,7 @@ function fileStore(path: string, descriptor: number, size: number): ByteStore {
   const readRanges = (ranges: readonly ByteRange[], room: Uint8Array | undefined, signal?: AbortSignal) => {
     const out = new Array<Uint8Array>(ranges.length);
     let used = 0;
-    for (const group of coalesce(ranges)) {
+    for (const group of coalesce(ranges, { gapBytesMax: GAP_BYTES_MAX, groupBytesMax: READ_BYTES_MAX })) {
       signal?.throwIfAborted();
       checkRange(path, group, size);
       const fits = room !== undefined && used + group.length <= room.length;
@@ -66,39 +67,6 @@ function fileStore(path: string, descriptor: number, size: number): ByteStore {
   };
 }
 
-interface Group {
-  offset: number;
-  length: number;
-  readonly members: number[];
-}
-
-/** Ranges in file order, joined where the gap is small; `members` are their indices in `ranges`. */
-function coalesce(ranges: readonly ByteRange[]): Group[] {
-  const order = ranges.map((_, index) => index).sort((left, right) => ranges[left]!.offset - ranges[right]!.offset);
-  const groups: Group[] = [];
-  let last: Group | undefined;
-  for (const index of order) {
-    const { offset, length } = ranges[index]!;
-    const joined = last ? Math.max(last.length, offset + length - last.offset) : 0;
-    if (last && offset <= last.offset + last.length + GAP_BYTES_MAX && joined <= READ_BYTES_MAX) {
-      last.length = joined;
-      last.members.push(index);
-    } else {
-      last = { offset, length, members: [index] };
-      groups.push(last);
-    }
-  }
-  return groups;
-}
-
-/** A damaged length must not become memory, nor a damaged position a read of whatever comes next. */
-function checkRange(path: string, { offset, length }: ByteRange, size: number): void {
-  if (!(Number.isSafeInteger(offset) && offset >= 0 && Number.isSafeInteger(length) && length >= 0)) {
-    throw new ColweaveError('source/damaged', 'a position in the file is impossible', { where: [path] });
-  }
-  if (length > 0 && offset + length > size) throw truncated(path, offset + length, size);
-}
-
 /** Fills `bytes`. */
 function readExactly(path: string, descriptor: number, offset: number, bytes: Uint8Array): void {
   const { length } = bytes;
@@ -116,10 +84,4 @@ function readExactly(path: string, descriptor: number, offset: number, bytes: Ui
     if (count === 0) throw truncated(path, offset + length, fstatSync(descriptor).size);
     done += count;
   }
-}
-
-function truncated(path: string, expectedEnd: number, size: number): ColweaveError {
-  return new ColweaveError('source/truncated', `the file ends at byte ${size}, its data go on to ${expectedEnd}`, {
-    where: [path],
-  });
 }

@@ -1,12 +1,12 @@
 // Owns names of files on servers: which words are URLs, and how a redirector stands in front of a /store name.
 import { ColweaveError } from '../core/errors.ts';
 
-const URL = /^(?:x?roots?|https?|davs?|s3|gs|gsiftp|srm):\/\//i;
+const SCHEMES = /^(?:x?roots?|https?|davs?|s3|gs|gsiftp|srm):\/\//i;
 /** `root://HOST`, `root://HOST:PORT//`, with a path that all names are below, or a host alone. */
 const REDIRECTOR = /^(?:(x?roots?|https?|davs?):\/\/)?([\w.-]+(?::\d+)?)((?:\/+[\w.+%-]+)*)\/*$/i;
 
 export function isRemote(word: string): boolean {
-  return URL.test(word);
+  return SCHEMES.test(word);
 }
 
 /** A logical name of CMS: the same on every server. */
@@ -31,10 +31,23 @@ export function withRedirector(word: string, redirector: string | undefined): st
   return `${redirector}${root ? '/' : ''}${word}`;
 }
 
+/** Two spellings of one place are equal: scheme and host in any case, davs or https, the usual port named or not. */
+export function canonicalUrl(uri: string): string {
+  const [, scheme, rest] = /^([a-z0-9+.-]+):\/\/(.*)$/is.exec(uri) ?? [];
+  if (scheme === undefined || rest === undefined) return uri;
+  const web = scheme
+    .toLowerCase()
+    .replace(/^dav(s?)$/, 'http$1')
+    .replace(/^xroot/, 'root');
+  const url = `${web}://${rest}`;
+  if (/^https?$/.test(web)) return URL.canParse(url) ? new URL(url).href.replace(/#.*$/, '') : uri;
+  return url.replace(/^(\w+:\/\/[^/]*)\/+/, (_, host: string) => `${host.toLowerCase()}//`);
+}
+
 export function refuseRemote(uri: string): void {
   if (!isRemote(uri)) return;
-  const copy = /^x?roots?:/i.test(uri) ? 'xrdcp' : /^(?:https?|davs?):/i.test(uri) ? 'curl or gfal-copy' : 'a copy';
-  throw new ColweaveError('source/remote', 'files on servers cannot be read yet', {
+  const copy = /^x?roots?:/i.test(uri) ? 'xrdcp' : 'gfal-copy';
+  throw new ColweaveError('source/remote', 'files on servers of this kind cannot be read', {
     where: [uri],
     hint: `bring the file here first (${copy}), or give its path where the file system is mounted`,
   });

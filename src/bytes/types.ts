@@ -17,5 +17,17 @@ export interface ByteStore {
    * readers that are done with the bytes before they read on; a store without it allocates.
    */
   readInto?(ranges: readonly ByteRange[], room: Uint8Array, signal?: AbortSignal): Promise<readonly Uint8Array[]>;
+  /** Reads cost a journey: worth asking ahead, and worth keeping what was read. Absent: a local file. */
+  readonly isRemote?: boolean;
+  /** Starts reading ranges that will be read soon, each as it stands here. A hint: nothing waits for it. */
+  askAhead?(ranges: readonly ByteRange[]): void;
+  /** What the server says that the whole object sums to; undefined where it does not say. */
+  checksum?(signal?: AbortSignal): Promise<Digest | undefined>;
   close(): Promise<void>;
+}
+
+export interface Digest {
+  readonly algorithm: 'adler32';
+  /** 8 lower-case digits. */
+  readonly hex: string;
 }

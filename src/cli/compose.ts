@@ -13,6 +13,7 @@ import {
   parseDocument,
   type YAMLMap,
 } from 'yaml';
+import { isRemoteTarget } from '../bytes/target.ts';
 import type { SourceWords } from '../command/types.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { nearestNames } from '../core/text.ts';
@@ -255,5 +256,6 @@ function badValue(
 }
 
 function placedIn(folder: string, word: string): string {
-  return folder === '.' || word === '-' || isAbsolute(word) ? word : join(folder, word);
+  const stays = folder === '.' || word === '-' || isAbsolute(word) || isRemoteTarget(word);
+  return stays ? word : join(folder, word);
 }

@@ -7,18 +7,22 @@ export interface Manners {
   readonly json: boolean;
   readonly quiet: boolean;
   readonly debug: boolean;
+  /** Tells what travelled between here and servers. */
+  readonly stats?: boolean;
 }
 
 export interface MannersValues {
   json?: true;
   quiet?: true;
   debug?: true;
+  stats?: true;
 }
 
 export const manners = (values: MannersValues): Manners => ({
   json: values.json === true,
   quiet: values.quiet === true,
   debug: values.debug === true,
+  ...(values.stats === true ? { stats: true } : {}),
 });
 
 export const option = (flags: string, text: string): Option => new Option(flags, text);

@@ -1,6 +1,7 @@
 // How the program ends: exit statuses, signals, broken pipes, and what an unknown error is taken for.
 import { constants } from 'node:os';
 import { ColweaveError } from '../core/errors.ts';
+import { withoutSecrets } from '../core/secrets.ts';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 export type CaughtSignal = (typeof SIGNALS)[number];
@@ -46,7 +47,8 @@ export class Pipe {
   }
 
   write(text: string): void {
-    if (!this.closed) this.stream.write(text);
+    // whatever a message quotes: no signature or token of a URL is shown
+    if (!this.closed) this.stream.write(withoutSecrets(text));
   }
 
   /** Ends when all that was written has left the process or has nowhere to go. */

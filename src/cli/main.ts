@@ -1,6 +1,8 @@
 // The entry of the built program: command line in the main thread, worker elsewhere. Tiny, so that either role loads only its own.
-import { isPoolWorker, registerJob, serveJobs, setWorkerEntry } from '../pool/pool.ts';
+import { addTally, type Tally, takeTally } from '../bytes/counted.ts';
+import { isPoolWorker, registerJob, serveJobs, setCounting, setWorkerEntry } from '../pool/pool.ts';
 
+setCounting({ take: takeTally, add: (counted) => addTally(counted as Tally) });
 if (isPoolWorker()) {
   const { registerJoinJobs } = await import('../join/work.ts');
   registerJoinJobs();

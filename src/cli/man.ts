@@ -10,21 +10,24 @@ import type { Prose } from './prose.ts';
 /** File name under man/ and text of each generated page. */
 export function manPages(version: string): ReadonlyMap<string, string> {
   const nothing = async () => {};
-  const { program, join, verify, schema, fetch, bench } = defineProgram({
+  const { program, join, verify, schema, fetch, infer, bench } = defineProgram({
     join: nothing,
     verify: nothing,
     schema: nothing,
     fetch: nothing,
     cacheTask: nothing,
+    infer: nothing,
+    describe: nothing,
     benchJoin: nothing,
     benchFloor: nothing,
   });
   return new Map([
-    ['colweave.1', programPage(program, [join, verify, schema, fetch, bench], version)],
+    ['colweave.1', programPage(program, [join, verify, schema, fetch, infer, bench], version)],
     ['colweave-join.1', commandPage(join, version)],
     ['colweave-verify.1', commandPage(verify, version)],
     ['colweave-schema.1', commandPage(schema, version)],
     ['colweave-fetch.1', commandPage(fetch, version)],
+    ['colweave-infer.1', commandPage(infer, version)],
     ['colweave-bench.1', commandPage(bench, version)],
     ['colweave-errors.7', errorsPage(version)],
   ]);

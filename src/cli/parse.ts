@@ -18,7 +18,15 @@ export async function parseAndRun(
   const { join } = defineProgram(actions);
   const split = name === 'join' ? splitWith(rest, (flag) => takesValue(join, flag)) : { words: rest, friends: [] };
   const defined = defineProgram(actions, split.friends);
-  for (const command of [defined.program, defined.join, defined.verify, defined.schema, defined.fetch, defined.bench]) {
+  for (const command of [
+    defined.program,
+    defined.join,
+    defined.verify,
+    defined.schema,
+    defined.fetch,
+    defined.infer,
+    defined.bench,
+  ]) {
     command.exitOverride().configureOutput({ writeOut: print, writeErr: () => {}, outputError: () => {} });
   }
   try {
@@ -31,10 +39,10 @@ export async function parseAndRun(
 
 function usageError(
   error: CommanderError,
-  { program, join, verify, schema, fetch, bench }: Defined,
+  { program, join, verify, schema, fetch, infer, bench }: Defined,
   name: string,
 ): ColweaveError {
-  const command = [join, verify, schema, fetch, bench].find((each) => each.name() === name) ?? program;
+  const command = [join, verify, schema, fetch, infer, bench].find((each) => each.name() === name) ?? program;
   const hint = `see colweave ${command === program ? '' : `${command.name()} `}--help`;
   const text = error.message
     .replace(/^error: /, '')

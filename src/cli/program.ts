@@ -9,13 +9,15 @@ import { collectGlobs, collectNames, parseCount, parseMissing, parseNonEmpty, pa
 import { type BenchActions, benchCommand } from './program-bench.ts';
 import { composeOptions, duplicatesOption, makeOptions, sizeOptions } from './program-compose.ts';
 import { type CacheValues, cacheChoice, cacheOptions, type FetchActions, fetchCommand } from './program-fetch.ts';
+import { type InferActions, inferCommand } from './program-infer.ts';
 import { type SchemaActions, schemaCommand } from './program-schema.ts';
 import { mapOnlyOption, namingOptions, type SkimValues, skimOf, whereOption } from './program-skims.ts';
 import { BENCH, COLWEAVE, JOIN, type Prose, VERIFY } from './prose.ts';
 import { FETCH } from './prose-fetch.ts';
+import { INFER } from './prose-infer.ts';
 import { SCHEMA } from './prose-schema.ts';
 
-export interface Actions extends BenchActions, SchemaActions, FetchActions {
+export interface Actions extends BenchActions, SchemaActions, FetchActions, InferActions {
   join(options: JoinOptions, manners: Manners): Promise<void>;
   verify(options: VerifyOptions, manners: Manners): Promise<void>;
 }
@@ -27,6 +29,7 @@ export const PROSE: Readonly<Record<string, Prose>> = {
   verify: VERIFY,
   schema: SCHEMA,
   fetch: FETCH,
+  infer: INFER,
   bench: BENCH,
 };
 
@@ -36,6 +39,7 @@ export interface Defined {
   readonly verify: Command;
   readonly schema: Command;
   readonly fetch: Command;
+  readonly infer: Command;
   readonly bench: Command;
 }
 
@@ -57,10 +61,11 @@ export function defineProgram(actions: Actions, friends: readonly SourceWords[] 
   });
   const schema = schemaCommand(actions);
   const fetch = fetchCommand(actions);
+  const infer = inferCommand(actions);
   const bench = benchCommand(actions);
-  for (const command of [join, verify, schema, fetch, bench]) program.addCommand(command);
-  for (const command of [program, join, verify, schema, fetch, bench]) addManners(command);
-  return { program, join, verify, schema, fetch, bench };
+  for (const command of [join, verify, schema, fetch, infer, bench]) program.addCommand(command);
+  for (const command of [program, join, verify, schema, fetch, infer, bench]) addManners(command);
+  return { program, join, verify, schema, fetch, infer, bench };
 }
 
 /** Does an option of this command, such as `-o` or `--how`, take the next word as its value? */
@@ -221,7 +226,7 @@ function verifyCommand(): Command {
     option('--lumis <MASK>', 'events outside of this lumi mask (CMS JSON), and lumi blocks without events').argParser(
       parseNonEmpty,
     ),
-    option('--write-lumis <FILE>', 'write the lumi blocks that have events (CMS JSON)').argParser(parseNonEmpty),
+    option('--write-lumis <FILE>', 'write the lumi blocks that were processed (CMS JSON)').argParser(parseNonEmpty),
     option('--on <KEY>', 'cms, atlas, or columns joined by commas (default: by tree content)').argParser(parseNonEmpty),
     option('--memory <SIZE>', 'memory cap: keys beyond it are sorted in scratch').argParser(parseSize),
   ]);
@@ -231,12 +236,18 @@ function verifyCommand(): Command {
   return command;
 }
 
+/** Commands that take names of files on servers. */
+const READS_SERVERS = new Set(['join', 'verify', 'schema', 'fetch']);
+
 function addManners(command: Command): void {
   if (command.name() !== 'colweave') {
     group(command, 'Talking:', [
       option('--json', 'print typed JSON lines; the last one is the summary or the error'),
       option('-q, --quiet', 'no report and no progress; warnings and errors still'),
       option('--debug', 'print stacks with errors'),
+      ...(READS_SERVERS.has(command.name())
+        ? [option('--stats', 'tell how many requests and bytes each server was asked for')]
+        : []),
     ]);
   }
   const { examples, exits } = PROSE[command.name() === 'colweave' ? '' : command.name()]!;

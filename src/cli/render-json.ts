@@ -1,6 +1,7 @@
 // Reports and messages as typed JSON lines for programs: the last line is always the summary or the error.
 import type { BenchReport, FloorReport } from '../bench/types.ts';
 import type { CacheReport, FetchReport } from '../command/fetch-types.ts';
+import type { DescribeReport, InferReport } from '../command/infer-types.ts';
 import type { SchemaReport } from '../command/schema-types.ts';
 import type { FilesetReport, FreshReport, JoinReport, VerifyReport } from '../command/types.ts';
 import type { ColweaveError } from '../core/errors.ts';
@@ -14,6 +15,8 @@ export type Report =
   | SchemaReport
   | FetchReport
   | CacheReport
+  | InferReport
+  | DescribeReport
   | BenchReport
   | FloorReport;
 

@@ -51,14 +51,15 @@ function relationLines(relation: RelationReport | undefined, style: Style): stri
 
 function lumiLines(report: LumiReport | undefined, style: Style): string[] {
   if (report === undefined) return [];
-  const { blocks, events, runs, written, findings } = report;
+  const { blocks, events, empty, runs, written, findings } = report;
+  const without = empty === undefined ? '' : `, ${formatCount(empty)} more without any (LuminosityBlocks)`;
   const lost = runs.filter(({ lostEvents }) => lostEvents > 0);
   const rows = lost.map((each) => [
     each.run,
     ...[each.blocks, each.lostBlocks, each.events, each.lostEvents].map(formatCount),
   ]);
   return [
-    `lumi blocks: ${plural(events, 'event')} in ${plural(blocks, 'lumi block')}${written === undefined ? '' : `, written to ${style.bold(written)}`}`,
+    `lumi blocks: ${plural(events, 'event')} in ${plural(blocks, 'lumi block')}${without}${written === undefined ? '' : `, written to ${style.bold(written)}`}`,
     ...(runs.length > 0 && lost.length === 0 ? ['  the joins lost none of their primaries'] : []),
     ...(lost.length === 0 ? [] : table([['run', 'lumi blocks', 'lost', 'events', 'lost'], ...rows], [0, 1, 2, 3, 4])),
     ...findings.flatMap((finding) => findingLines(finding, style)),

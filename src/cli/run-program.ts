@@ -1,6 +1,7 @@
 // Runs one command line: calls the command, has its report or error told, and ends with the right status.
 import { benchStatus } from '../bench/types.ts';
 import type { CommandContext, VerifyReport } from '../command/types.ts';
+import type { WorkEvent } from '../core/events.ts';
 import { isDamage } from '../verify/findings.ts';
 import type { Manners } from './define.ts';
 import { abortOnSignals, asColweaveError, isBrokenPipe, Pipe, signalExit } from './exit.ts';
@@ -8,12 +9,22 @@ import { parseAndRun } from './parse.ts';
 import type { Actions } from './program.ts';
 import { renderBench, renderFloor } from './render-bench.ts';
 import { cacheStatus, fetchStatus, renderCache, renderFetch } from './render-fetch.ts';
+import { renderDescribe, renderInfer } from './render-infer.ts';
 import type { Report } from './render-json.ts';
 import { outcomeStatus, renderOutcome } from './render-outcome.ts';
 import { renderSchema } from './render-schema.ts';
 import { renderVerify } from './render-verify.ts';
 import type { Style } from './style.ts';
-import { progressOf, tellError, tellEvent, tellInterrupted, tellReport, type Voice, voiceOf } from './voice.ts';
+import {
+  progressOf,
+  tellError,
+  tellEvent,
+  tellInterrupted,
+  tellReport,
+  tellStats,
+  type Voice,
+  voiceOf,
+} from './voice.ts';
 
 /** What one run holds while it lasts. */
 interface Run {
@@ -57,7 +68,7 @@ function startRun(argv: readonly string[]): Run {
   });
   const stderr = new Pipe(process.stderr);
   const manners: Manners = { json: argv.includes('--json'), quiet: false, debug: argv.includes('--debug') };
-  const name = /^(join|verify|schema|fetch|bench)$/.test(argv[0] ?? '') ? argv[0]! : '';
+  const name = /^(join|verify|schema|fetch|infer|bench)$/.test(argv[0] ?? '') ? argv[0]! : '';
   const voice = voiceOf(name, manners, stdout, stderr, false);
   const run: Run = { controller, stdout, stderr, dataOnStdout: false, many: false, voice, status: 0 };
   return run;
@@ -100,6 +111,17 @@ function actionsOf(run: Run): Actions {
         (await import('../command/cache-task.ts')).runCacheTask(task, context);
       return perform(run, work, renderCache, cacheStatus);
     },
+    infer: (options, manners) => {
+      run.voice = voiceOf('infer', manners, run.stdout, run.stderr, false);
+      const work = async (context: CommandContext) => (await import('../command/infer.ts')).runInfer(options, context);
+      return perform(run, work, (report, style) => renderInfer(report, options.stats, style));
+    },
+    describe: (options, manners) => {
+      run.voice = voiceOf('infer', manners, run.stdout, run.stderr, false);
+      const work = async (context: CommandContext) =>
+        (await import('../command/describe.ts')).runDescribe(options, context);
+      return perform(run, work, renderDescribe);
+    },
     benchJoin: (options, manners) => {
       run.voice = voiceOf('bench', manners, run.stdout, run.stderr, false);
       const work = async (context: CommandContext) =>
@@ -129,11 +151,11 @@ async function perform<R extends Report>(
   const { voice } = run;
   const progress = await progressOf(voice);
   try {
-    const report = await work({
-      signal: run.controller.signal,
-      emit: (event) => tellEvent(event, voice, progress),
+    const context = { signal: run.controller.signal, emit: (event: WorkEvent) => tellEvent(event, voice, progress) };
+    const report = await work(context).finally(() => {
+      progress.clear();
+      tellStats(voice);
     });
-    progress.clear();
     run.status = statusOf(report);
     if (run.dataOnStdout && run.stdout.closed) return;
     tellReport(voice, report, run.status, (style) => render(report, style));

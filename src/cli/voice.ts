@@ -1,6 +1,8 @@
 // Who is talked to and how: reports and data on standard output, progress and messages on standard error, or JSON lines.
+import { tallyNow } from '../bytes/counted.ts';
 import type { ColweaveError } from '../core/errors.ts';
 import type { WorkEvent } from '../core/events.ts';
+import { formatBytes, formatCount } from '../core/text.ts';
 import type { Manners } from './define.ts';
 import type { Pipe } from './exit.ts';
 import { barProgress, lineProgress, type Progress, SILENT } from './progress.ts';
@@ -50,6 +52,25 @@ export function tellEvent(event: WorkEvent, voice: Voice, progress: Progress): v
     progress.clear();
     messages.write(`${command}: note: ${event.text}\n`);
   }
+}
+
+/** What travelled, by server: also when the command failed, before its last line. */
+export function tellStats({ command, manners, report, messages }: Voice): void {
+  if (manners.stats !== true) return;
+  const tally = tallyNow();
+  if (manners.json) {
+    const servers = tally.map(([server, traffic]) => ({ server, ...traffic }));
+    report.write(`${JSON.stringify({ type: 'stats', servers })}\n`);
+    return;
+  }
+  for (const [server, { requests, bytesAsked, bytesTravelled, retries }] of tally) {
+    const bytes = `${formatBytes(bytesTravelled)} travelled for ${formatBytes(bytesAsked)} asked`;
+    messages.write(
+      `${command}: ${server}: ${formatCount(requests)} requests, ${bytes}, ${formatCount(retries)} retries\n`,
+    );
+  }
+  // infer asks servers of another kind, and its report says what they did
+  if (tally.length === 0 && !command.endsWith(' infer')) messages.write(`${command}: no server was asked\n`);
 }
 
 /** --quiet keeps a report only if it says that something is wrong. */

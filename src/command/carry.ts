@@ -1,11 +1,13 @@
 // Owns --carry: trees of the primary's files (Runs, LuminosityBlocks, MetaData) that go along, row by row, into files beside
 // the output. They are written before the output and published just before it.
+
 import { existsSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { type Column, concatColumns } from '../core/column.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { canonicalJson } from '../core/receipt.ts';
 import { type Field, utf8 } from '../core/schema.ts';
+import { fileName } from '../core/text.ts';
 import type { OutPart } from '../join/plan.ts';
 import type { EncodedChunk } from '../sink/parquet/column-chunk.ts';
 import { parquet } from '../sink/parquet.ts';
@@ -178,7 +180,7 @@ async function writeTree(
     await sink.append(end - start, await parquet.encode(fields, all, options.sink));
   }
   const from = files.map(({ descriptor }) => ({
-    name: basename(descriptor.uri),
+    name: fileName(descriptor.uri),
     identity: descriptor.identity,
     rows: descriptor.rows,
   }));
@@ -203,7 +205,7 @@ function refuseInput(path: string, primary: Dataset): void {
 function sourceFileColumn({ descriptor }: Dataset, start: number, end: number): Column {
   const parts = descriptor.files.flatMap(({ descriptor: file, firstRow }): Column[] => {
     const rows = Math.min(end, firstRow + file.rows) - Math.max(start, firstRow);
-    return rows > 0 ? [repeated(Buffer.from(basename(file.uri)), rows)] : [];
+    return rows > 0 ? [repeated(Buffer.from(fileName(file.uri)), rows)] : [];
   });
   return concatColumns(utf8, parts);
 }

@@ -1,5 +1,7 @@
 // Owns depfiles: what an output was made from, in the syntax of make, as compilers write it with -MD -MP.
+import { isRemote } from '../bytes/remote.ts';
 import { ColweaveError } from '../core/errors.ts';
+import { withoutSecrets } from '../core/secrets.ts';
 import { writeIfOther } from './whole-file.ts';
 
 /** What GNU make cannot have in the name of a file, however it is quoted. */
@@ -9,15 +11,19 @@ const EQUALS = 'colweave_equals';
 
 /**
  * `target: inputs`, then each input as a target without rule, so that an input that was removed does not stop make.
+ * Files on servers have no time that make could see: they are named in comments.
  * Errors: usage/bad-option for names that make cannot read.
  */
 export function depfileText(target: string, inputs: readonly string[]): string {
-  const names = [...new Set(inputs)];
+  const all = [...new Set(inputs)];
+  const names = all.filter((name) => !isRemote(name));
+  const remote = all.filter(isRemote).map((name) => `\n# ${withoutSecrets(name).replace(/[\r\n]/g, ' ')}\n`);
   for (const name of [target, ...names]) if (NEVER.test(name)) throw unreadable(name);
   const equals = [target, ...names].some((name) => name.includes('=')) ? `${EQUALS} := =\n` : '';
   // a % in what a rule wants stands for itself, in what it makes it would be a pattern
   const rule = [`${escapeName(target, true)}:`, ...names.map((name) => `  ${escapeName(name, false)}`)].join(' \\\n');
-  return `${equals}${rule}\n${names.map((name) => `\n${escapeName(name, true)}:\n`).join('')}`;
+  const free = names.map((name) => `\n${escapeName(name, true)}:\n`);
+  return `${equals}${rule}\n${[...free, ...remote].join('')}`;
 }
 
 function unreadable(name: string): ColweaveError {

@@ -1,5 +1,6 @@
 // Owns `join --fileset`: one join a dataset, each published by itself, and the fileset of what came out.
 import { rmSync } from 'node:fs';
+import { isRemoteTarget } from '../bytes/target.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { nearestNames } from '../core/text.ts';
 import { type FilesetDataset, type FilesetFile, readFileset } from '../source/fileset.ts';
@@ -39,6 +40,9 @@ export const runFileset: RunFileset = async (options, context) => {
   const { output, dryRun, depfile } = options;
   if (!dryRun && (output === undefined || output === '-' || !isDirectory(output))) {
     throw new ColweaveError('usage/bad-option', '--fileset makes a directory a dataset', { hint: 'give -o DIR/' });
+  }
+  if (!dryRun && isRemoteTarget(output!)) {
+    throw new ColweaveError('usage/bad-option', '--fileset writes to directories here', { where: [output!] });
   }
   const folder = output?.replace(/\/+$/, '') ?? '';
   const tasks = tasksOf(options, folder, context);

@@ -20,7 +20,8 @@ export async function finishIfFresh(
   opened: Opened,
   { signal }: CommandContext,
 ): Promise<{ readonly report?: FreshReport; readonly replace: boolean }> {
-  const { output, writer, force, redo = false, receipt, depfile, carry = [] } = options;
+  const { writer, force, redo = false, receipt, depfile, carry = [] } = options;
+  const output = options.published ?? options.output;
   if (options.dryRun || output === undefined || output === '-') return { replace: false };
   const inputs = inputsOf(opened, options);
   if (depfile !== undefined) refuseBadDepfile(depfile, targetOf(output), inputs);
@@ -33,7 +34,7 @@ export async function finishIfFresh(
   if (redo || carry.some((tree) => !existsSync(carriedPath(output, tree)))) return { replace: true };
   if (receipt) restoreSidecars(standing.outputs);
   if (depfile !== undefined) writeDepfile(depfile, targetOf(output), inputs);
-  touchIfOlder(targetOf(output), inputs);
+  if (options.published === undefined) touchIfOlder(targetOf(output), inputs);
   const outputs = standing.outputs.map(({ path, rows, bytes, rowGroups }) => ({ path, rows, bytes, rowGroups }));
   return { report: { upToDate: true, outputs }, replace: false };
 }

@@ -1,6 +1,7 @@
 // Owns whether an output that is there is what this join would write: by its receipt and footers, never by time stamps.
 import { existsSync, readdirSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
+import { isRemoteTarget, targetFor } from '../bytes/target.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { RECEIPT_KEY, type Receipt, receiptDigest } from '../core/receipt.ts';
 import { CREATED_BY } from '../sink/parquet/footer.ts';
@@ -34,13 +35,14 @@ export async function standingOf(
   { writer, signal }: { readonly writer: string; readonly signal: AbortSignal },
 ): Promise<Standing> {
   const path = perFile ? join(output, SUM_FILE) : output;
-  if (!existsSync(path)) return { kind: 'none' };
+  const isThere = isRemoteTarget(output) ? await targetFor(output).exists(output, signal) : existsSync(path);
+  if (!isThere) return { kind: 'none' };
   if (CREATORS[writer] === undefined) return { kind: 'other', why: 'whether it is up to date cannot be told' };
   try {
     const look = { writer, signal };
     return perFile ? await directoryStanding(output, request, look) : await fileStanding(path, request, look);
   } catch (error) {
-    if (!(error instanceof ColweaveError)) throw error;
+    if (!(error instanceof ColweaveError) || /^(credentials|remote)\//.test(error.code)) throw error;
     return { kind: 'other', why: `it is no whole output of colweave (${error.code})` };
   }
 }
@@ -51,7 +53,7 @@ interface Look {
 }
 
 async function fileStanding(path: string, request: Request, look: Look): Promise<Standing> {
-  if (!statSync(path).isFile()) return { kind: 'none' }; // devices and pipes: the writer says what is wrong
+  if (!isRemoteTarget(path) && !statSync(path).isFile()) return { kind: 'none' }; // devices and pipes: the writer says what is wrong
   const { output, why } = await freshFile(path, request, look);
   return output === undefined ? { kind: 'other', why } : { kind: 'fresh', outputs: [output] };
 }

@@ -1,4 +1,5 @@
 // Owns what a join says of itself: the summary of its plan, and what was asked, for the receipt.
+import type { Ancestry } from '../core/ancestry.ts';
 import { typeName } from '../core/schema.ts';
 import { keyStates, type Seal, sealKeys } from '../core/seal.ts';
 import { keyNames } from '../join/key-proof.ts';
@@ -17,10 +18,15 @@ interface Asked {
   readonly carried: Carried;
   readonly request: Request;
   readonly groups: readonly DatasetFiles[];
+  readonly ancestry: readonly (Ancestry | undefined)[];
   readonly selection: SelectionSummary | undefined;
 }
 
-export function receiptContext(plan: JoinPlan, options: JoinOptions, { carried, request, groups, selection }: Asked) {
+export function receiptContext(
+  plan: JoinPlan,
+  options: JoinOptions,
+  { carried, request, groups, ancestry, selection }: Asked,
+) {
   const lumis: LumiCounts = new Map();
   countLumis(lumis, plan.sources[0]!.keys);
   const sourceKeySeals = plan.sources.map(({ keys }): Seal => sealKeys(keyStates(keys, 0, keys.rows)));
@@ -34,6 +40,7 @@ export function receiptContext(plan: JoinPlan, options: JoinOptions, { carried, 
     },
     policies: policiesOf(options),
     sourceKeySeals,
+    ancestry,
     lumisIn: lumiRanges(lumis),
     ...(selection === undefined ? {} : { selection }),
   };

@@ -1,4 +1,5 @@
 // Owns carrying out a join's plan: where the output goes, on which threads, carried trees, and publishing last.
+import type { Ancestry } from '../core/ancestry.ts';
 import { invariant } from '../core/check.ts';
 import type { JoinPlan } from '../join/plan.ts';
 import { witnessOf } from '../join/receipt.ts';
@@ -23,6 +24,8 @@ export interface CarryOut extends CommandContext {
   readonly early: Pool | undefined;
   readonly request: Request;
   readonly groups: readonly DatasetFiles[];
+  /** Of each source, as far as its files tell. */
+  readonly ancestry: readonly (Ancestry | undefined)[];
   /** All files that the output depends on. */
   readonly inputs: readonly string[];
 }
@@ -82,7 +85,7 @@ async function runHere<Encoded>(
   plan: JoinPlan,
   datasets: readonly Dataset[],
   format: SinkFormat<Encoded>,
-  { options, summary, place, carried, early, request, groups, emit, signal }: RunHere,
+  { options, summary, place, carried, early, request, groups, ancestry, emit, signal }: RunHere,
 ): Promise<RunResult<Encoded>> {
   const sink = { compression: options.compression };
   const { threads } = summary;
@@ -95,7 +98,7 @@ async function runHere<Encoded>(
         ? poolExecutor<Encoded>(plan, format.name, sink, { pool, scratch })
         : Promise.resolve(inlineExecutor(plan, datasets, format, sink, { signal, scratch }));
     starting.catch(() => {}); // awaited below, when this thread has done its own part
-    const receipt = receiptContext(plan, options, { carried, request, groups, selection: summary.selection });
+    const receipt = receiptContext(plan, options, { carried, request, groups, ancestry, selection: summary.selection });
     const metadataOf = (part: number) => sumsMetadata(carried, plan.parts, part);
     const run = { targets: place.targets, sink, force: options.force, receipt, metadataOf, emit, signal };
     const executor: Executor<Encoded> = await starting;

@@ -1,4 +1,5 @@
 // Owns the join command: opens sources, reads keys, plans, and has the plan carried out.
+import { rememberReads } from '../bytes/remembered.ts';
 import { ColweaveError } from '../core/errors.ts';
 import type { KeySpec, KeyTable } from '../core/key-spec.ts';
 import { refuseUnreadable } from '../join/asked-unreadable.ts';
@@ -16,6 +17,7 @@ import { readKeys } from '../keys/read.ts';
 import { keySpecFor } from '../keys/spec.ts';
 import { type Pool, startPool } from '../pool/pool.ts';
 import { type Dataset, datasetBytes } from '../source/dataset.ts';
+import { settleAncestry } from './ancestry.ts';
 import { budgetFor } from './budget.ts';
 import { checkCarried } from './carry.ts';
 import { dedupPlan } from './dedup.ts';
@@ -28,6 +30,7 @@ import { refuseOtherTitles, settleChannel } from './mc-identity.ts';
 import { closeSources, inputsOf, type Opened, openSources } from './open-sources.ts';
 import { isDirectory } from './output.ts';
 import { primaryDatasets } from './primary-datasets.ts';
+import { goesToServer, joinToServer } from './remote-output.ts';
 import { threadsHere } from './resources.ts';
 import { selectionSummary, selectPrimary } from './selection.ts';
 import type { CommandContext, JoinOptions, RunJoin } from './types.ts';
@@ -35,6 +38,7 @@ import { cacheText, withCache } from './with-cache.ts';
 
 /** Joins the friends to the primary by event key. Errors: the catalogue's source/, key/, join/, sink/ and output/ codes. */
 export const runJoin: RunJoin = async (asked, context) => {
+  if (goesToServer(asked)) return joinToServer(asked, context, runJoin);
   if (context.cache !== undefined) return join(asked, context);
   const { result, cache } = await withCache(asked, false, context, (inner) => join(asked, inner));
   if (cache !== undefined) context.emit({ type: 'note', text: cacheText(cache) });
@@ -51,11 +55,14 @@ const join: RunJoin = async (asked, context) => {
     const { datasets, groups, sample, request } = opened;
     const fresh = await finishIfFresh(options, opened, context);
     if (fresh.report !== undefined) return fresh.report;
+    const ancestry = await settleAncestry(datasets, sample, context.signal);
     early = startEarly(options, datasets);
     const { plan, selection } = await planJoin(options, opened, { early, ...context });
     const budget = budgetFor(plan, datasets, options);
+    const planned = summarize(plan, datasets, options, budget);
     const summary = {
-      ...summarize(plan, datasets, options, budget),
+      ...planned,
+      notes: [...planned.notes, ...ancestry.notes],
       ...(selection && { selection: selectionSummary(selection) }),
     };
     if (options.dryRun) {
@@ -66,7 +73,7 @@ const join: RunJoin = async (asked, context) => {
       plan,
       datasets,
       { ...options, force: options.force || fresh.replace, ...(sample === undefined ? {} : { sample }) },
-      { summary, early, request, groups, inputs: inputsOf(opened, options), ...context },
+      { summary, early, request, groups, ancestry: ancestry.sources, inputs: inputsOf(opened, options), ...context },
     );
   } finally {
     await early?.close();
@@ -104,7 +111,7 @@ async function planJoin(
     );
   const witnesses = witnessesOf(schema); // what --witness names may be wrong: told before anything is read
   const selection = await selectPrimary(options, datasets[0]!, context);
-  const sources = await readAllKeys(datasets, key, options.keyIndex, context);
+  const sources = await rememberReads(() => readAllKeys(datasets, key, options.keyIndex, context));
   const asked: PlanOptions = {
     ...planOptions(options, schema, rowGroups(options, opened)),
     witnesses,

@@ -2,10 +2,14 @@
 import type { Column, FlatColumn } from '../core/column.ts';
 import { ColweaveError } from '../core/errors.ts';
 import type { KeySpec } from '../core/key-spec.ts';
-import { type Field, fieldNamed } from '../core/schema.ts';
+import { isWeights } from '../core/receipt.ts';
+import { fieldNamed } from '../core/schema.ts';
 import { formatCount } from '../core/text.ts';
 import { keyColumnName, withKeyColumn } from '../keys/spec.ts';
 import { type Dataset, readRows } from '../source/dataset.ts';
+import type { FileDescriptor } from '../source/types.ts';
+import { readReceipt } from '../verify/receipt-shape.ts';
+import { ownReceipt } from './receipts.ts';
 
 const CHANNEL = 'mcChannelNumber';
 /** Rows of a channel column read at a time. */
@@ -77,9 +81,6 @@ function unknownSample(without: Dataset, having: Dataset, channels: ReadonlySet<
   );
 }
 
-/** Lists of weights, whose items mean what the title says. */
-const WEIGHTS = /^(LHE|PS)\w*Weight\w*$/;
-
 /**
  * Files of one source whose LHE or PS weights have other titles or lengths: item 0 is not the same variation in all of them.
  * `wanted`: the columns that are written. Errors: source/titles-differ.
@@ -90,16 +91,17 @@ export async function refuseOtherTitles(
   signal: AbortSignal,
 ): Promise<void> {
   const names = dataset.descriptor.schema.fields
-    .filter(({ name, type }) => WEIGHTS.test(name) && type.kind === 'list' && wanted.has(name))
+    .filter(({ name, type }) => isWeights(name) && type.kind === 'list' && wanted.has(name))
     .map(({ name }) => name);
   if (names.length === 0 || dataset.files.length < 2) return;
   const seen = new Map<string, { readonly title: string; readonly length: number | undefined; readonly uri: string }>();
   for (const file of dataset.files) {
     const { schema, rows, uri } = file.descriptor;
+    const stated = titlesStated(file.descriptor);
     const present = names.filter((name) => fieldNamed(schema, name) !== undefined);
     const columns = rows === 0 ? [] : await file.read(present, 0, 1, signal);
     present.forEach((name, i) => {
-      const now = { title: titleOf(fieldNamed(schema, name)!), length: lengthOf(columns[i]), uri };
+      const now = { title: fieldNamed(schema, name)!.doc || stated.get(name) || '', length: lengthOf(columns[i]), uri };
       const before = seen.get(name);
       if (before === undefined) {
         seen.set(name, now);
@@ -117,7 +119,13 @@ export async function refuseOtherTitles(
   }
 }
 
-const titleOf = ({ doc }: Field): string => doc ?? '';
+/** Of an output that was joined before: tools that write it again may keep the receipt and drop titles of columns. */
+function titlesStated(descriptor: FileDescriptor): ReadonlyMap<string, string> {
+  const text = ownReceipt(descriptor);
+  const columns = text === undefined ? [] : (readReceipt(text).receipt?.output.columns ?? []);
+  return new Map(columns.flatMap(({ name, title }) => (title === undefined ? [] : [[name, title] as const])));
+}
+
 const lengthOf = (column: Column | undefined): number | undefined =>
   column?.kind === 'list' ? column.offsets[1] : undefined;
 

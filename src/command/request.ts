@@ -1,7 +1,8 @@
 // Owns the fingerprint of what was asked: equal fingerprints give equal outputs, so that finished work is not done again.
+
 import { createHash } from 'node:crypto';
-import { basename } from 'node:path';
 import { canonicalJson } from '../core/receipt.ts';
+import { fileName } from '../core/text.ts';
 import type { Dataset } from '../source/dataset.ts';
 import type { JoinOptions } from './types.ts';
 
@@ -26,6 +27,7 @@ const NEUTRAL: readonly (keyof JoinOptions)[] = [
   'composeFile',
   'fileset',
   'output',
+  'published',
   'depfile',
   'dryRun',
   'receipt',
@@ -50,10 +52,14 @@ export function requestOf(
 ): Request {
   const own = Object.entries(options).filter(([name]) => !(NEUTRAL as readonly string[]).includes(name));
   const friends = options.friends.map(({ files: _, base: _base, tree: _tree, ...rest }) => rest);
-  const inputs = datasets.map(({ descriptor }) =>
-    descriptor.files.map(({ descriptor: { uri, identity } }) => ({ name: basename(uri), identity })),
+  return { inputs: digest(identities(datasets)), options: digest({ ...Object.fromEntries(own), ...settled, friends }) };
+}
+
+/** By source and in order: what tells its files from others. */
+export function identities(datasets: readonly Dataset[]) {
+  return datasets.map(({ descriptor }) =>
+    descriptor.files.map(({ descriptor: { uri, identity } }) => ({ name: fileName(uri), identity })),
   );
-  return { inputs: digest(inputs), options: digest({ ...Object.fromEntries(own), ...settled, friends }) };
 }
 
 const digest = (value: unknown): string => createHash('sha256').update(canonicalJson(value)).digest('hex');

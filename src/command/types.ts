@@ -73,6 +73,8 @@ export interface JoinOptions {
   readonly targetBytes?: number;
   /** A file; a directory when it ends in `/` or is one; `-` for an Arrow IPC stream on stdout. */
   readonly output?: string;
+  /** The name on a server that `output`, a file in scratch then, is sent to. */
+  readonly published?: string;
   readonly writer: 'parquet' | 'parquetjs' | 'arrow';
   readonly compression: 'zstd' | 'snappy' | 'none';
   /** Columns of several sources that are equal are written once. */
@@ -242,6 +244,8 @@ export interface LumiReport {
   /** Lumi blocks that have events, and their events. */
   readonly blocks: number;
   readonly events: number;
+  /** Lumi blocks that were processed and have none; absent where no LuminosityBlocks was found. */
+  readonly empty?: number;
   /** By the receipts: what the joins lost of each run of their primaries. */
   readonly runs: readonly RunLoss[];
   readonly mask?: string;

@@ -11,8 +11,10 @@ import type { SourceFile } from '../source/types.ts';
 import { compareSets, eventSet } from '../verify/event-sets.ts';
 import { isDamage } from '../verify/findings.ts';
 import { addLumis, expandLumis, type LumiEvents, totalEvents } from '../verify/lumi.ts';
+import { processedLumis } from '../verify/lumi-blocks.ts';
 import { checkMask, lossesByRun, maskText, type RunLoss, readMask } from '../verify/lumi-json.ts';
 import { datasetOf } from '../verify/output-file.ts';
+import { lumiEvidence } from './lumi-evidence.ts';
 import { receiptOf } from './receipts.ts';
 import { memoryHere } from './resources.ts';
 import type { CommandContext, LumiReport, RelationReport, VerifyOptions } from './types.ts';
@@ -87,7 +89,7 @@ const KEY_ROWS = 1 << 20;
 
 /** Errors: verify/not-a-mask, key/absent where the key has no lumi block, output/not-writable, those of sources. */
 export async function checkLumis(
-  { outputs, on, tree, lumis: mask, writeLumis }: VerifyOptions,
+  { outputs, against, on, tree, lumis: mask, writeLumis }: VerifyOptions,
   { signal }: CommandContext,
 ): Promise<LumiReport> {
   const wanted = mask === undefined ? undefined : readMask(mask);
@@ -95,14 +97,17 @@ export async function checkLumis(
   try {
     const events: LumiEvents = new Map();
     for (const file of files) await addFile(events, file, on, signal);
-    if (writeLumis !== undefined) writeMask(writeLumis, maskText(events));
+    const evidence = await lumiEvidence(files, against, signal);
+    const processed = processedLumis(events, evidence);
+    if (writeLumis !== undefined) writeMask(writeLumis, maskText(processed));
     return {
       blocks: events.size,
+      ...(evidence.processed === undefined ? {} : { empty: processed.size - events.size }),
       events: totalEvents(events),
       runs: lossesOf(files, events),
       ...(mask === undefined ? {} : { mask }),
       ...(writeLumis === undefined ? {} : { written: writeLumis }),
-      findings: wanted === undefined ? [] : checkMask(events, wanted),
+      findings: [...evidence.findings, ...(wanted === undefined ? [] : checkMask(events, wanted, evidence))],
     };
   } finally {
     await closeAll(files);

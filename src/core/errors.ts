@@ -1,4 +1,5 @@
 // The catalogue of errors: code, exit status, what it means and what to do. man 7 colweave-errors is made from it.
+import { withoutSecrets } from './secrets.ts';
 
 export interface ErrorKind {
   readonly exit: number;
@@ -12,6 +13,7 @@ const kind = (exit: number, meaning: string, remedy: string): ErrorKind => ({ ex
 export const ERRORS = {
   'usage/bad-option': kind(2, 'the command line cannot be understood', 'see colweave COMMAND --help'),
   'usage/bad-compose': kind(2, 'a compose file cannot be understood', 'see colweave-join(1), COMPOSE FILES'),
+  'usage/bad-model': kind(2, 'a model file cannot be understood', 'see colweave-infer(1), MODEL FILES'),
   'usage/node-too-old': kind(
     2,
     'Node is older than 22.20',
@@ -19,7 +21,33 @@ export const ERRORS = {
   ),
   'source/not-found': kind(3, 'an input file does not exist, or a pattern matches nothing', 'check the path'),
   'source/bad-list': kind(3, 'a list of files cannot be read, is empty, or names itself', 'correct the list'),
-  'source/remote': kind(3, 'a file is on a server, which cannot be read from yet', 'bring the file here first'),
+  'source/remote': kind(3, 'a file is on a server of a kind that cannot be read from', 'bring the file here first'),
+  'credentials/absent': kind(
+    4,
+    'a server lets nobody in without a credential, and none was found',
+    'get a proxy (voms-proxy-init) or a token (htgettoken), see colweave-guide(7)',
+  ),
+  'credentials/expired': kind(4, 'a proxy, token or signed URL is past its time', 'get a new one'),
+  'credentials/bad-file': kind(4, 'a file of a proxy or token cannot be used', 'correct it, or get a new one'),
+  'credentials/refused': kind(
+    4,
+    'a server refused the credential, or what it allows',
+    'ask for a credential that may read there (the right VO or scope)',
+  ),
+  'credentials/no-ca': kind(
+    4,
+    "a server's certificate is signed by an authority that is not known here",
+    'name the directory of authorities with X509_CERT_DIR (/etc/grid-security/certificates by default)',
+  ),
+  'remote/unreachable': kind(75, 'a server cannot be reached, or hung up', 'try again, or name another server'),
+  'remote/timeout': kind(75, 'a server did not answer in time', 'try again, or name another server'),
+  'remote/busy': kind(75, 'a server says that it is busy or failing', 'try again later'),
+  'remote/changed': kind(75, 'a file was replaced on its server while it was read', 'try again'),
+  'remote/protocol': kind(
+    75,
+    'a server answered with something else than what was asked',
+    'try again, or name another server',
+  ),
   'source/not-readable': kind(3, 'an input file cannot be opened or read', 'check its permissions'),
   'source/not-root': kind(3, 'a file is not of the format that its name or the command says', 'give the right file'),
   'source/bad-fileset': kind(3, 'a fileset is not what coffea reads', 'see colweave-join(1), FILESETS'),
@@ -98,6 +126,74 @@ export const ERRORS = {
   'verify/no-receipt': kind(3, 'a file has no receipt', 'give --receipt FILE or --against SOURCES'),
   'verify/not-data': kind(3, 'an argument of verify is absent or no data file', 'check the path'),
   'verify/not-a-mask': kind(3, 'a file is no lumi mask', 'give JSON such as {"316995": [[1, 20], [23, 23]]}'),
+  'infer/unreachable': kind(
+    75,
+    'no connection to an inference server',
+    'check its URL and the network, or try again later',
+  ),
+  'infer/no-answer': kind(75, 'an inference server did not answer in time', 'try again later, or with smaller batches'),
+  'infer/overloaded': kind(
+    75,
+    'inference servers stayed busy for longer than the retries may take',
+    'try again later, or ask for more servers',
+  ),
+  'infer/credentials': kind(4, 'an inference server refuses the credentials', 'give a token that is valid there'),
+  'infer/refused': kind(
+    3,
+    'an inference server says that a request is wrong',
+    'compare the inputs with colweave infer --describe URL MODEL',
+  ),
+  'infer/too-large': kind(3, 'an inference server takes no batch of this size', 'use smaller batches'),
+  'infer/no-model': kind(
+    3,
+    'an inference server does not serve the model, or not in this version',
+    'check the name, or ask for the model to be loaded',
+  ),
+  'infer/model-failed': kind(3, 'a model failed on a batch', "see the server's text; tell who keeps the model"),
+  'infer/unsupported': kind(
+    3,
+    'an inference server, or its model, cannot do what is needed',
+    'use a model of one answer a request, with tensors of fixed-size types',
+  ),
+  'infer/bad-answer': kind(
+    3,
+    'what an inference server answers does not fit what was asked: rows, shape, type, bytes or request',
+    'nothing of it is used; tell who keeps the server',
+  ),
+  'infer/version-differs': kind(
+    1,
+    'servers answer with different versions of a model, or it was exchanged meanwhile',
+    'name the version, and give servers that have it; scores of two versions are never mixed',
+  ),
+  'infer/spot-check': kind(
+    1,
+    'rows that were sent again got other scores',
+    'a server is sick, or the model depends on what else is in a batch: nothing of it is used',
+  ),
+  'infer/model-differs': kind(
+    3,
+    'the served model has other inputs or outputs than the model file says',
+    'compare with colweave infer --describe URL MODEL',
+  ),
+  'infer/null-input': kind(3, 'a value that a model needs is missing', 'say what it counts as: nulls: VALUE'),
+  'infer/lists-differ': kind(
+    3,
+    'lists that belong together differ in length',
+    'name columns of one collection, or produce the file again',
+  ),
+  'infer/bad-index': kind(3, 'an index of constituents points at nothing', 'produce the file again'),
+  'infer/inexact': kind(3, 'an input cannot hold a value exactly', 'give the input a type that holds it'),
+  'infer/not-finite': kind(1, 'scores are NaN or infinite', 'look at the inputs, or use --on-nan keep'),
+  'infer/other-parts': kind(
+    3,
+    'finished parts are of other inputs, or of another model or version',
+    'begin again without --resume, or give what the parts were made from',
+  ),
+  'infer/no-runtime': kind(
+    3,
+    'onnxruntime-node is not installed, or cannot load the model',
+    'npm install --ignore-scripts onnxruntime-node in the current directory, or name a server',
+  ),
   'cache/not-private': kind(
     5,
     'anybody may replace what is in the cache directory',
@@ -148,7 +244,7 @@ export class ColweaveError extends Error {
   constructor(code: ErrorCode, message: string, detail: ErrorDetail = {}) {
     super(message, detail.cause === undefined ? undefined : { cause: detail.cause });
     this.code = code;
-    this.where = detail.where ?? [];
+    this.where = (detail.where ?? []).map(withoutSecrets);
     this.near = detail.near ?? [];
     this.hint = detail.hint ?? ERRORS[code].remedy;
     this.details = detail.details ?? [];

@@ -1,5 +1,6 @@
 // Owns receipt/1: what an output says of itself, as plain JSON that anybody can check (man 7 colweave-receipt).
 import { createHash } from 'node:crypto';
+import type { Ancestry } from './ancestry.ts';
 
 export const RECEIPT_KEY = 'colweave.receipt';
 export const RECEIPT_FORMAT = 'receipt/1';
@@ -31,6 +32,8 @@ export interface ReceiptColumn {
   readonly filled?: number;
   /** In a source: its own name of the column, where that is neither `name` nor `name` without the label. */
   readonly from?: string;
+  /** Lists of weights, whose items mean what it says; where the files say it. */
+  readonly title?: string;
 }
 
 /** In a source, `columns` are sealed over the rows that this output uses, under the output's names and types. */
@@ -51,7 +54,15 @@ export interface ReceiptSource {
   readonly dropped: readonly string[];
   /** Columns not written, since an output column holds the same values for the same events: its name, and theirs. */
   readonly equal?: readonly { readonly name: string; readonly from: string; readonly column: string }[];
+  /** Where its events come from, as far as its files tell. */
+  readonly ancestry?: Ancestry;
 }
+
+/** Lists of weights: item 0 is another variation under another title. */
+const WEIGHTS = /^(LHE|PS)\w*Weight\w*$/;
+
+/** By the name that a source has for the column. */
+export const isWeights = (name: string): boolean => WEIGHTS.test(name);
 
 /** A cut flow: of the primary's rows (of all its files, whatever file this output is for) those left after each term. */
 export interface ReceiptSelection {
@@ -77,6 +88,9 @@ export interface ReceiptWitness {
   readonly pairs: number;
   readonly agreeing: number;
 }
+
+/** Events of the primary, evenly spread over an output file, of which every pair is looked at for the power of its witnesses. */
+export const WITNESS_SAMPLE = 4096;
 
 /** Two random events agree more often than this: equal witnesses prove little. */
 const WITNESS_POWER_MAX = 1e-3;

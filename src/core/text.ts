@@ -1,4 +1,5 @@
-// Small text functions shared by messages: nearest names, natural order, sizes and counts.
+// Small text functions shared by messages: nearest names, natural order, sizes and counts, names of files.
+import { basename } from 'node:path';
 
 /** The up to `count` names nearest to `name` by edit distance, nearest first, none that has little in common. */
 export function nearestNames(name: string, names: Iterable<string>, count = 3): string[] {
@@ -58,4 +59,15 @@ export function formatBytes(bytes: number): string {
     unit++;
   }
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}
+
+/** The last name of a path or URL, without what follows a `?`: the same file has it wherever it is. */
+export function fileName(uri: string): string {
+  if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(uri)) return basename(uri);
+  const last = basename(uri.replace(/[?#].*$/s, ''));
+  try {
+    return decodeURIComponent(last);
+  } catch {
+    return last;
+  }
 }

@@ -147,7 +147,8 @@ async function placeKeys<Encoded>(work: BlockWork<Encoded>): Promise<void> {
   });
 }
 
-function wordsToValues({ words, stride, rows }: KeyTable, lane: number, width: 1 | 2, values: Values): void {
+/** One key column in its own type, from its lane of the key words. */
+export function wordsToValues({ words, stride, rows }: KeyTable, lane: number, width: 1 | 2, values: Values): void {
   if (values.BYTES_PER_ELEMENT === 8) {
     const out = new Uint32Array(values.buffer, values.byteOffset, 2 * rows);
     for (let i = 0, at = lane; i < rows; i++, at += stride) {

@@ -1,5 +1,5 @@
 // Owns how the rows of an output directory are cut into files: one a primary file, or of a number of events or a size.
-import { basename } from 'node:path';
+import { fileName } from '../core/text.ts';
 import type { Matching, RowMap } from './match.ts';
 import type { OutPart } from './plan.ts';
 
@@ -92,7 +92,7 @@ function perPrimaryFile({ descriptor }: CutSource, own: RowMap, rowsOfPrimary: n
   const placeOf = (row: number) =>
     row === rows ? rowsOfPrimary : own === undefined ? row : lowerBound(own, rowsOfPrimary, row);
   return files.map(({ descriptor: { uri } }, i) => ({
-    name: `${numbered(i, files.length)}-${basename(uri).replace(/\.[^.]+$/, '')}.parquet`,
+    name: `${numbered(i, files.length)}-${fileName(uri).replace(/\.[^.]+$/, '')}.parquet`,
     start: placeOf(bounds[i]!),
     end: placeOf(bounds[i + 1]!),
     of: { source: 0, start: bounds[i]!, end: bounds[i + 1]! },

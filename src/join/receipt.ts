@@ -1,6 +1,7 @@
 // Owns filling receipt/1 from a plan and the seals of what was written.
-import { basename } from 'node:path';
+import type { Ancestry } from '../core/ancestry.ts';
 import {
+  isWeights,
   type LumiRanges,
   RECEIPT_FORMAT,
   type Receipt,
@@ -11,6 +12,7 @@ import {
 } from '../core/receipt.ts';
 import { typeName } from '../core/schema.ts';
 import { NO_SEAL, type Seal, sealHex } from '../core/seal.ts';
+import { fileName } from '../core/text.ts';
 import type { Fingerprint } from '../sink/types.ts';
 import type { ColumnSeals } from './block.ts';
 import { type LumiCounts, lumiRanges } from './lumis.ts';
@@ -36,6 +38,7 @@ export interface ReceiptContext {
   readonly policies: Readonly<Record<string, unknown>>;
   /** Over all rows of each source. */
   readonly sourceKeySeals: readonly Seal[];
+  readonly ancestry: readonly (Ancestry | undefined)[];
   readonly lumisIn: LumiRanges;
   readonly selection?: ReceiptSelection;
 }
@@ -50,7 +53,7 @@ export function makeReceipt(
     format: RECEIPT_FORMAT,
     tool: context.tool,
     spec: { ...context.spec, rowGroupRows: plan.rowGroupRows },
-    sources: plan.sources.map((_, s) => sourceOf(plan, totals, s, context.sourceKeySeals[s]!)),
+    sources: plan.sources.map((_, s) => sourceOf(plan, totals, s, context)),
     output: {
       rows: context.rows,
       keySeal: sealHex(totals.keySeal),
@@ -77,8 +80,9 @@ export function witnessOf(plan: JoinPlan, { counts, samples }: BlockWitness): re
   }));
 }
 
-function sourceOf(plan: JoinPlan, totals: PartTotals, s: number, keySeal: Seal): ReceiptSource {
+function sourceOf(plan: JoinPlan, totals: PartTotals, s: number, context: ReceiptContext): ReceiptSource {
   const { dataset, label, dropped, duplicates } = plan.sources[s]!;
+  const ancestry = context.ancestry[s];
   const own = plan.equal.filter(({ source }) => source === s);
   const equal = own.map(({ name, from, column }) => ({ name, from, column }));
   const columns = plan.columns.flatMap((column, i) => {
@@ -90,12 +94,12 @@ function sourceOf(plan: JoinPlan, totals: PartTotals, s: number, keySeal: Seal):
   return {
     label,
     files: dataset.files.map(({ descriptor }) => ({
-      name: basename(descriptor.uri),
+      name: fileName(descriptor.uri),
       identity: descriptor.identity,
       rows: descriptor.rows,
     })),
     rows: dataset.rows,
-    keySeal: sealHex(keySeal),
+    keySeal: sealHex(context.sourceKeySeals[s]!),
     matched: totals.matched[s]!,
     unmatched: dataset.rows - totals.matched[s]!,
     duplicates,
@@ -103,6 +107,7 @@ function sourceOf(plan: JoinPlan, totals: PartTotals, s: number, keySeal: Seal):
     columns,
     dropped,
     ...(equal.length === 0 ? {} : { equal }),
+    ...(ancestry === undefined ? {} : { ancestry }),
   };
 }
 
@@ -118,6 +123,7 @@ function columnOf(column: OutColumn, seal: Seal, seals?: ColumnSeals): ReceiptCo
     type: typeName(column.field.type),
     present: seal.present,
     seal: sealHex(seal),
+    ...(column.field.doc && column.kind === 'payload' && isWeights(column.from) ? { title: column.field.doc } : {}),
   };
   return filled > 0 ? { ...base, filled } : base;
 }

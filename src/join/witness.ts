@@ -2,13 +2,11 @@
 import type { Column, FlatColumn } from '../core/column.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { type KeyTable, keyText } from '../core/key-spec.ts';
+import { WITNESS_SAMPLE } from '../core/receipt.ts';
 import { formatCount } from '../core/text.ts';
 import { locateRow } from '../source/dataset.ts';
 import type { Block, JoinPlan } from './plan.ts';
 import type { Witness } from './witness-plan.ts';
-
-/** Events of the primary, evenly spread over an output part, of which every pair is looked at for its power. */
-const SAMPLE_EVENTS = 4096;
 
 export interface WitnessCount {
   /** Events that both sides have a value for. */
@@ -138,7 +136,7 @@ export function sampleBlock({
   kept,
 }: Pick<WitnessInputs, 'plan' | 'block' | 'kept'>): BlockWitness['samples'] {
   const part = plan.parts[block.part]!;
-  const stride = Math.max(1, Math.ceil((part.end - part.start) / SAMPLE_EVENTS));
+  const stride = Math.max(1, Math.ceil((part.end - part.start) / WITNESS_SAMPLE));
   const rows: number[] = [];
   const own = plan.sources[0]!.map;
   for (let row = block.start; row < block.end; row++) {

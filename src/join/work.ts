@@ -1,4 +1,5 @@
 // Owns the two tasks of a join, scatter and block, and where they run: in this thread, or on a pool of workers.
+import { installReads, type Remembered, rememberedReads } from '../bytes/remembered.ts';
 import { type Arena, FRESH, makeArena } from '../core/arena.ts';
 import { invariant } from '../core/check.ts';
 import type { Seal } from '../core/seal.ts';
@@ -7,6 +8,7 @@ import type { Scratch } from '../scratch/scratch.ts';
 import { openSink } from '../sink/registry.ts';
 import type { SinkFormat, SinkOptions } from '../sink/types.ts';
 import { type Dataset, forgetRead, reopenDataset } from '../source/dataset.ts';
+import { askBlock, askScatter } from './ahead.ts';
 import { type BlockContext, type BlockResult, makeBlock } from './block.ts';
 import type { SegmentsOf } from './block-view.ts';
 import { type SealTask, sealRows } from './dedup.ts';
@@ -45,18 +47,23 @@ export function inlineExecutor<Encoded>(
   const context: BlockContext<Encoded> = { plan, datasets, format, options, arena: blockArena(format, arena) };
   return {
     width: 1,
-    scatter: (task, { goesOn }) =>
-      scatterRows(plan, datasets[task.source]!, task, { scratch, arena, signal }).finally(() => {
+    scatter: (task, { goesOn }) => {
+      askScatter(plan, datasets, task);
+      return scatterRows(plan, datasets[task.source]!, task, { scratch, arena, signal }).finally(() => {
         if (!goesOn) forgetRead(datasets[task.source]!);
-      }),
+      });
+    },
     seal: (task, { goesOn }) =>
       sealRows(plan, datasets[task.source]!, task, { arena, signal }).finally(() => {
         if (!goesOn) forgetRead(datasets[task.source]!);
       }),
-    block: (index, segments, { goesOn }) =>
-      makeBlock(context, plan.blocks[index]!, { bySource: segments, scratch }, signal).finally(() => {
+    block: (index, segments, { goesOn }) => {
+      askBlock(plan, datasets, index);
+      if (goesOn) askBlock(plan, datasets, index + 1);
+      return makeBlock(context, plan.blocks[index]!, { bySource: segments, scratch }, signal).finally(() => {
         if (!goesOn) datasets.forEach(forgetRead);
-      }),
+      });
+    },
     close: async () => arena.close(),
   };
 }
@@ -66,6 +73,7 @@ interface SetUp {
   readonly format: string;
   readonly options: SinkOptions;
   readonly scratch: Scratch | undefined;
+  readonly reads: Remembered | undefined;
 }
 interface ScatterInput {
   readonly task: ScatterTask;
@@ -89,7 +97,7 @@ export async function poolExecutor<Encoded>(
   { pool, scratch }: { readonly pool: Pool; readonly scratch?: Scratch | undefined },
 ): Promise<Executor<Encoded>> {
   try {
-    await pool.everywhere('join/set-up', { plan, format, options, scratch } satisfies SetUp);
+    await pool.everywhere('join/set-up', { plan, format, options, scratch, reads: rememberedReads() } satisfies SetUp);
   } catch (error) {
     await pool.close();
     throw error;
@@ -119,7 +127,8 @@ let held: Held | undefined;
 
 /** Called once in a worker, before it serves. */
 export function registerJoinJobs(): void {
-  registerJob('join/set-up', async ({ plan, format, options, scratch }: SetUp) => {
+  registerJob('join/set-up', async ({ plan, format, options, scratch, reads }: SetUp) => {
+    installReads(reads);
     const datasets = held?.datasets ?? (await Promise.all(plan.sources.map(({ dataset }) => reopenDataset(dataset))));
     const arena = held?.arena ?? makeArena();
     const place = { scratch, signal: new AbortController().signal, arena };

@@ -31,8 +31,24 @@ interface Failure {
 }
 interface Response {
   readonly id: number;
+  /** What the thread counted since its last answer. */
+  readonly counted?: unknown;
   readonly output?: unknown;
   readonly failure?: Failure;
+}
+
+/** Threads count apart: a worker's counts ride on its answers, and are added up in the main thread. */
+export interface Counting {
+  /** undefined: nothing was counted since the last call. */
+  readonly take: () => unknown;
+  readonly add: (counted: unknown) => void;
+}
+
+let counting: Counting | undefined;
+
+/** Called once in each thread, before it starts or serves a pool. */
+export function setCounting(kind: Counting): void {
+  counting = kind;
 }
 
 /** Marks our workers, so that the one entry file knows its role. */
@@ -64,11 +80,16 @@ export function serveJobs(): void {
       const run = jobs.get(job);
       invariant(run !== undefined, `a job named ${job}`);
       const { output, transfer } = await run(input as never);
-      port.postMessage({ id, output } satisfies Response, [...(transfer ?? [])]);
+      port.postMessage({ id, output, ...counted() } satisfies Response, [...(transfer ?? [])]);
     } catch (error) {
-      port.postMessage({ id, failure: describe(error) } satisfies Response);
+      port.postMessage({ id, failure: describe(error), ...counted() } satisfies Response);
     }
   });
+}
+
+function counted(): Pick<Response, 'counted'> {
+  const since = counting?.take();
+  return since === undefined ? {} : { counted: since };
 }
 
 function describe(error: unknown): Failure {
@@ -140,7 +161,8 @@ export function startPool(size: number): Pool {
 
 function seatOf(worker: Worker, free: () => void): Seat {
   const pending = new Map<number, Pending>();
-  worker.on('message', ({ id, output, failure }: Response) => {
+  worker.on('message', ({ id, output, failure, counted }: Response) => {
+    if (counted !== undefined) counting?.add(counted);
     const promise = pending.get(id);
     pending.delete(id);
     free();

@@ -1,4 +1,6 @@
 // Owns one source of a join: several files as one run of rows under one schema.
+import { inParallel } from '../bytes/parallel.ts';
+import { isRemote } from '../bytes/remote.ts';
 import type { CacheAccess } from '../cache/place.ts';
 import type { Take } from '../core/arena.ts';
 import { invariant } from '../core/check.ts';
@@ -46,6 +48,9 @@ export interface DatasetOptions {
 /** Trigger paths come and go inside one dataset of real data. */
 const TRIGGER = /^(HLT|L1|DST)_/;
 
+/** Files on servers: each costs a few journeys before its columns are known. */
+const OPEN_AT_ONCE = 8;
+
 /** Opens every file and settles one schema. Errors: those of the formats, source/schema-differs, source/too-many-rows. */
 export async function openDataset(
   inputs: readonly Input[],
@@ -58,12 +63,13 @@ export async function openDataset(
     const types = partitionTypes(inputs);
     const { tree, cache } = options;
     const open = { types, ...(tree === undefined ? {} : { tree }), ...(cache === undefined ? {} : { cache }) };
-    for (const input of inputs) {
-      files.push(await openInput(input, open, signal));
-    }
+    const width = inputs.some(({ uri }) => isRemote(uri)) ? OPEN_AT_ONCE : 1;
+    await inParallel([...inputs.entries()], width, async ([i, input]) => {
+      files[i] = await openInput(input, open, signal);
+    });
     return settleDataset(files, options);
   } catch (error) {
-    await Promise.all(files.map((file) => file.close()));
+    await Promise.all(files.map((file) => file?.close()));
     throw error;
   }
 }
@@ -236,6 +242,7 @@ export async function readRows(
 ): Promise<readonly Column[]> {
   const { descriptor } = dataset;
   const fields = names.map((name) => requireField(descriptor, name));
+  if (needed === undefined) askAhead(dataset, names, rowStart, rowEnd);
   const parts: (readonly Column[])[] = [];
   for (const [i, { firstRow, descriptor: file }] of descriptor.files.entries()) {
     const start = Math.max(rowStart, firstRow);
@@ -248,6 +255,18 @@ export async function readRows(
   }
   if (parts.length === 1) return parts[0]!;
   return concatAll(fields, parts, take);
+}
+
+/** Has servers asked for rows that will be read soon, all files of them at once; columns that a file lacks cost nothing. */
+export function askAhead(dataset: Dataset, names: readonly string[], rowStart: number, rowEnd: number): void {
+  for (const [i, { firstRow, descriptor: file }] of dataset.descriptor.files.entries()) {
+    const start = Math.max(rowStart, firstRow);
+    const end = Math.min(rowEnd, firstRow + file.rows);
+    const source = dataset.files[i]!;
+    if (start >= end || source.askAhead === undefined) continue;
+    const present = names.filter((name) => fieldNamed(file.schema, name) !== undefined);
+    source.askAhead(present, start - firstRow, end - firstRow);
+  }
 }
 
 /** One list of offsets stays one: columns of a collection still share them after the parts are put together. */

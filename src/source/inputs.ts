@@ -1,7 +1,7 @@
 // Owns what the words of one source mean: paths, quoted globs, directories, @lists, FILE:TREE.
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path';
-import { isRemote, isStoreName, withRedirector } from '../bytes/remote.ts';
+import { canonicalUrl, isRemote, isStoreName, withRedirector } from '../bytes/remote.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { naturalCompare, nearestNames } from '../core/text.ts';
 import { readList, readStdinList } from './lists.ts';
@@ -52,7 +52,7 @@ export function refuseRepeated(inputs: readonly Input[]): void {
 
 /** Two names of one file on disk count as one. */
 function identityOf(uri: string): string {
-  if (isRemote(uri)) return uri;
+  if (isRemote(uri)) return canonicalUrl(uri);
   const stat = statSync(uri, { bigint: true });
   return `${stat.dev}:${stat.ino}`;
 }

@@ -4,6 +4,7 @@ import type { ByteStore } from '../bytes/types.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { nearestNames } from '../core/text.ts';
 import { columnFinder } from './column-finder.ts';
+import { askBaskets } from './root/ahead.ts';
 import {
   isDirectory,
   type RootDirectory,
@@ -109,6 +110,7 @@ function sourceFile(store: ByteStore, descriptor: FileDescriptor, leftOut: LeftO
       const wanted = names.map(lookup);
       return placed(where, () => readRows(reader, wanted, { rowStart, rowEnd }, { signal, take, needed }));
     },
+    askAhead: (names, rowStart, rowEnd) => askBaskets(reader, names.map(lookup), { rowStart, rowEnd }),
     forget: () => forgetKept(reader.kept),
     close: () => store.close(),
   };

@@ -67,6 +67,8 @@ export interface SourceFile {
     take?: Take,
     needed?: Uint8Array,
   ): Promise<readonly Column[]>;
+  /** These rows will be read soon: where that needs a server, it is asked now. Nothing else happens. */
+  askAhead?(names: readonly string[], rowStart: number, rowEnd: number): void;
   /** Gives up what was kept for a read that goes on where the last one ended: the next one begins elsewhere. */
   forget?(): void;
   close(): Promise<void>;

@@ -6,16 +6,26 @@ import { readKeys } from '../keys/read.ts';
 import { closeDataset } from '../source/dataset.ts';
 import type { Input } from '../source/inputs.ts';
 import type { SourceFile } from '../source/types.ts';
-import { checkEvents, type MatchedSource, outputOffender, sourceOffender, withoutCut } from './events.ts';
+import {
+  checkEvents,
+  doubledFinding,
+  type MatchedSource,
+  outputOffender,
+  sourceOffender,
+  withoutCut,
+} from './events.ts';
+import { fillOf } from './filled.ts';
 import { findSources, type GivenSource } from './find-sources.ts';
 import { counted, type Finding, finding, named, OFFENDERS_MAX } from './findings.ts';
 import { guessSources } from './guess-sources.ts';
+import { checkIdentity } from './identity.ts';
 import { addLumis, type LumiEvents, lumiOf } from './lumi.ts';
 import { readGood, rowRanges, type Torn } from './output-file.ts';
 import { checkRowMap } from './row-map.ts';
 import { selectAgain } from './selection.ts';
-import { mergeRows, repeatedRows, type SortedKeys, sortKeys } from './sort-merge.ts';
+import { mergeRows, type SortedKeys, sortKeys } from './sort-merge.ts';
 import { type ColumnDifference, type Comparison, compareSource } from './values.ts';
+import { checkWitnesses } from './witness.ts';
 
 /** Columns that get a finding of their own; the others are listed together. */
 const COLUMNS_NAMED_MAX = 20;
@@ -41,11 +51,15 @@ export async function checkAgainst(
       receipt?.selection === undefined ? undefined : await selectAgain(receipt.selection, given.sources, signal);
     const sources = await matchAll(test, given.sources, selection?.selected, signal);
     const findings = [...given.findings, ...(selection?.findings ?? [])];
-    if (receipt === undefined) findings.push(...doubled(test), ...foreign(test, sources));
+    if (receipt === undefined) findings.push(...doubledFinding(test), ...foreign(test, sources));
     else if (given.left.length === 0 && sources.length === receipt.sources.length) {
       const events = checkEvents(test, sources, receipt);
       if (events.part) emit({ type: 'note', text: `${test.path}: one file of a join into a directory` });
       findings.push(...events.findings);
+    }
+    if (receipt !== undefined) {
+      findings.push(...(await checkWitnesses(test, sources, receipt, signal)));
+      findings.push(...(await checkIdentity(sources, receipt, signal)));
     }
     if (given.left.length > 0)
       emit({ type: 'note', text: `not compared, as none of its files was given: source ${named(given.left)}` });
@@ -76,11 +90,11 @@ async function compareAll(
   signal: AbortSignal,
 ): Promise<readonly Finding[]> {
   const torn: Torn = new Map();
-  const filled = String(test.receipt?.policies.missing ?? '').startsWith('fill=');
+  const fill = fillOf(test.receipt);
   const comparisons: Comparison[] = [];
   const flags: Finding[] = [];
   for (const source of sources) {
-    comparisons.push(await compareSource(test.file, source, { filled, torn, signal }));
+    comparisons.push(await compareSource(test.file, source, { fill, torn, signal }));
     if (test.receipt !== undefined) flags.push(...(await checkFlag(test, source, torn, signal)));
     if (test.receipt?.spec.mapOnly === true) flags.push(...(await checkRowMap(test, source, torn, signal)));
   }
@@ -178,14 +192,6 @@ function reasonOf(source: MatchedSource, { keys }: SortedKeys, lumis: LumiEvents
   if (source.rowOf[row]! >= 0) return 0;
   const lumi = lumiOf(keys, row);
   return lumi === undefined || lumis.has(lumi) ? 1 : 2;
-}
-
-function doubled(test: AgainstTest): Finding[] {
-  const repeated = repeatedRows(test.keys);
-  if (repeated.length === 0) return [];
-  const first = repeated.slice(0, OFFENDERS_MAX).map(({ row }) => outputOffender(test, row));
-  const count = repeated.length;
-  return [finding('verify/rows-doubled', `${counted(count, 'row')} with the key of an earlier row`, { count, first })];
 }
 
 function foreign(test: AgainstTest, sources: readonly MatchedSource[]): Finding[] {

@@ -8,6 +8,7 @@ import { type Seal, sealHex } from '../core/seal.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { SourceFile } from '../source/types.ts';
 import { counted, type Finding, type FindingDetail, finding, named, OFFENDERS_MAX, type Offender } from './findings.ts';
+import { checkTitles } from './identity.ts';
 import { addLumis, compareLumis, expandLumis, type LumiEvents, lumiOf } from './lumi.ts';
 import { errorText, type RowRange } from './output-file.ts';
 import { checkRowGroups, type RowGroupCheck } from './row-groups.ts';
@@ -30,7 +31,12 @@ export async function checkReceipt(test: FileUnderTest, signal: AbortSignal, poo
   const onThreads = pool === undefined ? undefined : (ranges: readonly RowRange[]) => sealOnPool(pool, setUp, ranges);
   const sealing = sealFile(file, keys.keys, flags, signal, onThreads);
   const [seals, groups] = await Promise.all([sealing, checkRowGroups(file.descriptor, receipt, signal), sorted(keys)]);
-  const findings = [...tornColumns(seals.torn), ...checkSchema(test), ...checkRows(test, seals.keys)];
+  const findings = [
+    ...tornColumns(seals.torn),
+    ...checkSchema(test),
+    ...checkTitles(file, receipt),
+    ...checkRows(test, seals.keys),
+  ];
   const rowsHold = seals.keys.present === receipt.output.rows && sealHex(seals.keys) === receipt.output.keySeal;
   if (rowsHold) findings.push(...checkColumns(receipt, seals, groups), ...checkFlags(receipt, seals));
   if (findings.length > 0) return [...findings, ...changedGroups(groups)];

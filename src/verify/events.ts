@@ -29,6 +29,7 @@ export function checkEvents(output: OutputKeys, sources: readonly MatchedSource[
   return {
     findings: [
       ...lostFinding(kept.segments),
+      ...doubledFinding(output),
       ...foreignFinding(output, sources, how, required),
       ...orderFinding(output, sources),
       ...(receipt.policies.duplicates === 'first-by-source' ? overlapFindings(sources[0]!, receipt) : []),
@@ -149,6 +150,15 @@ function lostFinding(segments: readonly Segment[]): Finding[] {
   return [
     finding('verify/rows-lost', `${counted(count, 'event')} of the sources lost${where}`, { count, lumis, first }),
   ];
+}
+
+/** No join writes an event twice: duplicates stop it, or are left out. */
+export function doubledFinding(output: OutputKeys): Finding[] {
+  const repeated = repeatedRows(output.keys);
+  if (repeated.length === 0) return [];
+  const first = repeated.slice(0, OFFENDERS_MAX).map(({ row }) => outputOffender(output, row));
+  const count = repeated.length;
+  return [finding('verify/rows-doubled', `${counted(count, 'row')} with the key of an earlier row`, { count, first })];
 }
 
 function foreignFinding(

@@ -1,7 +1,8 @@
 // Owns finding the sources of a join among files given in any order: by identity, never by name or place.
-import { basename } from 'node:path';
+
 import { ColweaveError } from '../core/errors.ts';
 import type { FileIdentity, Receipt } from '../core/receipt.ts';
+import { fileName } from '../core/text.ts';
 import { type AbsentTrigger, type Dataset, openDataset, type SchemaPolicy } from '../source/dataset.ts';
 import type { Input } from '../source/inputs.ts';
 import { openInput } from '../source/registry.ts';
@@ -57,7 +58,10 @@ export async function findSources(
   return { sources, findings, left };
 }
 
-/** Puts the input into every free slot of its identity; a file that fits none (also a second copy) is a stranger, with what it is. */
+/**
+ * Puts the input into every free slot of its identity; where one file filled two, a copy takes one of them over. A file that
+ * fits none is a stranger, with what it is.
+ */
 async function fillSlots(
   input: Input,
   slots: readonly Slot[],
@@ -69,8 +73,11 @@ async function fillSlots(
   for (const tree of trees) {
     const identity = await identityOf(input, tree, signal);
     last ??= identity;
-    for (const slot of slots) {
-      if (identity === undefined || slot.input !== undefined || !sameIdentity(slot.identity, identity)) continue;
+    if (identity === undefined) continue;
+    const own = slots.filter((slot) => sameIdentity(slot.identity, identity));
+    const free = own.filter((slot) => slot.input === undefined);
+    const twin = own.find((slot) => own.some((other) => other !== slot && other.input?.uri === slot.input?.uri));
+    for (const slot of free.length > 0 || twin === undefined ? free : [twin]) {
       slot.input = tree === undefined ? input : { ...input, tree };
       found = true;
     }
@@ -99,7 +106,7 @@ function sameIdentity(left: FileIdentity, right: FileIdentity): boolean {
 
 /** A file with the name of one in the receipt but another identity stands in for it, so that the first event that differs is named too. */
 function standIn(input: Input, identity: FileIdentity | undefined, slots: readonly Slot[]): Finding {
-  const name = basename(input.uri);
+  const name = fileName(input.uri);
   const slot = slots.find((candidate) => candidate.input === undefined && candidate.name === name);
   if (slot === undefined || identity === undefined) {
     return finding('verify/source-unknown', `${input.uri} is none of the files that were joined`);

@@ -42,6 +42,15 @@ export const FINDINGS = {
     hint: 'the expression keeps other events than the receipt says: join again',
   },
   'verify/flag-differs': { damage: true, hint: 'what is missing is not what the flags say: join again' },
+  'verify/witness-differs': {
+    damage: true,
+    hint: 'the receipt states a proof that the sources do not give: join again',
+  },
+  'verify/title-differs': {
+    damage: true,
+    hint: 'the items of the list may be other variations than its name says: join again',
+  },
+  'verify/ancestry-differs': { damage: true, hint: 'the sources are not what the receipt says they are: join again' },
   'verify/source-changed': { damage: true, hint: 'the source was produced again since the join: join again' },
   'verify/source-absent': { damage: true, hint: 'give every file of the source to --against' },
   'verify/source-unknown': { damage: true, hint: 'this file had no part in the join: give those that had' },
@@ -55,7 +64,15 @@ export const FINDINGS = {
   'verify/lumi-outside': { damage: true, hint: 'apply the mask before the analysis, or give the mask that was used' },
   'verify/lumi-absent': {
     damage: false,
-    hint: 'a lumi block may have had no event; LuminosityBlocks of the sources tells',
+    hint: 'find their files; LuminosityBlocks of the sources (--against, or --carry when joining) tells which had no event',
+  },
+  'verify/lumi-lost': {
+    damage: false,
+    hint: 'a friend has none of their events: leave them out of the luminosity, or find its files',
+  },
+  'verify/lumi-empty': {
+    damage: false,
+    hint: 'nothing to do: these lumi blocks count for the luminosity all the same',
   },
   'verify/rewritten': { damage: false, hint: 'nothing to do: values and keys are those of the join' },
   'verify/order-lost': { damage: false, hint: 'do not put columns of another file beside these rows by position' },

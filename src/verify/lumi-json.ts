@@ -4,6 +4,7 @@ import { ColweaveError } from '../core/errors.ts';
 import type { LumiRanges } from '../core/receipt.ts';
 import { counted, type Finding, finding, named } from './findings.ts';
 import type { LumiEvents } from './lumi.ts';
+import { checkAbsent, type LumiEvidence } from './lumi-blocks.ts';
 
 /** Ranges of lumi blocks by run, ends included. */
 export type LumiMask = ReadonlyMap<string, readonly (readonly [number, number])[]>;
@@ -41,7 +42,7 @@ export function readMask(path: string): LumiMask {
   return mask;
 }
 
-/** What was processed: every lumi block with an event, as ranges; the bytes are those of CMS's own tools but for white space. */
+/** What was processed, as ranges; the bytes are those of CMS's own tools but for white space. */
 export function maskText(events: LumiEvents): string {
   const runs = new Map<number, number[]>();
   for (const name of events.keys()) {
@@ -65,8 +66,8 @@ function rangesOf(blocks: readonly number[]): [number, number][] {
   return ranges;
 }
 
-/** Events outside of the mask are a finding; lumi blocks of the mask without an event are said: they may have had none. */
-export function checkMask(events: LumiEvents, mask: LumiMask): readonly Finding[] {
+/** Events outside of the mask are a finding; lumi blocks of the mask without an event are said, with the reason. */
+export function checkMask(events: LumiEvents, mask: LumiMask, evidence: LumiEvidence): readonly Finding[] {
   const outside: string[] = [];
   let count = 0;
   for (const [name, number] of events) {
@@ -75,36 +76,10 @@ export function checkMask(events: LumiEvents, mask: LumiMask): readonly Finding[
     outside.push(name);
     count += number;
   }
-  const { absent, blocks } = absentBlocks(events, mask);
-  const findings: Finding[] = [];
-  if (count > 0) {
-    const text = `${counted(count, 'event')} outside of the mask, in run:lumi ${named(outside)}`;
-    findings.push(finding('verify/lumi-outside', text, { count, lumis: outside }));
-  }
-  if (blocks > 0) {
-    const text = `${counted(blocks, 'lumi block')} of the mask without an event: run:lumi ${named(absent)}`;
-    findings.push(finding('verify/lumi-absent', text, { count: blocks, lumis: absent }));
-  }
-  return findings;
-}
-
-/** Names kept of absent blocks: a golden JSON has tens of thousands. */
-const ABSENT_KEPT = 1000;
-
-function absentBlocks(events: LumiEvents, mask: LumiMask) {
-  const absent: string[] = [];
-  let blocks = 0;
-  for (const [run, ranges] of mask) {
-    for (const [first, last] of ranges) {
-      for (let lumi = first; lumi <= last; lumi++) {
-        const name = `${run}:${lumi}`;
-        if (events.has(name)) continue;
-        blocks++;
-        if (absent.length < ABSENT_KEPT) absent.push(name);
-      }
-    }
-  }
-  return { absent, blocks };
+  const absent = checkAbsent(events, mask, evidence);
+  if (count === 0) return absent;
+  const text = `${counted(count, 'event')} outside of the mask, in run:lumi ${named(outside)}`;
+  return [finding('verify/lumi-outside', text, { count, lumis: outside }), ...absent];
 }
 
 /** What a join lost of one run of its primary. */

@@ -74,13 +74,31 @@ function wrongShape(value: unknown): string | undefined {
   const path: string[] = [];
   const fail = (name: string) => path.unshift(name);
   const column = shape(
-    { name: isText, type: isText, present: isCount, seal: isSeal, filled: optional(isCount), from: optional(isText) },
+    {
+      name: isText,
+      type: isText,
+      present: isCount,
+      seal: isSeal,
+      filled: optional(isCount),
+      from: optional(isText),
+      title: optional(isText),
+    },
     fail,
   );
   const identity = shape({ size: isCount, id: isText, entries: isCount, tree: optional(isText) }, fail);
   const file = shape({ name: isText, identity, rows: isCount }, fail);
   const overlap = shape({ kept: isText, dropped: isText, rows: isCount }, fail);
   const part = shape({ source: isCount, start: isCount, end: isCount }, fail);
+  const step = shape({ process: isText, release: isText, config: isText }, fail);
+  const ancestry = shape(
+    {
+      files: isCount,
+      histories: listOf(listOf(step)),
+      weights: optional(isObject),
+      parents: optional(listOf(shape({ name: isText, id: isText }, fail))),
+    },
+    fail,
+  );
   const source = shape(
     {
       label: isText,
@@ -94,6 +112,7 @@ function wrongShape(value: unknown): string | undefined {
       dropped: listOf(isText),
       equal: optional(listOf(shape({ name: isText, from: isText, column: isText }, fail))),
       overlaps: optional(listOf(overlap)),
+      ancestry: optional(ancestry),
     },
     fail,
   );
@@ -196,7 +215,7 @@ function wrongSeals({ sources, output }: Receipt): string[] {
     const bad = source.columns.filter((column) => !agrees(column, written.get(column.name)));
     if (bad.length > 0) {
       const names = named(bad.map(({ name }) => name));
-      faults.push(`source ${source.label} and the output state different seals, counts or types for ${names}`);
+      faults.push(`source ${source.label} and the output state different seals, counts, types or titles for ${names}`);
     }
   }
   const whole = sources.filter(
@@ -225,6 +244,6 @@ function repeats({ duplicates }: ReceiptSource): boolean {
 function agrees(source: ReceiptColumn, output: ReceiptColumn | undefined): boolean {
   if (output === undefined || output.type !== source.type) return false;
   const filled = output.filled ?? 0;
-  if (source.present + filled !== output.present) return false;
+  if (source.present + filled !== output.present || source.title !== output.title) return false;
   return filled > 0 || source.seal === output.seal;
 }

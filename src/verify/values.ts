@@ -6,6 +6,7 @@ import { readRows } from '../source/dataset.ts';
 import type { SourceFile } from '../source/types.ts';
 import { differingRows } from './differing.ts';
 import type { MatchedSource } from './events.ts';
+import { wrongWhereAbsent } from './filled.ts';
 import { batches, type RowRange, readGood, rowRanges, type Torn } from './output-file.ts';
 import { valueText } from './same-value.ts';
 
@@ -26,8 +27,8 @@ export interface ColumnDifference {
 }
 
 export interface CompareOptions {
-  /** Where an event is missing the column holds a fill value, which no source has. */
-  readonly filled: boolean;
+  /** What the column holds where an event is missing; undefined = null. */
+  readonly fill: number | undefined;
   readonly torn: Torn;
   readonly signal: AbortSignal;
 }
@@ -65,7 +66,7 @@ export async function compareSource(
       for (const [name, column] of columns) {
         const type = fieldNamed(file.descriptor.schema, name)!.type;
         const cast = castColumn(origin[batch.indexOf(name)]!, type);
-        compareBlock({ name, source, column, cast, range, span, filled: options.filled }, found);
+        compareBlock({ name, source, column, cast, range, span, fill: options.fill }, found);
       }
     }
   }
@@ -116,15 +117,13 @@ interface Block {
   readonly cast: Column;
   readonly range: RowRange;
   readonly span: RowRange;
-  readonly filled: boolean;
+  readonly fill: number | undefined;
 }
 
 function compareBlock(block: Block, found: Map<string, ColumnDifference>): void {
-  const { source, column, cast, range, span, filled } = block;
+  const { source, column, cast, range, span, fill } = block;
   const rows = source.rowOf.subarray(range.start, range.end);
-  const { valid } = column;
-  const wrong = [...differingRows(column, cast, { rows, base: span.start })];
-  if (!filled) for (let i = 0; i < rows.length; i++) if (rows[i]! < 0 && valid?.[i] !== 0) wrong.push(i);
+  const wrong = [...differingRows(column, cast, { rows, base: span.start }), ...wrongWhereAbsent(column, rows, fill)];
   wrong.sort((left, right) => left - right);
   for (const i of wrong) addDifference(block, found, i, rows[i]!);
 }

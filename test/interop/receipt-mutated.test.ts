@@ -6,11 +6,15 @@ import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { isDamage } from '../../src/verify/findings.ts';
 import { BASES } from '../mutation/bases.ts';
-import { makeOutput, readTable, scratch, type Table, verify, writeTable } from '../mutation/harness.ts';
+import { copyOf, wholeOf } from '../mutation/campaign.ts';
+import { makeOutput, readTable, type Subject, scratch, verify, writeTable } from '../mutation/harness.ts';
+import { JOIN_KINDS } from '../mutation/join-kinds.ts';
 import { randomOf } from '../mutation/random.ts';
 import { RANDOM_KINDS } from '../mutation/random-kinds.ts';
 
 const TOP = new URL('../..', import.meta.url).pathname;
+/** Those that a receipt alone can tell. */
+const KINDS = [...RANDOM_KINDS, ...JOIN_KINDS].filter(({ sourcesOnly }) => !sourcesOnly);
 const MUTATED = 200;
 const REWRITTEN = 40;
 const SEED = 20260101;
@@ -29,19 +33,20 @@ interface Made {
 }
 
 async function makeFiles(): Promise<Made[]> {
-  const tables: { readonly name: string; readonly table: Table }[] = [];
+  const tables: (Subject & { readonly name: string })[] = [];
   for (const [i, { name, options }] of BASES.entries()) {
     const path = join(folder, `base${i}.parquet`);
     await makeOutput(path, options);
-    tables.push({ name, table: await readTable(path) });
+    tables.push({ name, options, table: await readTable(path), ...(await wholeOf(folder, options)) });
   }
   const made: Made[] = [];
   for (let i = 0; made.length < MUTATED + REWRITTEN; i++) {
     const random = randomOf(SEED + i);
-    const { name, table } = random.pick(tables);
-    const copy: Table = { ...table, fields: [...table.fields], columns: [...table.columns] };
-    const kind = made.length < MUTATED ? RANDOM_KINDS[i % RANDOM_KINDS.length]! : undefined;
-    if (kind !== undefined && !kind.change(copy, random)) continue;
+    const kind = made.length < MUTATED ? KINDS[i % KINDS.length]! : undefined;
+    const subject = random.pick(tables.filter(({ options }) => kind?.fits?.(options) ?? true));
+    const { name } = subject;
+    const copy = copyOf(subject.table);
+    if (kind !== undefined && !kind.change(copy, random, subject)) continue;
     const path = join(folder, `file${i}.parquet`);
     await writeTable(path, copy, 'snappy');
     made.push({ path, what: `seed ${SEED + i}: ${kind?.name ?? 'written again'}, ${name}` });

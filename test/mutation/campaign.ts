@@ -3,17 +3,20 @@ import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDamage } from '../../src/verify/findings.ts';
 import { BASES, randomJoin } from './bases.ts';
+import { forgeReceipt } from './forge.ts';
 import {
   type FileReport,
   makeOutput,
   readTable,
   rowsOf,
   SOURCES,
+  type Subject,
   type Table,
   takeRows,
   verify,
   writeTable,
 } from './harness.ts';
+import { JOIN_KINDS } from './join-kinds.ts';
 import { type Random, randomOf } from './random.ts';
 import { RANDOM_KINDS } from './random-kinds.ts';
 
@@ -29,6 +32,8 @@ export interface CampaignOptions {
 
 export interface KindResult {
   readonly kind: string;
+  /** The receipt alone has to tell; else the sources have to. */
+  readonly byReceipt: boolean;
   n: number;
   found: number;
   /** Of those compared with the sources. */
@@ -43,23 +48,25 @@ export interface CampaignResult {
   readonly rewritten: { readonly n: number; readonly alarms: readonly string[] };
 }
 
-interface BaseFile {
+interface BaseFile extends Subject {
   readonly name: string;
   readonly path: string;
-  readonly table: Table;
 }
 
 export async function runCampaign(options: CampaignOptions): Promise<CampaignResult> {
   const bases = await makeBases(options.folder);
   const kinds: KindResult[] = [];
-  for (const { name, change } of RANDOM_KINDS) {
-    const corrupt: Corrupt = async ({ table, path }, bad, random) => {
-      const copy: Table = { fields: [...table.fields], columns: [...table.columns], receipt: table.receipt };
-      if (!change(copy, random)) return false;
+  for (const { name, change, fits, ...kind } of [...RANDOM_KINDS, ...JOIN_KINDS]) {
+    const corrupt: Corrupt = async (base, bad, random) => {
+      const copy = copyOf(base.table);
+      if (!change(copy, random, base)) return false;
       await writeTable(bad, copy);
-      return path !== bad;
+      if (kind.forged) await forgeReceipt(bad);
+      return base.path !== bad;
     };
-    kinds.push(await runKind(name, corrupt, bases, options, true));
+    const fitting = fits === undefined ? bases : bases.filter((base) => fits(base.options));
+    const by = BOTH.filter((prover) => !(prover === 'receipt' ? kind.sourcesOnly : kind.receiptOnly));
+    kinds.push(await runKind(name, corrupt, fitting, options, by));
   }
   for (const [name, change] of Object.entries(BYTE_KINDS)) {
     const corrupt: Corrupt = async ({ path }, bad, random) => {
@@ -72,10 +79,20 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
       copyFileSync(`${path}.receipt.json`, `${bad}.receipt.json`);
       return true;
     };
-    kinds.push(await runKind(name, corrupt, bases, options, false));
+    kinds.push(await runKind(name, corrupt, bases, options, ['receipt']));
   }
   return { kinds, untouched: await runUntouched(options), rewritten: await runRewritten(bases, options) };
 }
+
+/** Who has to find a kind: the receipt of the output alone, and the sources without a word of the receipt's findings. */
+const BOTH = ['receipt', 'sources'] as const;
+type Prover = (typeof BOTH)[number];
+
+export const copyOf = ({ fields, columns, receipt }: Table): Table => ({
+  fields: [...fields],
+  columns: [...columns],
+  receipt,
+});
 
 const extensionOf = (path: string): string => (path.endsWith('.arrows') ? 'arrows' : 'parquet');
 
@@ -88,10 +105,20 @@ async function makeBases(folder: string): Promise<BaseFile[]> {
     ] as const) {
       const path = join(folder, `base${i}.${extension}`);
       await makeOutput(path, { ...options, writer });
-      bases.push({ name: `${name} (${writer})`, path, table: await readTable(path) });
+      const table = await readTable(path);
+      bases.push({ name: `${name} (${writer})`, path, options, table, ...(await wholeOf(folder, options)) });
     }
   }
   return bases;
+}
+
+/** The join without its selection, for what a skim has left out. */
+export async function wholeOf(folder: string, options: Subject['options']): Promise<Pick<Subject, 'whole'>> {
+  const { where, ...rest } = options;
+  if (where === undefined || rest.mapOnly === true) return {};
+  const path = join(folder, 'whole.parquet');
+  await makeOutput(path, { ...rest, dedup: false });
+  return { whole: await readTable(path) };
 }
 
 /** Writes a corrupted copy; false = the kind has no place in this output. */
@@ -102,10 +129,18 @@ async function runKind(
   corrupt: Corrupt,
   bases: readonly BaseFile[],
   { folder, seed, each, againstEvery, say }: CampaignOptions,
-  withSources: boolean,
+  by: readonly Prover[],
 ): Promise<KindResult> {
-  const result: KindResult = { kind, n: 0, found: 0, against: 0, againstFound: 0, missed: [] };
-  for (let instance = 0, tries = 0; instance < each && tries < 20 * each; tries++) {
+  const result: KindResult = {
+    kind,
+    byReceipt: by.includes('receipt'),
+    n: 0,
+    found: 0,
+    against: 0,
+    againstFound: 0,
+    missed: [],
+  };
+  for (let instance = 0, tries = 0; instance < each && tries < 40 * each; tries++) {
     const own = (seed + tries * 7919 + hashOf(kind)) | 0;
     const random = randomOf(own);
     const base = random.pick(bases);
@@ -114,22 +149,27 @@ async function runKind(
     if (!(await corrupt(base, bad, random))) continue;
     instance++;
     result.n++;
-    if (isFound(await verify(bad))) result.found++;
-    else result.missed.push(`seed ${own}: ${kind}, ${base.name}`);
-    if (!withSources || instance % againstEvery !== 0) continue;
+    const alone = await verify(bad);
+    if (by.includes('receipt')) {
+      if (isFound(alone)) result.found++;
+      else result.missed.push(`seed ${own}: ${kind}, ${base.name}`);
+    }
+    if (!by.includes('sources') || (by.includes('receipt') && instance % againstEvery !== 0)) continue;
     result.against++;
-    const sources = sourcesOf(base);
-    const bare: Table = { ...(await readTable(bad)), receipt: undefined };
-    await writeTable(bad, bare);
-    const receipt = `${base.path}.receipt.json`;
-    if (isFound(await verify(bad, { against: sources, receipt }))) result.againstFound++;
+    const closer = await verify(bad, { against: sourcesOf(base) });
+    if (closer.findings.some((found) => isDamage(found) && !alone.findings.some(({ text }) => text === found.text)))
+      result.againstFound++;
     else result.missed.push(`seed ${own}: ${kind}, ${base.name}, against the sources`);
   }
-  say(`${String(result.found).padStart(6)} of ${String(result.n).padEnd(6)} ${kind}`);
+  const parts = [
+    by.includes('receipt') ? `${result.found} of ${result.n} by the receipt` : '',
+    result.against > 0 ? `${result.againstFound} of ${result.against} by the sources` : '',
+  ];
+  say(`${kind}: ${parts.filter((part) => part !== '').join(', ')}`);
   return result;
 }
 
-function sourcesOf({ path }: BaseFile): string[] {
+function sourcesOf({ path }: Pick<BaseFile, 'path'>): string[] {
   const { sources } = JSON.parse(readFileSync(`${path}.receipt.json`, 'utf8')) as {
     sources: { files: { name: string }[] }[];
   };
@@ -138,7 +178,11 @@ function sourcesOf({ path }: BaseFile): string[] {
 }
 
 const ALL_SOURCES = [
-  ...new Set([...SOURCES, ...BASES.flatMap(({ options }) => options.friends ?? []).flatMap(({ files }) => files)]),
+  ...new Set([
+    ...SOURCES,
+    ...BASES.flatMap(({ options }) => options.primary ?? []),
+    ...BASES.flatMap(({ options }) => options.friends ?? []).flatMap(({ files }) => files),
+  ]),
 ];
 
 const isFound = ({ verdict }: FileReport): boolean => verdict === 'mixed-or-damaged';
@@ -181,7 +225,7 @@ function withoutReceipt(path: string): Uint8Array {
 }
 
 async function runUntouched({ folder, seed, each, againstEvery, say }: CampaignOptions) {
-  const n = each * (RANDOM_KINDS.length + Object.keys(BYTE_KINDS).length);
+  const n = each * (RANDOM_KINDS.length + JOIN_KINDS.length + Object.keys(BYTE_KINDS).length);
   const alarms: string[] = [];
   for (let i = 0; i < n; i++) {
     const own = (seed + 1_000_003 * (i + 1)) | 0;
@@ -190,10 +234,7 @@ async function runUntouched({ folder, seed, each, againstEvery, say }: CampaignO
     const path = join(folder, `untouched.${writer === 'arrow' ? 'arrows' : 'parquet'}`);
     const options = randomJoin(random);
     await makeOutput(path, { ...options, writer });
-    const against =
-      i % againstEvery === 0
-        ? sourcesOf({ name: '', path, table: { fields: [], columns: [], receipt: undefined } })
-        : [];
+    const against = i % againstEvery === 0 ? sourcesOf({ path }) : [];
     const { verdict, findings } = await verify(path, { against });
     if (verdict !== 'verified' || findings.length > 0)
       alarms.push(`seed ${own}: ${findings.map(({ code, text }) => `${code}: ${text}`).join('; ')}`);

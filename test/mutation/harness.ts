@@ -79,6 +79,14 @@ export interface Table {
   receipt: string | undefined;
 }
 
+/** An output to be corrupted. */
+export interface Subject {
+  readonly options: Partial<JoinOptions>;
+  readonly table: Table;
+  /** Of a skim: the join of all events, with the same columns. */
+  readonly whole?: Table;
+}
+
 const DTYPE_OF: Readonly<Record<string, Dtype>> = {
   Uint8Array: 'u8',
   Int32Array: 'i32',

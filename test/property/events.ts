@@ -162,6 +162,7 @@ export async function runWith<E>(
       spec: {},
       policies: {},
       sourceKeySeals: plan.sources.map(({ keys }) => sealKeys(keyStates(keys, 0, keys.rows))),
+      ancestry: [],
       lumisIn: [],
     },
     emit: () => {},

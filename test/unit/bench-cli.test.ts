@@ -14,7 +14,17 @@ async function parsed(line: string): Promise<BenchOptions | FloorOptions> {
   const never = async () => expect.fail('another command');
   await parseAndRun(
     line.split(' '),
-    { join: never, verify: never, schema: never, fetch: never, cacheTask: never, benchJoin: keep, benchFloor: keep },
+    {
+      join: never,
+      verify: never,
+      schema: never,
+      fetch: never,
+      cacheTask: never,
+      infer: never,
+      describe: never,
+      benchJoin: keep,
+      benchFloor: keep,
+    },
     () => {},
   );
   return seen!;

@@ -24,6 +24,8 @@ async function parsed(line: string): Promise<{ options: JoinOptions | VerifyOpti
       schema: async () => {},
       fetch: async () => {},
       cacheTask: async () => {},
+      infer: async () => {},
+      describe: async () => {},
       benchJoin: async () => {},
       benchFloor: async () => {},
     },

@@ -25,6 +25,8 @@ async function parsed(words: readonly string[]): Promise<JoinOptions> {
     schema: none,
     fetch: none,
     cacheTask: none,
+    infer: none,
+    describe: none,
     benchJoin: none,
     benchFloor: none,
   };

@@ -30,7 +30,7 @@ async function contentHash(store: ByteStore): Promise<string> {
   return hash.digest('hex');
 }
 
-/** The bytes of a file that was described before. Errors: source/damaged where it is another one now. */
+/** The bytes of a file that was described before. Errors: source/damaged, or remote/changed, where it is another one now. */
 export async function openAgain(descriptor: FileDescriptor): Promise<ByteStore> {
   const store = await openStore(descriptor.uri);
   const { uuidOffset } = descriptor.layout as Pick<NamedFile, 'uuidOffset'>;
@@ -38,10 +38,14 @@ export async function openAgain(descriptor: FileDescriptor): Promise<ByteStore> 
   try {
     const same = store.size === size && (uuidOffset < 0 || (await readUuid(store, uuidOffset)) === id);
     if (same) return store;
-    throw new ColweaveError('source/damaged', 'the file is not the one that was opened before', {
-      where: [descriptor.uri],
-      hint: 'do not replace inputs while they are read',
-    });
+    throw new ColweaveError(
+      store.isRemote ? 'remote/changed' : 'source/damaged',
+      'the file is not the one that was opened before',
+      {
+        where: [descriptor.uri],
+        hint: 'do not replace inputs while they are read',
+      },
+    );
   } catch (cause) {
     await store.close();
     throw cause;

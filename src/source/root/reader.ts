@@ -244,7 +244,7 @@ function allocateValues(branch: BranchLayout, length: number, take: Take): Value
 }
 
 /** Baskets of a branch that hold any of these rows. */
-function* basketsOf(layout: RootLayout, branch: BranchLayout, rows: Readonly<Span>): Generator<number> {
+export function* basketsOf(layout: RootLayout, branch: BranchLayout, rows: Readonly<Span>): Generator<number> {
   if (rows.rowStart >= rows.rowEnd) return;
   const { rowStart, rowEnd } = layout.baskets;
   let low = branch.basketStart;

@@ -1,0 +1,12 @@
+// The rigs' run: real servers, started by scripts of test/rigs on loopback; one file at a time, since they share two cores.
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    root: '.',
+    include: ['test/rigs/**/*.test.ts'],
+    testTimeout: 300_000,
+    hookTimeout: 600_000,
+    fileParallelism: false,
+  },
+});

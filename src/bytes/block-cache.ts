@@ -1,0 +1,113 @@
+// Owns what is kept of a remote object: its metadata, read in few long reads, and payload that was asked for ahead.
+import { isRemembered, placeOf, recall, remember } from './remembered.ts';
+import type { ByteRange, ByteStore } from './types.ts';
+
+/** Reads of one range up to this size are metadata: they are kept, and a little more is read with them. */
+const METADATA_BYTES_MAX = 2 ** 20;
+/** What of the object's end comes with the first read there: key list and streamer infos of ROOT, footers of Parquet. */
+const TAIL_BYTES = 16 * 1024;
+/** Read behind a short metadata read, as what follows it is asked for next. */
+const BEHIND_BYTES = 8 * 1024;
+/** Kept for one object. */
+const KEPT_BYTES_MAX = 4 * 2 ** 20;
+/** Asked ahead by one thread and not taken yet. */
+const AHEAD_BYTES_MAX = 24 * 2 ** 20;
+
+interface Extent {
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+}
+
+/** Ranges of one request that was sent before anybody wanted them. */
+interface Ahead {
+  readonly arrays: Promise<readonly Uint8Array[]>;
+  readonly index: number;
+}
+
+/** Bytes asked ahead in this thread, over all objects. */
+let aheadBytes = 0;
+
+export function withBlockCache(store: ByteStore): ByteStore {
+  const { size, uri } = store;
+  let extents: Extent[] = [];
+  const ahead = new Map<string, Ahead>();
+  const closing = new AbortController();
+
+  const keep = (extent: Extent) => {
+    let bytes = 0;
+    extents = [extent, ...extents].filter((each) => {
+      bytes += each.bytes.length;
+      return bytes <= KEPT_BYTES_MAX;
+    });
+  };
+  const kept = ({ offset, length }: ByteRange): Uint8Array | undefined => {
+    const extent = extents.find((each) => offset >= each.offset && offset + length <= each.offset + each.bytes.length);
+    return extent?.bytes.subarray(offset - extent.offset, offset - extent.offset + length);
+  };
+  const readMetadata = async (range: ByteRange, signal?: AbortSignal): Promise<Uint8Array> => {
+    const known = kept(range);
+    if (known !== undefined) return known;
+    const window = windowFor(range, size);
+    const [bytes] = await store.read([window], signal);
+    keep({ offset: window.offset, bytes: bytes! });
+    return bytes!.subarray(range.offset - window.offset, range.offset - window.offset + range.length);
+  };
+  /** Those that were asked ahead from there, the others now. */
+  const take = async (
+    ranges: readonly ByteRange[],
+    rest: (ranges: readonly ByteRange[]) => Promise<readonly Uint8Array[]>,
+  ) => {
+    const arrays = ranges.map((range) => recall(uri, range));
+    const asked = ranges.map((range, i) => (arrays[i] === undefined ? ahead.get(placeOf(range)) : undefined));
+    const missing = [...ranges.keys()].filter((i) => arrays[i] === undefined && asked[i] === undefined);
+    const others = missing.length === 0 ? [] : await rest(missing.map((i) => ranges[i]!));
+    for (const [k, i] of missing.entries()) arrays[i] = others[k]!;
+    for (const [i, each] of asked.entries()) {
+      if (each === undefined) continue;
+      arrays[i] = (await each.arrays)[each.index]!;
+      if (ahead.delete(placeOf(ranges[i]!))) aheadBytes -= ranges[i]!.length;
+    }
+    for (const [i, range] of ranges.entries()) remember(uri, range, arrays[i]!);
+    return arrays as readonly Uint8Array[];
+  };
+  return {
+    ...store,
+    read: async (ranges, signal) => {
+      const [only] = ranges;
+      if (ranges.length === 1 && isMetadata(only!, size)) return [await readMetadata(only!, signal)];
+      return take(ranges, (rest) => store.read(rest, signal));
+    },
+    readInto: (ranges, room, signal) =>
+      take(ranges, (rest) => store.readInto?.(rest, room, signal) ?? store.read(rest, signal)),
+    askAhead(ranges) {
+      const fresh = ranges.filter(
+        (range) => range.length > 0 && !ahead.has(placeOf(range)) && !isRemembered(uri, range),
+      );
+      const bytes = fresh.reduce((sum, { length }) => sum + length, 0);
+      if (bytes === 0 || aheadBytes + bytes > AHEAD_BYTES_MAX) return;
+      aheadBytes += bytes;
+      const arrays = store.read(fresh, closing.signal);
+      arrays.catch(() => {}); // whoever takes a range is told
+      for (const [index, range] of fresh.entries()) ahead.set(placeOf(range), { arrays, index });
+    },
+    async close() {
+      closing.abort(new Error('closed'));
+      for (const key of ahead.keys()) aheadBytes -= Number(key.split(':')[1]);
+      ahead.clear();
+      await store.close();
+    },
+  };
+}
+
+/** What is no place in the object is left to the store, which says so. */
+function isMetadata({ offset, length }: ByteRange, size: number): boolean {
+  return length > 0 && length <= METADATA_BYTES_MAX && offset >= 0 && offset + length <= size;
+}
+
+function windowFor({ offset, length }: ByteRange, size: number): ByteRange {
+  const tail = Math.max(0, size - TAIL_BYTES);
+  const end = offset + length;
+  if (end > tail) return { offset: Math.min(offset, tail), length: size - Math.min(offset, tail) };
+  const behind = length < BEHIND_BYTES ? Math.min(size, end + BEHIND_BYTES) : end;
+  return { offset, length: behind - offset };
+}

@@ -1,0 +1,75 @@
+// Owns outputs on servers: joined in scratch, checked by the receipt, then sent; nothing is under the name before that.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { isRemoteTarget, targetFor } from '../bytes/target.ts';
+import { ColweaveError } from '../core/errors.ts';
+import { fileName } from '../core/text.ts';
+import { scratchFolder } from '../scratch/scratch.ts';
+import type { CommandContext, FreshReport, JoinOptions, JoinReport, RunJoin } from './types.ts';
+import { runVerify } from './verify.ts';
+
+export function goesToServer({ output, published, dryRun }: JoinOptions): boolean {
+  return output !== undefined && published === undefined && !dryRun && isRemoteTarget(output);
+}
+
+/** `run` joins to a local file. Errors: usage/bad-option, output/..., credentials/..., remote/..., and those of the join. */
+export async function joinToServer(
+  options: JoinOptions,
+  context: CommandContext,
+  run: RunJoin,
+): Promise<JoinReport | FreshReport> {
+  const url = options.output!;
+  refuseOthers(options, url);
+  const target = targetFor(url);
+  const folder = scratchIn(scratchFolder());
+  try {
+    const path = join(folder, fileName(url));
+    const report = await run({ ...options, output: path, published: url }, context);
+    if ('upToDate' in report) return report;
+    await checkWhole(path, context);
+    const bytes = report.outputs.reduce((sum, output) => sum + output.bytes, 0);
+    context.emit({ type: 'progress', stage: 'send', done: 0, total: bytes });
+    context.signal.throwIfAborted();
+    await target.upload(path, url, context.signal);
+    context.emit({ type: 'progress', stage: 'send', done: bytes, total: bytes });
+    return { ...report, outputs: report.outputs.map((output) => ({ ...output, path: url })) };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function scratchIn(parent: string): string {
+  try {
+    return mkdtempSync(join(parent, 'colweave-output-'));
+  } catch (cause) {
+    throw new ColweaveError('memory/not-enough', 'no scratch folder can be made', { where: [parent], cause });
+  }
+}
+
+/** One file is sent, which is there as a whole or not at all; of several that could not be said. */
+function refuseOthers({ carry, receipt, depfile, eventsPerFile, targetBytes }: JoinOptions, url: string): void {
+  const asked = [
+    ...(url.endsWith('/') ? ['a directory'] : []),
+    ...(carry !== undefined && carry.length > 0 ? ['--carry'] : []),
+    ...(receipt ? ['--receipt'] : []),
+    ...(depfile === undefined ? [] : ['--depfile']),
+    ...(eventsPerFile === undefined ? [] : ['--events-per-file']),
+    ...(targetBytes === undefined ? [] : ['--target-size']),
+  ];
+  if (asked.length === 0) return;
+  throw new ColweaveError('usage/bad-option', `an output on a server is one file, which ${asked[0]} does not go with`, {
+    where: [url],
+    hint: 'write to a directory here, and copy it; the receipt is in the file',
+  });
+}
+
+/** What was written is read back before anybody else can: a disk that lies is found here. */
+async function checkWhole(path: string, context: CommandContext): Promise<void> {
+  const { files } = await runVerify({ outputs: [path], against: [] }, { ...context, emit: () => {} });
+  const [file] = files;
+  if (file?.verdict === 'verified') return;
+  throw new ColweaveError('join/seal-mismatch', 'the file in scratch does not hold what was joined: it was not sent', {
+    where: [path],
+    details: (file?.findings ?? []).map(({ text }) => text),
+  });
+}

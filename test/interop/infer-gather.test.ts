@@ -1,0 +1,3 @@
+import { oracle } from './harness.ts';
+
+oracle('infer_gather.py');

@@ -1,0 +1,47 @@
+// Owns when a rig counts: absent parts are a visible skip with the reason, but a failure under CI.
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+const HERE = dirname(fileURLToPath(import.meta.url));
+export const TOP = dirname(dirname(HERE));
+export const FIXTURES = join(TOP, 'fixtures');
+
+/** Declares tests that need something of the machine. */
+export function describeRig(name: string, missing: string | undefined, body: () => void): void {
+  if (missing === undefined) describe(name, body);
+  else if (process.env.CI) describe(name, () => it('has what it needs', () => expect.fail(missing)));
+  else describe(name, () => it.skip(`skipped: ${missing}`, () => {}));
+}
+
+/** The Python of requirements-NAME.txt; `missing` says how to make it. */
+export function rigPython(name: string): { path: string; missing?: string } {
+  const { stdout } = spawnSync(join(HERE, 'venv.sh'), ['--where', '--list', `requirements-${name}.txt`], {
+    encoding: 'utf8',
+  });
+  const path = (stdout ?? '').trim();
+  return existsSync(path)
+    ? { path }
+    : { path, missing: `no Python environment: run test/rigs/venv.sh --list requirements-${name}.txt` };
+}
+
+export interface Ran {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a command to its end; `env` is all it gets beside PATH and HOME, so that no credential of the machine helps. */
+export function runCommand(command: string, words: readonly string[], env: Readonly<Record<string, string>> = {}): Ran {
+  const { PATH = '', HOME = '' } = process.env;
+  const { status, stdout, stderr, error } = spawnSync(command, words, {
+    cwd: TOP,
+    encoding: 'utf8',
+    timeout: 100_000,
+    maxBuffer: 1 << 28,
+    env: { PATH, HOME, ...env },
+  });
+  return { status, stdout: stdout ?? '', stderr: `${stderr ?? ''}${error ? error.message : ''}` };
+}

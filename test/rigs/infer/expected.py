@@ -1,0 +1,70 @@
+"""The truth for test/rigs/infer-scores.test.ts, from the columns alone: `tensors` reads NanoAOD with uproot and makes each model's inputs with awkward and numpy;
+`score` runs them through onnxruntime in Python (that step needs the rig's environment); `compare` reads colweave's Parquet with pyarrow and compares by event key.
+usage: expected.py tensors OUT.npz FILE...     expected.py score MODELS IN.npz OUT.npz     expected.py compare IN.npz MODEL FILE.parquet"""
+import sys
+
+import numpy as np
+
+PAD = 20
+FLAT = [("bunchCrossing", lambda x: 0.0003 * x), "genWeight", "Generator_x1", "Generator_x2", ("Pileup_nTrueInt", lambda x: 0.02 * x - 1),
+        ("PV_npvs", lambda x: 0.02 * x), ("PV_npvsGood", lambda x: 0.02 * x), ("MET_pt", np.log1p), "MET_phi", "HLT_IsoMu24", "HLT_Ele32_WPTight_Gsf", "HLT_PFHT1050",
+        "Flag_goodVertices", "nJet", "nMuon", ("nGenPart", lambda x: np.minimum(x, 4)), "odd_b1", ("odd_u1", lambda x: 0.004 * x), ("odd_i1", lambda x: 0.008 * x),
+        ("odd_i2", lambda x: 0.00003 * x)]
+JETS = [("Jet_pt", np.log), "Jet_eta", "Jet_phi", ("Jet_mass", lambda x: np.minimum(np.log1p(x), 10)), ("Jet_jetId", lambda x: 0.5 * x), ("Jet_nConstituents", lambda x: 0.02 * x)]
+COLUMNS = {"mlp": ["mlp_score"], "bdt": ["bdt_0", "bdt_1"], "jettag": ["tag_b", "tag_c", "tag_l"], "edgeconv": ["edge_b", "edge_c", "edge_l"]}
+# batches of other sizes add up in another order: the last digits of f32 differ
+RELATIVE, ABSOLUTE = 1e-5, 1e-6
+
+
+def tensors(out, files):
+    import awkward as ak
+    import uproot
+
+    def column(spec):
+        name, change = spec if isinstance(spec, tuple) else (spec, lambda x: x)
+        return change(ak.values_astype(events[name], np.float64))
+
+    events = ak.concatenate([uproot.open(f"{path}:Events").arrays() for path in files])
+    keys = np.stack([ak.to_numpy(events[k]).astype(np.uint64) for k in ("run", "luminosityBlock", "event")], 1)
+    flat = np.stack([ak.to_numpy(column(spec)) for spec in FLAT], 1).astype(np.float32)
+    first = ak.argsort(events["Jet_pt"], ascending=False, stable=True)
+    cut = [ak.fill_none(ak.pad_none(column(spec)[first], PAD, clip=True), 0.0) for spec in JETS]
+    jets = np.stack([ak.to_numpy(ak.to_regular(c)) for c in cut], 2).astype(np.float32)
+    mask = (np.arange(PAD) < ak.to_numpy(ak.num(events["Jet_pt"]))[:, None]).astype(np.float32)
+    np.savez(out, keys=keys, flat=flat, jets=jets, mask=mask)
+
+
+def score(models, given, out):
+    import onnxruntime
+
+    x = np.load(given)
+    feeds = {"mlp": {"X": x["flat"]}, "bdt": {"X": x["flat"]}, "jettag": {"jets": x["jets"], "mask": x["mask"]}, "edgeconv": {"jets": x["jets"]}}
+    outputs = {"mlp": "score", "bdt": "probabilities", "jettag": "probs", "edgeconv": "probs"}
+    found = {name: onnxruntime.InferenceSession(f"{models}/{name}/1/model.onnx").run([outputs[name]], feed)[0] for name, feed in feeds.items()}
+    np.savez(out, keys=x["keys"], **found)
+
+
+def compare(given, model, path):
+    import pyarrow.parquet as pq
+
+    truth = np.load(given)
+    table = pq.read_table(path)
+    rows = {tuple(int(v) for v in key): i for i, key in enumerate(truth["keys"])}
+    assert len(rows) == len(truth["keys"]), "keys of the truth repeat"
+    got = np.stack([table[name].to_numpy() for name in COLUMNS[model]], 1)
+    keys = list(zip(*(table[k].to_pylist() for k in ("run", "luminosityBlock", "event"))))
+    assert len(keys) == len(rows) and set(keys) == set(rows), f"{len(keys)} events, {len(rows)} in the truth"
+    want = truth[model][[rows[key] for key in keys]]
+    assert got.dtype == np.float32 and got.shape == want.shape, f"{got.dtype} {got.shape}"
+    apart = np.abs(got - want)
+    assert np.all(apart <= ABSOLUTE + RELATIVE * np.abs(want)), f"{model}: {apart.max()} apart"
+    # a score that many events share would prove nothing of who got it
+    print(f"{model}: {len(keys)} events, {len(np.unique(want, axis=0))} different scores, at most {apart.max():.2e} apart")
+
+
+if __name__ == "__main__":
+    what, *words = sys.argv[1:]
+    if what == "tensors":
+        tensors(words[0], words[1:])
+    else:
+        {"score": score, "compare": compare}[what](*words)
