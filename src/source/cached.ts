@@ -180,7 +180,8 @@ function filler(
       return { key: columnKey(identity, name), field, rawBytes: file.rawBytesOf([name]) };
     });
     try {
-      await fillColumns(access, wanted, { uri, rows, read: file.read }, signal);
+      const { read, askAhead } = file;
+      await fillColumns(access, wanted, { uri, rows, read, ...(askAhead && { askAhead }) }, signal);
     } catch (error) {
       if (!isUnusable(error)) throw error;
       usable = false;
