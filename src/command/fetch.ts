@@ -22,7 +22,7 @@ import { withCache } from './with-cache.ts';
 
 const MANIFEST_FILE = '_fetch.json';
 /** What is wrong with one file, or its server, need not stop the others. */
-const ITS_OWN = [1, 3, 75];
+const ITS_OWN = [1, 3, 4, 75];
 
 /** One output, of one file or of all. */
 interface Task {

@@ -7,7 +7,7 @@ import { openEntries } from '../cache/open-entries.ts';
 import type { CacheAccess } from '../cache/place.ts';
 import { type FileRef, readRef, writeRef } from '../cache/refs.ts';
 import { invariant } from '../core/check.ts';
-import { ColweaveError } from '../core/errors.ts';
+import { ColweaveError, type ErrorCode } from '../core/errors.ts';
 import { fieldNamed } from '../core/schema.ts';
 import type { FileDescriptor, SourceFile } from './types.ts';
 
@@ -19,6 +19,9 @@ export interface CachedLayout {
   /** The file itself; absent = its server was not asked, or did not answer. */
   readonly inner?: FileDescriptor;
 }
+
+/** Whoever is asked does not answer; anything else is an answer. */
+const NO_ANSWER: ReadonlySet<ErrorCode> = new Set(['remote/unreachable', 'remote/timeout', 'remote/busy']);
 
 type Reopen = (descriptor: FileDescriptor) => Promise<SourceFile>;
 
@@ -38,8 +41,7 @@ export async function openCached(
   try {
     file = await direct();
   } catch (error) {
-    // 75: whoever is asked does not answer; anything else is an answer
-    if (!(error instanceof ColweaveError) || error.exit !== 75) throw error;
+    if (!(error instanceof ColweaveError) || !NO_ANSWER.has(error.code)) throw error;
     return fromRef(uri, tree, access, error, reopen);
   }
   try {
@@ -71,7 +73,10 @@ function keepRef(file: SourceFile, uri: string, tree: string | undefined, access
     schema.fields.map(({ name }) => [name, [file.bytesOf([name]), file.rawBytesOf([name])] as const]),
   );
   const { unreadable, redundant } = file;
-  writeRef(access, { uri, tree: tree ?? '', rows, schema, identity, unreadable, redundant, sizes });
+  // asked for by its name, the only tree is the same
+  for (const name of new Set([tree ?? '', identity.tree ?? ''])) {
+    writeRef(access, { uri, tree: name, rows, schema, identity, unreadable, redundant, sizes });
+  }
 }
 
 function fromRef(
@@ -85,7 +90,7 @@ function fromRef(
   if (ref === undefined) {
     throw new ColweaveError('cache/offline-miss', 'nothing cached', {
       where: [withoutSecrets(uri), ...(tree === undefined ? [] : [tree])],
-      hint: cause === undefined ? NOT_ASKED : NO_ANSWER,
+      hint: cause === undefined ? NOT_ASKED : TRY_AGAIN,
       cause,
     });
   }
@@ -192,12 +197,12 @@ function filler(
 }
 
 const NOT_ASKED = 'fetch it once without --offline';
-const NO_ANSWER = 'try again when the server can be reached';
+const TRY_AGAIN = 'try again when the server can be reached';
 
 function offlineMiss(uri: string, access: CacheAccess, missing: readonly string[]): ColweaveError {
   const [first, ...others] = missing;
   const more = others.length === 0 ? '' : ` and ${others.length} more`;
-  const hint = access.offline ? NOT_ASKED : NO_ANSWER;
+  const hint = access.offline ? NOT_ASKED : TRY_AGAIN;
   return new ColweaveError('cache/offline-miss', `no cached column "${first}"${more}`, {
     where: [withoutSecrets(uri)],
     hint,

@@ -35,12 +35,13 @@ async function openDirect(uri: string, options: OpenOptions, signal?: AbortSigna
 
 /** The same with the columns that the folders of the input give. `types`: those of the keys over all files of the source. */
 export async function openInput(
-  { uri, tree, partition }: Input,
+  input: Input,
   options: OpenOptions & { readonly types?: ReturnType<typeof partitionTypes> } = {},
   signal?: AbortSignal,
 ): Promise<SourceFile> {
+  const { uri, tree, partition } = input;
   const name = tree ?? options.tree;
-  const { cache } = options;
+  const cache = input.cache ?? options.cache;
   const own = { ...(name === undefined ? {} : { tree: name }), ...(cache === undefined ? {} : { cache }) };
   const file = await openSource(uri, own, signal);
   if (partition === undefined) return file;

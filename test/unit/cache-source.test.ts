@@ -15,6 +15,8 @@ import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { columnKey, entryName, entryPath } from '../../src/cache/entry-name.ts';
 import { type CacheJob, openCache } from '../../src/cache/jobs.ts';
+import { ColweaveError, type ErrorCode } from '../../src/core/errors.ts';
+import { openCached } from '../../src/source/cached.ts';
 import { openSource, reopenSource } from '../../src/source/registry.ts';
 import type { SourceFile } from '../../src/source/types.ts';
 import { digests, fixture, readDigests } from './column-digests.ts';
@@ -142,6 +144,39 @@ it('says what it has not when no server may be asked', async () => {
     code: 'cache/offline-miss',
     message: expect.stringContaining('"MET_phi"'),
   });
+});
+
+it('knows a file by the name of its tree too, named or not', async () => {
+  const folder = newFolder();
+  await inJob(folder, read(['MET_pt']));
+  const job = openCache({ folder, offline: true, always: true });
+  const file = await openSource(fixture(FILE), { tree: 'Events', cache: job.access });
+  expect((await file.read(['MET_pt'], 3, 5))[0]!.length).toBe(2);
+  await file.close();
+  await expect(openSource(fixture(FILE), { tree: 'Runs', cache: job.access })).rejects.toMatchObject({
+    code: 'cache/offline-miss',
+  });
+  job.close();
+});
+
+it('says what it knows when a server does not answer, but not when it says no', async () => {
+  const folder = newFolder();
+  await inJob(folder, read(['MET_pt']));
+  const job = openCache({ folder, offline: false, always: true });
+  const opening = (code: ErrorCode) =>
+    openCached(fixture(FILE), undefined, job.access, {
+      direct: () => Promise.reject(new ColweaveError(code, 'as tested')),
+      reopen: reopenSource,
+    });
+  const file = await opening('remote/unreachable');
+  expect((await file.read(['MET_pt'], 0, 5))[0]!.length).toBe(5);
+  await expect(file.read(['MET_phi'], 0, 5)).rejects.toMatchObject({ code: 'cache/offline-miss' });
+  await file.close();
+  expect(job.counts().offline).toBe(1);
+  for (const code of ['source/not-found', 'remote/changed'] as const) {
+    await expect(opening(code)).rejects.toMatchObject({ code });
+  }
+  job.close();
 });
 
 it('gives the error of the file for a column that is not in it', async () => {
