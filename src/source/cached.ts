@@ -9,16 +9,8 @@ import { type FileRef, readRef, writeRef } from '../cache/refs.ts';
 import { invariant } from '../core/check.ts';
 import { ColweaveError, type ErrorCode } from '../core/errors.ts';
 import { fieldNamed } from '../core/schema.ts';
-import type { FileDescriptor, SourceFile } from './types.ts';
-
-export const CACHED = 'cached';
-
-/** What a descriptor of a file behind a cache holds. */
-export interface CachedLayout {
-  readonly access: CacheAccess;
-  /** The file itself; absent = its server was not asked, or did not answer. */
-  readonly inner?: FileDescriptor;
-}
+import { CACHED, ownReceipt } from './own-metadata.ts';
+import type { CachedLayout, FileDescriptor, SourceFile } from './types.ts';
 
 /** Whoever is asked does not answer; anything else is an answer. */
 const NO_ANSWER: ReadonlySet<ErrorCode> = new Set(['remote/unreachable', 'remote/timeout', 'remote/busy']);
@@ -45,14 +37,17 @@ export async function openCached(
     return fromRef(uri, tree, access, error, reopen);
   }
   try {
-    keepRef(file, uri, tree, access);
+    await keepRef(file, uri, tree, access);
   } catch (error) {
     if (!isUnusable(error)) {
       await file.close();
       throw error;
     }
   }
-  return throughCache(file.descriptor, { access, inner: file.descriptor }, reopen, file);
+  const { descriptor: inner } = file;
+  const receipt = ownReceipt(inner);
+  const layout = { access, inner, ownFormat: inner.format, ...(receipt === undefined ? {} : { receipt }) };
+  return throughCache(inner, layout, reopen, file);
 }
 
 /** In a worker, or again: the file itself is opened when a column is not in the cache. */
@@ -66,16 +61,23 @@ export async function reopenCached(
 
 const isUnusable = (error: unknown): boolean => error instanceof ColweaveError && error.code === 'cache/unusable';
 
-function keepRef(file: SourceFile, uri: string, tree: string | undefined, access: CacheAccess): void {
+async function keepRef(file: SourceFile, uri: string, tree: string | undefined, access: CacheAccess): Promise<void> {
   if (!access.writable) return;
   const { rows, schema, identity } = file.descriptor;
   const sizes = Object.fromEntries(
     schema.fields.map(({ name }) => [name, [file.bytesOf([name]), file.rawBytesOf([name])] as const]),
   );
   const { unreadable, redundant } = file;
+  const objects = await file.objects?.().catch(nothingIfUnreadable);
+  const receipt = ownReceipt(file.descriptor);
+  const about = {
+    ownFormat: file.descriptor.format,
+    ...(objects === undefined ? {} : { objects }),
+    ...(receipt === undefined ? {} : { receipt }),
+  };
   // asked for by its name, the only tree is the same
   for (const name of new Set([tree ?? '', identity.tree ?? ''])) {
-    writeRef(access, { uri, tree: name, rows, schema, identity, unreadable, redundant, sizes });
+    writeRef(access, { uri, tree: name, rows, schema, identity, unreadable, redundant, sizes, ...about });
   }
 }
 
@@ -97,7 +99,9 @@ function fromRef(
   note(access, 'offline', `${ref.seen} ${withoutSecrets(uri)}`);
   const { rows, schema, identity } = ref;
   const descriptor: FileDescriptor = { format: CACHED, uri, rows, schema, identity, layout: undefined };
-  return throughCache(descriptor, { access }, reopen, undefined, ref);
+  const { ownFormat, receipt } = ref;
+  const layout = { access, ownFormat, ...(receipt === undefined ? {} : { receipt }) };
+  return throughCache(descriptor, layout, reopen, undefined, ref);
 }
 
 function throughCache(
@@ -122,7 +126,7 @@ function throughCache(
     bytesOf: (names) => opened?.bytesOf(names) ?? sizeOf(names, 0),
     rawBytesOf: (names) => opened?.rawBytesOf(names) ?? sizeOf(names, 1),
     ...(opened?.storageOf === undefined ? {} : { storageOf: (name: string) => opened.storageOf!(name) }),
-    ...(opened?.objects === undefined ? {} : { objects: () => opened.objects!() }),
+    ...objectsOf(opened, ref),
     async read(names, rowStart, rowEnd, signal, take, needed) {
       const known = names.every((name) => fieldNamed(schema, name) !== undefined);
       // an unknown name gets the error that the file itself gives
@@ -150,6 +154,17 @@ function throughCache(
       await original.close();
     },
   };
+}
+
+/** A file whose columns can be read may be damaged elsewhere. */
+function nothingIfUnreadable(error: unknown): undefined {
+  if (!(error instanceof ColweaveError)) throw error;
+}
+
+function objectsOf(opened: SourceFile | undefined, ref: FileRef | undefined): Pick<SourceFile, 'objects'> {
+  if (opened?.objects !== undefined) return { objects: () => opened.objects!() };
+  const objects = ref?.objects;
+  return objects === undefined ? {} : { objects: () => Promise.resolve(objects) };
 }
 
 /** The file itself, opened when the cache does not have what is wanted. */

@@ -2,8 +2,9 @@
 import { openStore } from '../bytes/open.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { arrowFormat } from './arrow.ts';
-import { CACHED, type CachedLayout, openCached, reopenCached } from './cached.ts';
+import { openCached, reopenCached } from './cached.ts';
 import type { Input } from './inputs.ts';
+import { cachedLayout } from './own-metadata.ts';
 import { parquetFormat } from './parquet.ts';
 import { PARTITIONED, type PartitionLayout, partitionTypes, withPartition } from './partition.ts';
 import { rootRntuple } from './root-rntuple.ts';
@@ -62,7 +63,8 @@ export async function reopenSource(descriptor: FileDescriptor): Promise<SourceFi
     const { inner, partition } = descriptor.layout as PartitionLayout;
     return withPartition(await reopenSource(inner), partition);
   }
-  if (descriptor.format === CACHED) return reopenCached(descriptor, descriptor.layout as CachedLayout, reopenSource);
+  const cached = cachedLayout(descriptor);
+  if (cached !== undefined) return reopenCached(descriptor, cached, reopenSource);
   const format = SOURCE_FORMATS.find(({ name }) => name === descriptor.format);
   if (!format) throw new Error(`no format ${descriptor.format}`);
   return format.reopen(descriptor);
