@@ -26,8 +26,19 @@ interface OfFile {
   readonly parents: readonly { readonly name: string; readonly id: string }[];
 }
 
-/** undefined = the files say nothing. What cannot be read is as if it were not there: it is evidence, no data. */
+/** undefined = the files say nothing. */
 export async function readAncestry(dataset: Dataset, signal: AbortSignal): Promise<Ancestry | undefined> {
+  return (await readOrigins(dataset, signal)).ancestry;
+}
+
+export interface Origins {
+  readonly ancestry?: Ancestry;
+  /** Of each file looked at that has some. */
+  readonly weights: readonly { readonly uri: string; readonly weights: GeneratedWeights }[];
+}
+
+/** What cannot be read is as if it were not there: it is evidence, no data. */
+export async function readOrigins(dataset: Dataset, signal: AbortSignal): Promise<Origins> {
   const looked = dataset.files.slice(0, FILES_MAX);
   const found = new Array<OfFile>(looked.length);
   // the same files whether here or on a server, where each costs journeys: the receipt must not differ
@@ -39,13 +50,17 @@ export async function readAncestry(dataset: Dataset, signal: AbortSignal): Promi
   const histories = all ? distinct(found.flatMap((each) => each.histories)) : [];
   const parents = distinct(found.flatMap((each) => each.parents));
   const weights = addWeights(found.flatMap((each) => (each.weights === undefined ? [] : [each.weights])));
-  if (histories.length === 0 && parents.length === 0 && weights === undefined) return undefined;
-  return {
+  const each = found.flatMap(({ weights: own }, i) =>
+    own === undefined ? [] : [{ uri: looked[i]!.descriptor.uri, weights: own }],
+  );
+  if (histories.length === 0 && parents.length === 0 && weights === undefined) return { weights: each };
+  const ancestry = {
     files: looked.length,
     histories,
     ...(weights === undefined ? {} : { weights }),
     ...(parents.length === 0 ? {} : { parents }),
   };
+  return { ancestry, weights: each };
 }
 
 function distinct<T>(items: readonly T[]): readonly T[] {

@@ -162,6 +162,20 @@ describe('a server that fails once is asked again', () => {
   });
 });
 
+it('a line that breaks after each answer is read to the end', async () => {
+  const reads = new Map<number, number>();
+  const fault = ({ name, connection }: { name: string; connection: number }): Fault | undefined => {
+    if (name !== 'read') return undefined;
+    const before = reads.get(connection) ?? 0;
+    reads.set(connection, before + 1);
+    return before === 0 ? undefined : { kind: 'hangUp', afterBytes: 50_000 };
+  };
+  const store = await open(await fake({ fault }));
+  const limit = OPTIONS.policy.triesMax * 2 ** 20;
+  expect(BYTES.length).toBeGreaterThan(limit);
+  await expectRight(store, [{ offset: 0, length: BYTES.length }]);
+});
+
 describe('a server that goes on failing ends in a coded error, in time', () => {
   const faults: readonly [string, string, Fault, string][] = [
     ['reset', 'read', { kind: 'reset', afterBytes: 10 }, 'remote/unreachable'],
