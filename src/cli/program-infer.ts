@@ -1,6 +1,7 @@
 // The command `infer` and its options.
-import { Argument, type Command, InvalidArgumentError } from 'commander';
+import { Argument, type Command, InvalidArgumentError, type Option } from 'commander';
 import type { DescribeOptions, InferOptions } from '../command/infer-types.ts';
+import type { JoinOptions } from '../command/types.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { given, group, type Manners, type MannersValues, manners, option, start } from './define.ts';
 import { parseCount, parseNonEmpty, parseRedirector, parseRows, parseSize } from './option-values.ts';
@@ -49,6 +50,26 @@ function parseShare(text: string): number {
   const share = digits === undefined ? Number.NaN : Number(digits) / (percent === '%' ? 100 : 1);
   if (!(share >= 0 && share <= 1)) throw new InvalidArgumentError('A part of the rows is wanted, such as 0.1%.');
   return share;
+}
+
+export interface JoinInferValues {
+  infer?: string;
+  server?: string[];
+}
+
+/** Of join: scores while joining. */
+export const joinInferOptions = (): Option[] => [
+  option(
+    '--infer <FILE>',
+    'a model file: score the joined rows, and write the scores behind the columns (colweave-infer(1))',
+  ).argParser(parseNonEmpty),
+  option('--server <URL>', 'with --infer: an inference server, or @FILE of such; may be repeated').argParser(collect),
+];
+
+export function joinInfer({ infer, server = [] }: JoinInferValues): Pick<JoinOptions, 'infer'> {
+  if (infer === undefined && server.length > 0)
+    throw new ColweaveError('usage/bad-option', '--server is about --infer, which is not given');
+  return infer === undefined ? {} : { infer: { file: infer, servers: server } };
 }
 
 export function inferCommand(actions: InferActions): Command {

@@ -134,6 +134,12 @@ export const JOIN: Prose = {
       ],
     },
     {
+      title: 'SCORES',
+      paragraphs: [
+        '--infer MODEL.yaml scores the joined rows while they are written: the model file (colweave-infer(1), MODEL FILES) names columns of the output, of whichever source, by their names there (so they must be written: see -c), and its outputs are written behind them. They are sealed like any column, and spec.infer of the receipt says which model and version made them. Servers are those of --server, of the model file, or of the site. A score that cannot be had stops the join, and nothing is published; colweave infer with --resume, then a join with its output, is the way for what takes hours.',
+      ],
+    },
+    {
       title: 'MANY JOBS',
       paragraphs: [
         'Every job reads the keys of all its sources. With --key-index DIR the keys of each input file are kept in that directory, 16 bytes an event, and later jobs with the same file take them from there. A key file is used only for the file that it was made from (size, identity, entries, stored size of the key columns), and the keys of every row whose columns are moved are read from the file all the same and compared (source/changed). Jobs may share the directory while they run; it may be deleted at any time.',

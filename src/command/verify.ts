@@ -6,6 +6,7 @@ import type { Receipt } from '../core/receipt.ts';
 import { keySpecFor } from '../keys/spec.ts';
 import { type Pool, startPool } from '../pool/pool.ts';
 import { expandInputs } from '../source/inputs.ts';
+import { ownReceipt } from '../source/own-metadata.ts';
 import { openSource } from '../source/registry.ts';
 import type { SourceFile } from '../source/types.ts';
 import { asFinding } from '../verify/check-receipt.ts';
@@ -15,19 +16,30 @@ import { type Finding, finding, isDamage } from '../verify/findings.ts';
 import { checkParts } from '../verify/parts.ts';
 import { type ReadReceipt, readReceipt } from '../verify/receipt-shape.ts';
 import { verifyContent } from '../verify/verify-file.ts';
-import { ownReceipt, receiptBeside, receiptOf } from './receipts.ts';
+import { receiptBeside, receiptOf } from './receipts.ts';
 import { threadsHere } from './resources.ts';
 import type { CommandContext, RunVerify, VerifyOptions, VerifyReport } from './types.ts';
 import { checkLumis, checkRelation, closeAll, openAll, sortMemory } from './verify-sets.ts';
+import { cacheText, withCache } from './with-cache.ts';
 
 type FileReport = VerifyReport['files'][number];
 
 /** Errors: verify/no-receipt, verify/not-data, and those of the sources; all that is wrong with an output is a finding. */
 export const runVerify: RunVerify = async (options, context) => {
+  if (options.cache === undefined && options.offline !== true) return verify(options, context);
+  // $COLWEAVE_CACHE alone says nothing here: what a join left in a cache is no evidence unless it is asked for
+  const { result, cache } = await withCache(options, false, context, (inner) => verify(options, inner));
+  if (cache !== undefined) context.emit({ type: 'note', text: cacheText(cache) });
+  return result;
+};
+
+const verify: RunVerify = async (options, context) => {
   if (options.relation !== undefined) return { files: [], relation: await checkRelation(options, context) };
   const words = options.parts === undefined ? options.outputs : [...options.outputs, options.parts];
   const outputs = expandOutputs(words);
-  const sources = options.against.length === 0 ? [] : expandInputs(options.against);
+  const given = options.against.length === 0 ? [] : expandInputs(options.against);
+  const { cache } = context;
+  const sources = cache === undefined ? given : given.map((input) => ({ ...input, cache }));
   const files: (FileReport | undefined)[] = [];
   const pool = startThreads(outputs, options.jobs);
   try {

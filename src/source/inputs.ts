@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path';
 import { canonicalUrl, isRemote, isStoreName, withRedirectors } from '../bytes/remote.ts';
+import type { CacheAccess } from '../cache/place.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { naturalCompare, nearestNames } from '../core/text.ts';
 import { readList, readStdinList } from './lists.ts';
@@ -15,6 +16,8 @@ export interface Input {
   readonly replicas?: readonly string[];
   /** What the names of folders below the one given say of all of its rows. */
   readonly partition?: readonly PartitionKey[];
+  /** Its columns are read through it. */
+  readonly cache?: CacheAccess;
 }
 
 /** Files that a directory given as a source contributes. */

@@ -2,8 +2,9 @@
 import { openStore } from '../bytes/open.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { arrowFormat } from './arrow.ts';
-import { CACHED, type CachedLayout, openCached, reopenCached } from './cached.ts';
+import { openCached, reopenCached } from './cached.ts';
 import type { Input } from './inputs.ts';
+import { cachedLayout } from './own-metadata.ts';
 import { parquetFormat } from './parquet.ts';
 import { PARTITIONED, type PartitionLayout, partitionTypes, withPartition } from './partition.ts';
 import { rootRntuple } from './root-rntuple.ts';
@@ -35,12 +36,13 @@ async function openDirect(uri: string, options: OpenOptions, signal?: AbortSigna
 
 /** The same with the columns that the folders of the input give. `types`: those of the keys over all files of the source. */
 export async function openInput(
-  { uri, tree, partition, replicas = [] }: Input,
+  input: Input,
   options: OpenOptions & { readonly types?: ReturnType<typeof partitionTypes> } = {},
   signal?: AbortSignal,
 ): Promise<SourceFile> {
+  const { uri, tree, partition, replicas = [] } = input;
   const name = tree ?? options.tree;
-  const { cache } = options;
+  const cache = input.cache ?? options.cache;
   const own = { ...(name === undefined ? {} : { tree: name }), ...(cache === undefined ? {} : { cache }) };
   const file = await openFirst([uri, ...replicas], (each) => openSource(each, own, signal));
   if (partition === undefined) return file;
@@ -81,7 +83,8 @@ export async function reopenSource(descriptor: FileDescriptor): Promise<SourceFi
     const { inner, partition } = descriptor.layout as PartitionLayout;
     return withPartition(await reopenSource(inner), partition);
   }
-  if (descriptor.format === CACHED) return reopenCached(descriptor, descriptor.layout as CachedLayout, reopenSource);
+  const cached = cachedLayout(descriptor);
+  if (cached !== undefined) return reopenCached(descriptor, cached, reopenSource);
   const format = SOURCE_FORMATS.find(({ name }) => name === descriptor.format);
   if (!format) throw new Error(`no format ${descriptor.format}`);
   return format.reopen(descriptor);
