@@ -161,7 +161,7 @@ describe('files on servers', () => {
     }
   });
 
-  it('cannot be read yet, and say so', async () => {
-    await expect(openSource('root://host//store/a.root', {})).rejects.toMatchObject({ code: 'source/remote', exit: 3 });
+  it('of other kinds cannot be read, and say so', async () => {
+    await expect(openSource('gsiftp://host/store/a.root', {})).rejects.toMatchObject({ code: 'source/remote', exit: 3 });
   });
 });
