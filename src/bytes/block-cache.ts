@@ -11,15 +11,10 @@ const TAIL_BYTES = 16 * 1024;
 export const HEAD_BYTES = 1024;
 /** Read behind a short metadata read, as what follows it is asked for next. */
 const BEHIND_BYTES = 8 * 1024;
-/** Kept for one object. */
-const KEPT_BYTES_MAX = 4 * 2 ** 20;
+/** Baskets of counters are short; longer ranges are seldom read twice. */
+const AGAIN_BYTES_MAX = 64 * 1024;
 /** Asked ahead by one thread and not taken yet. */
 const AHEAD_BYTES_MAX = 24 * 2 ** 20;
-
-interface Extent {
-  readonly offset: number;
-  readonly bytes: Uint8Array;
-}
 
 /** Ranges of one request that was sent before anybody wanted them. */
 interface Ahead {
@@ -32,28 +27,17 @@ let aheadBytes = 0;
 
 export function withBlockCache(store: ByteStore): ByteStore {
   const { size, uri } = store;
-  let extents: Extent[] = [];
   const ahead = new Map<string, Ahead>();
+  const metadata = makeRecent();
   const recent = makeRecent();
   const closing = new AbortController();
 
-  const keep = (extent: Extent) => {
-    let bytes = 0;
-    extents = [extent, ...extents].filter((each) => {
-      bytes += each.bytes.length;
-      return bytes <= KEPT_BYTES_MAX;
-    });
-  };
-  const kept = ({ offset, length }: ByteRange): Uint8Array | undefined => {
-    const extent = extents.find((each) => offset >= each.offset && offset + length <= each.offset + each.bytes.length);
-    return extent?.bytes.subarray(offset - extent.offset, offset - extent.offset + length);
-  };
   const readMetadata = async (range: ByteRange, signal?: AbortSignal): Promise<Uint8Array> => {
-    const known = kept(range);
+    const known = metadata.find(range);
     if (known !== undefined) return known;
     const window = windowFor(range, size);
     const [bytes] = await store.read([window], signal);
-    keep({ offset: window.offset, bytes: bytes! });
+    metadata.put(window, bytes!);
     return bytes!.subarray(range.offset - window.offset, range.offset - window.offset + range.length);
   };
   /** Those that were asked ahead from there, the others now. */
@@ -73,7 +57,9 @@ export function withBlockCache(store: ByteStore): ByteStore {
     }
     for (const [i, range] of ranges.entries()) {
       remember(uri, range, arrays[i]!);
-      recent.put(range, arrays[i]!);
+      if (range.length <= AGAIN_BYTES_MAX && recent.get(range) === undefined) {
+        recent.put(range, Uint8Array.from(arrays[i]!)); // a copy: it may lie in room that is used again
+      }
     }
     return arrays as readonly Uint8Array[];
   };
@@ -105,6 +91,8 @@ export function withBlockCache(store: ByteStore): ByteStore {
       closing.abort(new Error('closed'));
       for (const key of ahead.keys()) aheadBytes -= Number(key.split(':')[1]);
       ahead.clear();
+      metadata.clear();
+      recent.clear();
       await store.close();
     },
   };

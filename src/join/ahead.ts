@@ -7,7 +7,8 @@ import type { JoinPlan } from './plan.ts';
 import { type ScatterTask, shuffledNames } from './shuffle.ts';
 
 const isFarAway = ({ files }: DatasetDescriptor): boolean => files.some(({ descriptor: { uri } }) => isRemote(uri));
-const isFar = ({ descriptor }: Dataset): boolean => isFarAway(descriptor);
+/** Some of its files are on servers. */
+export const isFar = ({ descriptor }: Dataset): boolean => isFarAway(descriptor);
 
 export const isFarPlan = ({ sources }: JoinPlan): boolean => sources.some(({ dataset }) => isFarAway(dataset));
 

@@ -13,6 +13,7 @@ import { inOrder, type Lane } from './lanes.ts';
 import { countLumis, type LumiCounts } from './lumis.ts';
 import type { Block, JoinPlan, OutColumn } from './plan.ts';
 import { makeReceipt, type PartTotals, type ReceiptContext } from './receipt.ts';
+import { type Scorer, withScores } from './scores.ts';
 import { addPartSeals, type PartSeals, type Segment, scatterTasks } from './shuffle.ts';
 import { addWitness, type BlockWitness, noWitness } from './witness.ts';
 import type { Executor } from './work.ts';
@@ -25,6 +26,8 @@ export interface RunOptions {
   readonly receipt: ReceiptContext;
   /** More metadata of a part, by its number. */
   readonly metadataOf?: (part: number) => Readonly<Record<string, string>>;
+  /** Makes the plan's scores. */
+  readonly scorer?: Scorer;
   readonly emit: Emit;
   readonly signal: AbortSignal;
 }
@@ -62,7 +65,9 @@ export async function runPlan<Encoded>(
 ): Promise<RunResult<Encoded>> {
   const bins = await scatterAll(plan, executor, options);
   const sinks: Sink<Encoded>[] = [];
-  const results = blocksInOrder(plan, executor, bins, options.signal);
+  const blocks = blocksInOrder(plan, executor, bins, options.signal);
+  const results =
+    options.scorer === undefined ? blocks : withScores(plan, blocks, format, { ...options, scorer: options.scorer });
   try {
     const parts: WrittenPart[] = [];
     let sealsEqual = 0;
@@ -137,7 +142,7 @@ async function scatterAll<Encoded>(
   return { segments, seals };
 }
 
-interface MadeBlock<Encoded> {
+export interface MadeBlock<Encoded> {
   readonly block: Block;
   readonly result: BlockResult<Encoded>;
 }
