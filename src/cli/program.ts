@@ -9,7 +9,7 @@ import { collectGlobs, collectNames, parseCount, parseMissing, parseNonEmpty, pa
 import { type BenchActions, benchCommand } from './program-bench.ts';
 import { composeOptions, duplicatesOption, makeOptions, sizeOptions } from './program-compose.ts';
 import { type CacheValues, cacheChoice, cacheOptions, type FetchActions, fetchCommand } from './program-fetch.ts';
-import { type InferActions, inferCommand } from './program-infer.ts';
+import { type InferActions, inferCommand, type JoinInferValues, joinInfer, joinInferOptions } from './program-infer.ts';
 import { type SchemaActions, schemaCommand } from './program-schema.ts';
 import { mapOnlyOption, namingOptions, type SkimValues, skimOf, whereOption } from './program-skims.ts';
 import { BENCH, COLWEAVE, JOIN, type Prose, VERIFY } from './prose.ts';
@@ -73,7 +73,7 @@ export function takesValue(command: Command, flag: string): boolean {
   return command.options.some((option) => option.required && (option.short === flag || option.long === flag));
 }
 
-interface JoinValues extends MannersValues, SkimValues, CacheValues {
+interface JoinValues extends MannersValues, SkimValues, JoinInferValues, CacheValues {
   compose?: string;
   fileset?: string;
   redirector?: string;
@@ -174,6 +174,7 @@ function joinCommand(): Command {
       .choices(['arrow', 'nano'])
       .default('arrow'),
   ]);
+  group(command, 'Scores:', joinInferOptions());
   joinOutput(command);
   return command;
 }
@@ -290,6 +291,7 @@ function joinOptions({ primary, friends, values }: Composed<JoinValues>): JoinOp
     how: values.how,
     ...given({ on: values.on, tree: values.tree, sample: values.sample }),
     ...skimOf(values),
+    ...joinInfer(values),
     columns: values.columns ?? [],
     ...given({ expect: values.expect }),
     witness: values.witness,

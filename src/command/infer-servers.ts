@@ -10,9 +10,14 @@ import type { ModelInfo } from '../infer/types.ts';
 import type { DescribeOptions, InferOptions } from './infer-types.ts';
 import type { CommandContext } from './types.ts';
 
+export type ServersAsked = Pick<
+  InferOptions,
+  'servers' | 'protocol' | 'ca' | 'inFlight' | 'patienceSeconds' | 'spotCheck' | 'fallback'
+>;
+
 /** Errors: usage/bad-option where nobody is named, and those of servers. */
 export async function openServers(
-  options: InferOptions,
+  options: ServersAsked,
   model: Model,
   { emit, signal }: CommandContext,
 ): Promise<Connected> {

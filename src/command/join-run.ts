@@ -1,6 +1,8 @@
 // Owns carrying out a join's plan: where the output goes, on which threads, carried trees, and publishing last.
 import type { Ancestry } from '../core/ancestry.ts';
 import { invariant } from '../core/check.ts';
+import { lendDatasets } from '../join/held.ts';
+import { sealSources } from '../join/key-jobs.ts';
 import type { JoinPlan } from '../join/plan.ts';
 import { witnessOf } from '../join/receipt.ts';
 import { type RunResult, runPlan } from '../join/run.ts';
@@ -13,11 +15,12 @@ import type { Dataset } from '../source/dataset.ts';
 import { type Carried, type CarryOptions, carryTrees, NOTHING_CARRIED, sumsMetadata } from './carry.ts';
 import { writeDepfile } from './depfile.ts';
 import { targetOf } from './finished.ts';
+import type { ScoredPlan } from './join-infer.ts';
 import { receiptContext } from './join-report.ts';
 import { abandonPlace, type OutputPlace, preparePlace, retireSummary, writeSidecars } from './output.ts';
 import type { DatasetFiles } from './primary-datasets.ts';
 import type { Request } from './request.ts';
-import type { CommandContext, JoinOptions, JoinReport, PlanSummary } from './types.ts';
+import type { CommandContext, JoinOptions, JoinReport, PlanSummary, ScoresSummary } from './types.ts';
 
 export interface CarryOut extends CommandContext {
   readonly summary: PlanSummary;
@@ -28,6 +31,7 @@ export interface CarryOut extends CommandContext {
   readonly ancestry: readonly (Ancestry | undefined)[];
   /** All files that the output depends on. */
   readonly inputs: readonly string[];
+  readonly scored: ScoredPlan | undefined;
 }
 
 /** Nothing is under the output's name before all checks are done. */
@@ -48,6 +52,7 @@ export async function carryOut(
     carried = await carryTrees(datasets[0]!, carryOptions(options, output), signal);
     const here = { options, place, carried, ...context };
     const { parts, sealsEqual, witness, sinks } = await runHere(plan, datasets, format, here);
+    const scores = await finishScores(context.scored, sinks);
     await publish([...carried.sinks, ...sinks], signal, () => {
       // a depfile without its output is harmless; an output without it would not be made again
       if (options.depfile !== undefined) writeDepfile(options.depfile, targetOf(output), inputs);
@@ -61,6 +66,7 @@ export async function carryOut(
       ...(carried.trees.length > 0 ? { carried: carried.trees } : {}),
       ...(carried.sums === undefined ? {} : { sums: carried.sums }),
       witness: witnessOf(plan, witness),
+      ...(scores === undefined ? {} : { scores }),
     };
   } catch (error) {
     await Promise.all(carried.sinks.map((sink) => sink.abort()));
@@ -69,9 +75,30 @@ export async function carryOut(
   }
 }
 
+/** The last of the answers may tell that none can be trusted. */
+async function finishScores(
+  scored: ScoredPlan | undefined,
+  sinks: readonly Pick<Sink<unknown>, 'abort'>[],
+): Promise<ScoresSummary | undefined> {
+  try {
+    return await scored?.finish();
+  } catch (error) {
+    await Promise.all(sinks.map((sink) => sink.abort()));
+    throw error;
+  }
+}
+
 export function carryOptions(options: JoinOptions, output: string): CarryOptions {
   const { carry = [], schema, dropUnreadable, force, compression } = options;
   return { trees: carry, output, schema, dropUnreadable, force, sink: { compression } };
+}
+
+/** More threads than these keep the main one busy with what they need and make. */
+const MAIN_WORKS_MAX = 4;
+
+/** Threads for a join; where there are few this one is of them. */
+export function startJoinPool(threads: number): Pool {
+  return startPool(threads, { mainWorks: threads <= MAIN_WORKS_MAX });
 }
 
 interface RunHere extends Omit<CarryOut, 'inputs'> {
@@ -85,22 +112,36 @@ async function runHere<Encoded>(
   plan: JoinPlan,
   datasets: readonly Dataset[],
   format: SinkFormat<Encoded>,
-  { options, summary, place, carried, early, request, groups, ancestry, emit, signal }: RunHere,
+  { options, summary, place, carried, early, request, groups, ancestry, scored, emit, signal }: RunHere,
 ): Promise<RunResult<Encoded>> {
   const sink = { compression: options.compression };
   const { threads } = summary;
   const scratch = summary.scratchBytes > 0 ? openScratch(scratchFolder()) : undefined;
   try {
     if (early?.size !== threads) await early?.close();
-    const pool = threads > 1 && early?.size !== threads ? startPool(threads) : early;
+    const pool = threads > 1 && early?.size !== threads ? startJoinPool(threads) : early;
+    if (threads > 1) lendDatasets(datasets);
     const starting =
       threads > 1 && pool !== undefined
         ? poolExecutor<Encoded>(plan, format.name, sink, { pool, scratch })
         : Promise.resolve(inlineExecutor(plan, datasets, format, sink, { signal, scratch }));
     starting.catch(() => {}); // awaited below, when this thread has done its own part
-    const receipt = receiptContext(plan, options, { carried, request, groups, ancestry, selection: summary.selection });
+    const sourceKeySeals = await sealSources(
+      plan.sources.map(({ keys }) => keys),
+      threads > 1 ? pool : undefined,
+    );
+    const receipt = receiptContext(plan, options, {
+      carried,
+      request,
+      groups,
+      ancestry,
+      selection: summary.selection,
+      sourceKeySeals,
+      ...(scored === undefined ? {} : { infer: scored.spec }),
+    });
     const metadataOf = (part: number) => sumsMetadata(carried, plan.parts, part);
-    const run = { targets: place.targets, sink, force: options.force, receipt, metadataOf, emit, signal };
+    const scorer = scored === undefined ? {} : { scorer: scored.scorer };
+    const run = { targets: place.targets, sink, force: options.force, receipt, metadataOf, ...scorer, emit, signal };
     const executor: Executor<Encoded> = await starting;
     return await runPlan(plan, executor, format, run).finally(() => executor.close());
   } finally {

@@ -1,4 +1,5 @@
 // Owns reading what files say of where their events come from: processing history, sums of generator weights, the receipts of joins.
+import { inParallel } from '../bytes/parallel.ts';
 import type { Ancestry, GeneratedWeights, History } from '../core/ancestry.ts';
 import type { Column } from '../core/column.ts';
 import { ColweaveError } from '../core/errors.ts';
@@ -10,6 +11,7 @@ import type { FileDescriptor, SourceFile } from './types.ts';
 
 /** Files of a source that are looked at: other trees of each are opened. */
 const FILES_MAX = 100;
+const AT_ONCE_MAX = 8;
 /** Runs of a file, at most: real ones have tens. */
 const RUNS_MAX = 100_000;
 const HISTORY_ROWS_MAX = 1000;
@@ -23,30 +25,41 @@ interface OfFile {
   readonly parents: readonly { readonly name: string; readonly id: string }[];
 }
 
-/** undefined = the files say nothing. What cannot be read is as if it were not there: it is evidence, no data. */
+/** undefined = the files say nothing. */
 export async function readAncestry(dataset: Dataset, signal: AbortSignal): Promise<Ancestry | undefined> {
-  const looked = dataset.files.slice(0, filesMax(dataset));
-  const found: OfFile[] = [];
-  for (const file of looked) {
+  return (await readOrigins(dataset, signal)).ancestry;
+}
+
+export interface Origins {
+  readonly ancestry?: Ancestry;
+  /** Of each file looked at that has some. */
+  readonly weights: readonly { readonly uri: string; readonly weights: GeneratedWeights }[];
+}
+
+/** What cannot be read is as if it were not there: it is evidence, no data. */
+export async function readOrigins(dataset: Dataset, signal: AbortSignal): Promise<Origins> {
+  const looked = dataset.files.slice(0, FILES_MAX);
+  const found = new Array<OfFile>(looked.length);
+  // the same files whether here or on a server, where each costs journeys: the receipt must not differ
+  await inParallel([...looked.entries()], AT_ONCE_MAX, async ([i, file]) => {
     signal.throwIfAborted();
-    found.push((await receiptOf(file.descriptor)) ?? (await ofRoot(file, signal)));
-  }
+    found[i] = (await receiptOf(file.descriptor)) ?? (await ofRoot(file, signal));
+  });
   const all = found.every(({ histories }) => histories.length > 0);
   const histories = all ? distinct(found.flatMap((each) => each.histories)) : [];
   const parents = distinct(found.flatMap((each) => each.parents));
   const weights = addWeights(found.flatMap((each) => (each.weights === undefined ? [] : [each.weights])));
-  if (histories.length === 0 && parents.length === 0 && weights === undefined) return undefined;
-  return {
+  const each = found.flatMap(({ weights: own }, i) =>
+    own === undefined ? [] : [{ uri: looked[i]!.descriptor.uri, weights: own }],
+  );
+  if (histories.length === 0 && parents.length === 0 && weights === undefined) return { weights: each };
+  const ancestry = {
     files: looked.length,
     histories,
     ...(weights === undefined ? {} : { weights }),
     ...(parents.length === 0 ? {} : { parents }),
   };
-}
-
-/** On a server every file costs round trips: one speaks for all. */
-function filesMax({ files }: Dataset): number {
-  return files.some(({ descriptor }) => /^\w+:\/\//.test(descriptor.uri)) ? 1 : FILES_MAX;
+  return { ancestry, weights: each };
 }
 
 function distinct<T>(items: readonly T[]): readonly T[] {

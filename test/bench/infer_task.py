@@ -60,7 +60,7 @@ def coffea(data, url, out, batch):
     keys, x = read(data)
     import awkward as ak
 
-    wrapper = Mlp(f"triton+grpc://{url.split('://')[1]}/mlp/1", client_args={"verbose": False}, batch_size=batch)
+    wrapper = Mlp(f"triton+grpc://{url.split('://')[1]}/mlp/1", client_args={"ssl": False}, batch_size=batch)
     write(keys, np.asarray(wrapper(ak.from_numpy(x))["score"]).reshape(-1), out)
     return time.perf_counter() - began
 
