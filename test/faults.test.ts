@@ -23,8 +23,8 @@ const faults: {
 
 vi.mock('../src/join/match.ts', async (original) => {
   const real = await original<typeof import('../src/join/match.ts')>();
-  const matchSources: typeof real.matchSources = (...words) => {
-    const matching = real.matchSources(...words);
+  const matchSources: typeof real.matchSources = async (...words) => {
+    const matching = await real.matchSources(...words);
     return faults.match?.(matching) ?? matching;
   };
   return { ...real, matchSources };
@@ -69,19 +69,13 @@ vi.mock('../src/keys/read.ts', async (original) => {
   };
   return { ...real, readKeys };
 });
-vi.mock('../src/keys/index-table.ts', async (original) => {
-  const real = await original<typeof import('../src/keys/index-table.ts')>();
-  const indexKeys: typeof real.indexKeys = (...words) => {
-    const index = real.indexKeys(...words);
-    return {
-      ...index,
-      findAll: (other, out) => {
-        index.findAll(other, out);
-        faults.found?.(out);
-      },
-    };
+vi.mock('../src/keys/partition-table.ts', async (original) => {
+  const real = await original<typeof import('../src/keys/partition-table.ts')>();
+  const findKeys: typeof real.findKeys = (table, other, out) => {
+    real.findKeys(table, other, out);
+    faults.found?.(out);
   };
-  return { ...real, indexKeys };
+  return { ...real, findKeys };
 });
 vi.mock('../src/join/work.ts', async (original) => {
   const real = await original<typeof import('../src/join/work.ts')>();

@@ -66,6 +66,7 @@ export async function openXrootdStore(uri: string, options: XrootdOptions, signa
     opening: undefined,
     known: undefined,
     witness: undefined,
+    answered: 0,
   };
   try {
     await fileOf(state, signal);
@@ -93,6 +94,8 @@ interface State {
   opening: Promise<RemoteFile> | undefined;
   /** What was opened first. */
   known: Known | undefined;
+  /** Requests that were answered in full. */
+  answered: number;
   witness: { readonly offset: number; readonly bytes: Uint8Array } | undefined;
 }
 
@@ -157,19 +160,42 @@ async function readPieces(state: State, pieces: readonly Piece[], signal: AbortS
   if (still.length === 0) await checkSame(state, signal);
 }
 
+/** On a bad line all requests fall together: while any get through, all are made again. */
+async function whileSomeGetThrough(
+  state: State,
+  signal: AbortSignal | undefined,
+  work: () => Promise<void>,
+): Promise<void> {
+  for (;;) {
+    const { answered } = state;
+    try {
+      await work();
+      state.answered++;
+      return;
+    } catch (cause) {
+      if (signal?.aborted || state.answered === answered || !isLineError(cause)) throw cause;
+    }
+  }
+}
+
+function isLineError(cause: unknown): boolean {
+  return cause instanceof ColweaveError && cause.code === 'remote/unreachable';
+}
+
 /** One request, tried until it is answered in full. */
 function readRequest(state: State, pieces: readonly Piece[], signal: AbortSignal): Promise<void> {
-  return tries(state, signal, async (trySignal) => {
+  const [first] = pieces as readonly [Piece, ...Piece[]];
+  const single = pieces.length === 1;
+  const once = async (trySignal: AbortSignal) => {
     const file = await openFile(state, trySignal);
     const { handle, session } = file;
-    const [first] = pieces as readonly [Piece, ...Piece[]];
-    const single = pieces.length === 1;
     const frame = single
       ? readFrame(handle, { offset: first.offset, length: first.into.length })
       : readvFrame(handle, pieces);
     const sink = single ? readSink(first.into) : vectorSink(handle, pieces, state.where);
     checkAnswer(state, file, await session.link.request(frame, trySignal, sink));
-  });
+  };
+  return whileSomeGetThrough(state, signal, () => tries(state, signal, once));
 }
 
 function checkAnswer(state: State, file: RemoteFile, { status, body }: Answer): void {
@@ -187,13 +213,19 @@ function checkAnswer(state: State, file: RemoteFile, { status, body }: Answer): 
   throw notProtocol(what, where);
 }
 
-/** The time of the file on its server has not moved since it was opened. Errors: remote/changed. */
-async function checkSame(state: State, signal: AbortSignal | undefined): Promise<void> {
-  await tries(state, signal, async (trySignal) => {
+/** The time of the file on its server has not moved since it was opened, where the server tells it. Errors: remote/changed. */
+function checkSame(state: State, signal: AbortSignal | undefined): Promise<void> {
+  const once = async (trySignal: AbortSignal) => {
     const file = await openFile(state, trySignal);
-    const { size, modified } = await statusOf(file, { where: state.where, signal: trySignal });
-    if (size !== file.status.size || modified !== file.status.modified) throw changed(state, 'it was written to');
-  });
+    const now = await statusOf(file, { where: state.where, signal: trySignal }).catch((cause: unknown) => {
+      // some servers have no status of an open file; that says nothing of the file
+      if (cause instanceof ColweaveError && cause.code === 'source/not-readable') return file.status;
+      throw cause;
+    });
+    const { size, modified } = file.status;
+    if (now.size !== size || now.modified !== modified) throw changed(state, 'it was written to');
+  };
+  return whileSomeGetThrough(state, signal, () => tries(state, signal, once));
 }
 
 /** What the server keeps or makes of the whole file; servers without sums say so with an error. */

@@ -100,7 +100,10 @@ export function inferCommand(actions: InferActions): Command {
     option('--schema <POLICY>', 'files that differ in columns: stop, null where absent, or leave out')
       .choices(['strict', 'union', 'intersect'])
       .default('strict'),
-    option('--redirector <URL>', 'server in front of /store/... names').argParser(parseRedirector),
+    option(
+      '--redirector <URL>',
+      'server in front of /store/... names; several (commas, or given again) are tried in turn',
+    ).argParser(parseRedirector),
     ...cacheOptions('else off'),
   ]);
   requestOptions(command);

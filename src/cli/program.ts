@@ -107,7 +107,7 @@ interface JoinValues extends MannersValues, SkimValues, JoinInferValues, CacheVa
   keyIndex?: string;
 }
 
-interface VerifyValues extends MannersValues {
+interface VerifyValues extends MannersValues, CacheValues {
   receipt?: string;
   against?: string[];
   tree?: string;
@@ -219,6 +219,8 @@ function verifyCommand(): Command {
     option('--against <FILES...>', 'the source files, in any order: every word up to the next option'),
     option('--parts <DIR>', 'the parts of a batch of joins: each, and whether they add up').argParser(parseNonEmpty),
     option('--tree <NAME>', 'tree to read in the source files').argParser(parseNonEmpty),
+    option('--cache <DIR>', 'read the source files through this cache (default: off)').argParser(parseNonEmpty),
+    option('--offline', 'ask no server: what is needed must be in the cache'),
   ]);
   group(command, 'Sets of events (of any readable files, all of OUT as one set):', [
     option('--same-events <FILES...>', 'OUT and FILES hold the same events'),
@@ -343,6 +345,7 @@ function verifyOptions(outputs: readonly string[], values: VerifyValues): Verify
     ...(values.lumis === undefined ? {} : { lumis: values.lumis }),
     ...(values.writeLumis === undefined ? {} : { writeLumis: values.writeLumis }),
     ...(values.parts === undefined ? {} : { parts: values.parts }),
+    ...cacheChoice(values),
     ...(values.jobs === undefined ? {} : { jobs: values.jobs }),
     ...(values.memory === undefined ? {} : { memoryBytes: values.memory }),
   };

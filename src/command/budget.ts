@@ -1,11 +1,12 @@
 // Owns what a join may take: threads and memory, and whether shuffled rows pass through scratch for it.
 import type { JoinPlan } from '../join/plan.ts';
 import { SCATTER_ROWS } from '../join/shuffle.ts';
+import { inScratch } from '../keys/store.ts';
 import { type Dataset, datasetBytes } from '../source/dataset.ts';
 import { memoryHere, threadsHere } from './resources.ts';
 
 /** Node, the program and its libraries, as measured. */
-const PROGRAM_BYTES = 90 * 2 ** 20;
+export const PROGRAM_BYTES = 90 * 2 ** 20;
 /** A thread at work: its heap, a batch of columns read, moved and encoded, and what the allocator keeps of the last ones; as measured. */
 const THREAD_BYTES = 100 * 2 ** 20;
 
@@ -41,9 +42,16 @@ function tasksOf({ sources, blocks }: JoinPlan): number {
   return Math.max(blocks.length, ...scattered.map(Math.ceil));
 }
 
+/** Keys of sources with so many rows, sorted once more to be matched, and what was found: the primary first. */
+export function keyBytes(rows: readonly number[], stride: number): number {
+  const tables = rows.reduce((sum, count) => sum + count * (2 * stride + 1) * 4, 0);
+  const maps = rows.slice(1).reduce((sum, count) => sum + (rows[0]! + count) * 4, 0);
+  return tables + maps;
+}
+
 /** Sources may share tables. */
 function tableBytes({ sources }: JoinPlan): number {
-  const tables = sources.flatMap(({ keys, map, targets }) => [keys.words, map, targets]);
+  const tables = sources.flatMap(({ keys, map, targets }) => [inScratch(keys) ? undefined : keys.words, map, targets]);
   return [...new Set(tables)].reduce((sum, table) => sum + (table?.byteLength ?? 0), 0);
 }
 

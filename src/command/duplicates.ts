@@ -1,10 +1,13 @@
 // Owns what a refusal says of events that are twice: which pairs of files share them, and whether their content is equal too.
 import { ColweaveError } from '../core/errors.ts';
-import { type KeyTable, keyText } from '../core/key-spec.ts';
+import { keyText } from '../core/key-spec.ts';
 import { formatCount } from '../core/text.ts';
+import { allTwins } from '../join/find-keys.ts';
+import { INLINE_CREW } from '../join/key-jobs.ts';
+import type { Twin } from '../join/match-partition.ts';
+import { inScratch, type KeyStore, keyRange } from '../keys/store.ts';
 import { type Dataset, locateRow, readRows } from '../source/dataset.ts';
 import { sameRow } from '../verify/same-value.ts';
-import { repeatedRows, sortKeys } from '../verify/sort-merge.ts';
 
 /** Pairs of files told; the rest is counted. */
 const PAIRS_SHOWN = 8;
@@ -12,11 +15,6 @@ const PAIRS_SHOWN = 8;
 const COMPARED_MAX = 1000;
 const SPAN_ROWS_MAX = 1 << 16;
 const COLUMNS_READ = 32;
-
-interface Twin {
-  readonly row: number;
-  readonly first: number;
-}
 
 interface Pair {
   readonly files: readonly [string, string];
@@ -29,12 +27,12 @@ interface Pair {
  */
 export async function explainDuplicates(
   error: unknown,
-  sources: readonly { readonly dataset: Dataset; readonly keys: KeyTable }[],
+  sources: readonly { readonly dataset: Dataset; readonly keys: KeyStore }[],
   signal: AbortSignal,
 ): Promise<unknown> {
   if (!(error instanceof ColweaveError) || !['join/duplicate-key', 'key/not-unique'].includes(error.code)) return error;
   for (const { dataset, keys } of sources) {
-    const twins = repeatedRows(sortKeys(keys));
+    const twins = await allTwins(keys, { ...INLINE_CREW, scratch: inScratch(keys) ? keys.scratch : undefined });
     if (twins.length === 0) continue;
     return await triage(error, dataset, keys, twins, signal);
   }
@@ -44,7 +42,7 @@ export async function explainDuplicates(
 async function triage(
   error: ColweaveError,
   dataset: Dataset,
-  keys: KeyTable,
+  keys: KeyStore,
   twins: readonly Twin[],
   signal: AbortSignal,
 ): Promise<ColweaveError> {
@@ -74,7 +72,7 @@ async function triage(
 function pairsOf({ descriptor }: Dataset, twins: readonly Twin[]): readonly Pair[] {
   const pairs = new Map<string, Pair>();
   for (const twin of twins) {
-    const files = [twin.first, twin.row].map((row) => locateRow(descriptor, row).uri) as [string, string];
+    const files = [twin.first, twin.second].map((row) => locateRow(descriptor, row).uri) as [string, string];
     const id = files.join('\0');
     const pair = pairs.get(id);
     if (pair === undefined) pairs.set(id, { files, twins: [twin] });
@@ -93,12 +91,12 @@ interface Content {
 /** Compares rows that lie near each other, at most COMPARED_MAX of them, column by column. */
 async function compareContent(
   dataset: Dataset,
-  keys: KeyTable,
+  keys: KeyStore,
   twins: readonly Twin[],
   signal: AbortSignal,
 ): Promise<Content> {
   const near = nearTwins(twins);
-  const spans = [near.map(({ first }) => first), near.map(({ row }) => row)].map(spanOf);
+  const spans = [near.map(({ first }) => first), near.map(({ second }) => second)].map(spanOf);
   const differing = new Set<Twin>();
   let first: Content['first'];
   const names = dataset.descriptor.schema.fields.map(({ name }) => name);
@@ -111,9 +109,9 @@ async function compareContent(
     some.forEach((column, c) => {
       const same = sameRow(left[c]!, right[c]!);
       for (const twin of near) {
-        if (same(twin.first - spans[0]!.start, twin.row - spans[1]!.start)) continue;
+        if (same(twin.first - spans[0]!.start, twin.second - spans[1]!.start)) continue;
         differing.add(twin);
-        first ??= { column, key: keyText(keys, twin.row) };
+        first ??= { column, key: keyText(keyRange(keys, twin.second, twin.second + 1), 0) };
       }
     });
   }
@@ -123,7 +121,7 @@ async function compareContent(
 function nearTwins(twins: readonly Twin[]): readonly Twin[] {
   const [lead] = twins;
   const near = (twin: Twin) =>
-    Math.abs(twin.row - lead!.row) < SPAN_ROWS_MAX / 2 && Math.abs(twin.first - lead!.first) < SPAN_ROWS_MAX / 2;
+    Math.abs(twin.second - lead!.second) < SPAN_ROWS_MAX / 2 && Math.abs(twin.first - lead!.first) < SPAN_ROWS_MAX / 2;
   return twins.filter(near).slice(0, COMPARED_MAX);
 }
 

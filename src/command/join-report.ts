@@ -1,11 +1,13 @@
 // Owns what a join says of itself: the summary of its plan, and what was asked, for the receipt.
 import type { Ancestry } from '../core/ancestry.ts';
 import { typeName } from '../core/schema.ts';
-import { keyStates, type Seal, sealKeys } from '../core/seal.ts';
+import type { Seal } from '../core/seal.ts';
+import { formatBytes } from '../core/text.ts';
 import { keyNames } from '../join/key-proof.ts';
 import { countLumis, type LumiCounts, lumiRanges } from '../join/lumis.ts';
 import type { JoinPlan } from '../join/plan.ts';
 import { witnessOnly } from '../join/witness.ts';
+import { inScratch, keyChunks } from '../keys/store.ts';
 import { type Dataset, datasetBytes } from '../source/dataset.ts';
 import type { Budget } from './budget.ts';
 import { type Carried, carriedSpec } from './carry.ts';
@@ -20,15 +22,16 @@ interface Asked {
   readonly groups: readonly DatasetFiles[];
   readonly ancestry: readonly (Ancestry | undefined)[];
   readonly selection: SelectionSummary | undefined;
+  /** Over all keys of each source. */
+  readonly sourceKeySeals: readonly Seal[];
   /** Of the model whose scores are in the output. */
   readonly infer?: Readonly<Record<string, unknown>>;
 }
 
 export function receiptContext(plan: JoinPlan, options: JoinOptions, asked: Asked) {
-  const { carried, request, groups, ancestry, selection, infer } = asked;
+  const { carried, request, groups, ancestry, selection, sourceKeySeals, infer } = asked;
   const lumis: LumiCounts = new Map();
-  countLumis(lumis, plan.sources[0]!.keys);
-  const sourceKeySeals = plan.sources.map(({ keys }): Seal => sealKeys(keyStates(keys, 0, keys.rows)));
+  for (const { table } of keyChunks(plan.sources[0]!.keys)) countLumis(lumis, table);
   return {
     tool: TOOL,
     spec: {
@@ -128,13 +131,24 @@ export function summarize(
   };
 }
 
+function spilledNote({ sources }: JoinPlan): string[] {
+  const bytes = new Map(
+    sources.flatMap(({ keys }) => (inScratch(keys) ? [[keys.offset, keys.rows * (2 * keys.stride + 1) * 4]] : [])),
+  );
+  if (bytes.size === 0) return [];
+  const all = [...bytes.values()].reduce((sum, own) => sum + own, 0);
+  return [`keys do not fit in memory: ${formatBytes(all)} of them pass through scratch`];
+}
+
 function notesOf(plan: JoinPlan, options: JoinOptions): string[] {
+  const spilled = spilledNote(plan);
   const nulls = plan.columns.filter((column) => column.field.nullable && column.kind === 'payload').length;
   const anyMissing = plan.sources.some((source) => source.missing > 0);
   if (options.dryRun && options.dedup === true)
-    return ['equal columns are found by reading them, which a dry run does not: all are listed'];
-  if (options.layout === 'nano' || nulls === 0 || !anyMissing) return [];
+    return [...spilled, 'equal columns are found by reading them, which a dry run does not: all are listed'];
+  if (options.layout === 'nano' || nulls === 0 || !anyMissing) return spilled;
   return [
+    ...spilled,
     `${nulls} columns hold nulls where events are missing: coffea's from_parquet misreads those of integers and bools; for coffea use --layout nano`,
   ];
 }

@@ -1,9 +1,12 @@
 // Owns the join command: opens sources, reads keys, plans, and has the plan carried out.
 import { rememberReads } from '../bytes/remembered.ts';
 import { ColweaveError } from '../core/errors.ts';
-import type { KeySpec, KeyTable } from '../core/key-spec.ts';
+import type { KeySpec } from '../core/key-spec.ts';
+import { isFar } from '../join/ahead.ts';
 import { refuseUnreadable } from '../join/asked-unreadable.ts';
 import type { RowGroup } from '../join/duplicates.ts';
+import { lendDatasets } from '../join/held.ts';
+import { keyCrew, openTogether, readKeysTogether } from '../join/key-jobs.ts';
 import { makePlan, matchRows, type PlanOptions, type PlanSource } from '../join/make-plan.ts';
 import { type OutSchema, type SchemaSource, settleOutSchema } from '../join/out-schema.ts';
 import type { JoinPlan } from '../join/plan.ts';
@@ -11,28 +14,30 @@ import { witnessOf } from '../join/receipt.ts';
 import type { Selection } from '../join/where/select.ts';
 import { noWitness } from '../join/witness.ts';
 import { parseWitness, planWitnesses } from '../join/witness-plan.ts';
-import { firstDifference } from '../keys/index-table.ts';
 import { readKeptKeys } from '../keys/key-files.ts';
-import { readKeys } from '../keys/read.ts';
+import { readKeys, spillKeys } from '../keys/read.ts';
 import { keySpecFor } from '../keys/spec.ts';
-import { type Pool, startPool } from '../pool/pool.ts';
+import { firstOtherKey, type KeyStore } from '../keys/store.ts';
+import type { Pool } from '../pool/pool.ts';
+import type { Scratch } from '../scratch/scratch.ts';
 import { type Dataset, datasetBytes } from '../source/dataset.ts';
 import { settleAncestry } from './ancestry.ts';
 import { budgetFor } from './budget.ts';
 import { checkCarried } from './carry.ts';
 import { dedupPlan } from './dedup.ts';
 import { explainDuplicates } from './duplicates.ts';
+import { bytesIn, bytesOnDisk, mayBeFresh, startEarly } from './early.ts';
 import { finishIfFresh } from './finished.ts';
 import { openScoring, planScores, type Scoring } from './join-infer.ts';
 import { summarize } from './join-report.ts';
 import { carryOptions, carryOut } from './join-run.ts';
+import { closeSpill, dropSorted, type KeySpill, spillIfShort } from './key-spill.ts';
 import { expandTrees } from './many-trees.ts';
 import { refuseOtherTitles, settleChannel } from './mc-identity.ts';
 import { closeSources, inputsOf, type Opened, openSources } from './open-sources.ts';
 import { isDirectory } from './output.ts';
 import { primaryDatasets } from './primary-datasets.ts';
 import { goesToServer, joinToServer } from './remote-output.ts';
-import { threadsHere } from './resources.ts';
 import { selectionSummary, selectPrimary } from './selection.ts';
 import type { CommandContext, FreshReport, JoinOptions, JoinReport, RunJoin } from './types.ts';
 import { cacheText, withCache } from './with-cache.ts';
@@ -66,14 +71,23 @@ async function joinWith(
   refuseNonsense(options);
   let opened: Opened | undefined;
   let early: Pool | undefined;
+  const spill: KeySpill = {};
   try {
-    opened = await openSources(options, context);
+    opened = await openSources(options, {
+      ...context,
+      found: (inputs) => {
+        if (!mayBeFresh(options)) early = startEarly(options, bytesOnDisk(inputs));
+      },
+    });
     const { datasets, groups, sample, request } = opened;
     const fresh = await finishIfFresh(options, opened, context);
     if (fresh.report !== undefined) return fresh.report;
     const ancestry = await settleAncestry(datasets, sample, context.signal);
-    early = startEarly(options, datasets);
-    const { plan: joined, selection } = await planJoin(options, opened, { early, ...context });
+    early ??= startEarly(options, bytesIn(datasets));
+    if (early !== undefined) lendDatasets(datasets);
+    const crew = datasets.some(isFar) ? undefined : early;
+    if (crew !== undefined) await openTogether(datasets, crew);
+    const { plan: joined, selection } = await planJoin(options, opened, { early, crew, spill, ...context });
     const scored = scoring === undefined ? undefined : planScores(joined, scoring, context.signal);
     const plan = scored?.plan ?? joined;
     const budget = budgetFor(plan, datasets, options);
@@ -104,6 +118,8 @@ async function joinWith(
     );
   } finally {
     await early?.close();
+    lendDatasets(undefined);
+    closeSpill(spill);
     if (opened !== undefined) await closeSources(opened);
   }
 }
@@ -113,11 +129,19 @@ interface Planned {
   readonly selection: Selection | undefined;
 }
 
-/** Reads keys and metadata, the columns of --where, and with --dedup those that may be equal. `early`: its threads stay. */
+interface Planning {
+  /** Its threads stay for the join. */
+  readonly early: Pool | undefined;
+  /** The same, where they have the files open: what is on servers this thread reads alone, so that it travels once. */
+  readonly crew: Pool | undefined;
+  readonly spill: KeySpill;
+}
+
+/** Reads keys and metadata, the columns of --where, and with --dedup those that may be equal. */
 async function planJoin(
   options: JoinOptions,
   opened: Opened,
-  { early, ...context }: CommandContext & { readonly early: Pool | undefined },
+  { early, crew, spill, ...context }: CommandContext & Planning,
 ): Promise<Planned> {
   const { datasets, sample } = opened;
   const { signal } = context;
@@ -137,30 +161,23 @@ async function planJoin(
       parseWitness(options.witness ?? 'auto'),
     );
   const witnesses = witnessesOf(schema); // what --witness names may be wrong: told before anything is read
-  const selection = await selectPrimary(options, datasets[0]!, context);
-  const sources = await rememberReads(() => readAllKeys(datasets, key, options.keyIndex, context));
+  const selection = await selectPrimary(options, datasets[0]!, { pool: crew, ...context });
+  spillIfShort(spill, options, key, datasets);
+  const sources = await rememberReads(() => readAllKeys(datasets, key, options.keyIndex, { crew, spill, ...context }));
   const asked: PlanOptions = {
     ...planOptions(options, schema, rowGroups(options, opened)),
     witnesses,
     ...(selection && { selected: selection.selected }),
   };
-  const [matching, whole] = await planOrExplain(options, opened, { sources, signal }, () => {
-    const matching = matchRows(sources, schema, asked);
+  const most = Math.max(...sources.map(({ keys }) => keys.rows));
+  const [matching, whole] = await planOrExplain(options, opened, { sources, signal }, async () => {
+    const matching = await matchRows(sources, schema, asked, keyCrew(crew, most, spill.sorted));
+    dropSorted(spill);
     return [matching, makePlan(sources, schema, asked, matching)] as const;
   });
   if (options.dedup !== true || options.dryRun) return { plan: whole, selection };
   const planned = { whole, sources, schema, options: asked, matching, witnessesOf };
   return { plan: await dedupPlan(planned, datasets, options, { pool: early, ...context }), selection };
-}
-
-/** Inputs from which threads are worth starting before the plan is known: they load while keys are read and matched. */
-const EARLY_BYTES = 64 * 2 ** 20;
-
-function startEarly(options: JoinOptions, datasets: readonly Dataset[]): Pool | undefined {
-  const files = datasets.flatMap(({ descriptor }) => descriptor.files);
-  const bytes = files.reduce((sum, { descriptor }) => sum + descriptor.identity.size, 0);
-  const threads = options.jobs ?? threadsHere();
-  return options.dryRun || bytes < EARLY_BYTES || threads < 2 ? undefined : startPool(threads);
 }
 
 function refuseNonsense(options: JoinOptions): void {
@@ -235,10 +252,10 @@ async function planOrExplain<Plan>(
   options: JoinOptions,
   { datasets, groups }: Opened,
   { sources, signal }: Explaining,
-  plan: () => Plan,
+  plan: () => Promise<Plan>,
 ): Promise<Plan> {
   try {
-    return plan();
+    return await plan();
   } catch (error) {
     const sides = sources.map(({ keys }, s) => ({ keys, dataset: datasets[s]! }));
     const explained = await explainDuplicates(error, sides, signal);
@@ -301,25 +318,44 @@ async function readAllKeys(
   datasets: readonly Dataset[],
   key: KeySpec,
   index: string | undefined,
-  { emit, signal }: CommandContext,
+  { crew, spill, emit, signal }: CommandContext & Pick<Planning, 'crew' | 'spill'>,
 ): Promise<PlanSource[]> {
   const sources: PlanSource[] = [];
-  for (const dataset of datasets) {
-    emit({ type: 'progress', stage: 'keys', done: sources.length, total: datasets.length });
+  const { keys: scratch } = spill;
+  const together = index === undefined ? crew : undefined;
+  while (sources.length < datasets.length) {
+    const first = sources.length;
+    emit({ type: 'progress', stage: 'keys', done: first, total: datasets.length });
+    const end = together === undefined || first > 0 ? first + 1 : Math.min(2, datasets.length);
     const read =
-      index === undefined
-        ? await readKeys(dataset, key, undefined, signal)
-        : await readKeptKeys(dataset, key, index, { emit, signal });
-    // variations with the same events in the same order share one table: twenty would fill the memory
-    const keys = sources.find(({ keys: other }) => sameKeys(other, read))?.keys ?? read;
-    sources.push({ descriptor: dataset.descriptor, keys, label: dataset.descriptor.label });
+      together === undefined
+        ? [await readKeysOf(datasets[first]!, key, index, { scratch, emit, signal })]
+        : await readKeysTogether(datasets, key, { first, end }, { pool: together, scratch, signal });
+    for (const own of read) {
+      const { descriptor } = datasets[sources.length]!;
+      // variations with the same events in the same order share one table: twenty would fill the memory
+      const keys = sources.find(({ keys: other }) => sameKeys(other, own))?.keys ?? own;
+      sources.push({ descriptor, keys, label: descriptor.label });
+    }
   }
   emit({ type: 'progress', stage: 'keys', done: datasets.length, total: datasets.length });
   return sources;
 }
 
-function sameKeys(left: KeyTable, right: KeyTable): boolean {
-  return left.rows === right.rows && firstDifference(left, 0, right, 0, left.rows) < 0;
+function readKeysOf(
+  dataset: Dataset,
+  key: KeySpec,
+  index: string | undefined,
+  { scratch, emit, signal }: CommandContext & { readonly scratch: Scratch | undefined },
+): Promise<KeyStore> {
+  if (scratch !== undefined) return spillKeys(dataset, key, scratch, signal);
+  return index === undefined
+    ? readKeys(dataset, key, undefined, signal)
+    : readKeptKeys(dataset, key, index, { emit, signal });
+}
+
+function sameKeys(left: KeyStore, right: KeyStore): boolean {
+  return left.rows === right.rows && firstOtherKey(left, right) < 0;
 }
 
 function planOptions(options: JoinOptions, schema: OutSchema, groups: readonly RowGroup[]) {

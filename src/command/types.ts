@@ -244,6 +244,9 @@ export interface VerifyOptions {
   readonly writeLumis?: string;
   /** A directory of parts that one batch of joins wrote. */
   readonly parts?: string;
+  /** Directory of the cache that the sources of `against` are read through; absent = none. */
+  readonly cache?: string;
+  readonly offline?: boolean;
   readonly jobs?: number;
   readonly memoryBytes?: number;
 }

@@ -4,6 +4,7 @@ import { invariant } from '../core/check.ts';
 import { ColweaveError } from '../core/errors.ts';
 import type { Emit } from '../core/events.ts';
 import { checkAgainstModel } from './check-answer.ts';
+import { Gate } from './gate.ts';
 import { type Answer, Job } from './job.ts';
 import { type Policy, pauseOf } from './policy.ts';
 import { Server, type ServerReport } from './server.ts';
@@ -51,7 +52,7 @@ export class Balance {
   readonly #asked = new WeakSet<InferRequest>();
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #proofs: NodeJS.Timeout;
-  #waiting: (() => void)[] = [];
+  readonly #room = new Gate();
   #rowsMax: number;
   #halved = 0;
   #spotRows = 0;
@@ -85,14 +86,7 @@ export class Balance {
   async room(signal: AbortSignal): Promise<void> {
     while (this.#queue.length > 0 && this.#fatal === undefined) {
       signal.throwIfAborted();
-      await new Promise<void>((resolve) => {
-        const wake = (): void => {
-          signal.removeEventListener('abort', wake);
-          resolve();
-        };
-        signal.addEventListener('abort', wake, { once: true });
-        this.#waiting.push(wake);
-      });
+      await this.#room.wait(signal);
     }
     signal.throwIfAborted();
     if (this.#fatal !== undefined) throw this.#fatal;
@@ -142,6 +136,7 @@ export class Balance {
       if (this.#leave(job)) job.reject(signal.reason);
     });
     if (signal.aborted || this.#fatal !== undefined) job.reject(signal.aborted ? signal.reason : this.#fatal);
+    else if (job.rows > this.#rowsMax) void this.#halve(job);
     else {
       job.avoid = avoid;
       if (first) this.#queue.unshift(job);
@@ -176,10 +171,7 @@ export class Balance {
   }
 
   #wake(): void {
-    if (this.#queue.length > 0 && this.#fatal === undefined) return;
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const wake of waiting) wake();
+    if (this.#queue.length === 0 || this.#fatal !== undefined) this.#room.open();
   }
 
   /** The one with the least work; a server where it failed only if no other takes requests. */
@@ -254,6 +246,7 @@ export class Balance {
       if (job.tries >= this.#policy.triesMax) job.reject(failure);
       else this.#again(job, failure);
     } else if (failure.retry === 'smaller' && job.rows > 1) {
+      this.#rowsMax = Math.min(this.#rowsMax, Math.ceil(job.rows / 2));
       void this.#halve(job);
     } else {
       if (failure.code === 'infer/version-differs') this.#stop(failure);
@@ -279,7 +272,6 @@ export class Balance {
 
   async #halve(job: Job): Promise<void> {
     this.#halved += 1;
-    this.#rowsMax = Math.min(this.#rowsMax, Math.ceil(job.rows / 2));
     const stop = new AbortController();
     const signal = AbortSignal.any([job.signal, stop.signal]);
     try {

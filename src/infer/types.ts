@@ -124,4 +124,6 @@ export interface ConnectOptions {
   readonly ca?: readonly string[];
   /** Connections to one server at most; a balancer in front of it may count new ones. */
   readonly connectionsMax?: number;
+  /** Connections of this age are replaced when they are free: a balancer in front may then choose a server that came later. */
+  readonly renewMs?: number;
 }

@@ -3,6 +3,7 @@ import type { Take } from '../core/arena.ts';
 import { invariant } from '../core/check.ts';
 import type { KeyTable } from '../core/key-spec.ts';
 import { type KeyStates, keyStates, type SealScope, sealScope } from '../core/seal.ts';
+import { type KeyStore, keyCursor, keyRange } from '../keys/store.ts';
 import type { Scratch } from '../scratch/scratch.ts';
 import { type GatherScope, gatherScope } from './gather.ts';
 import type { Block, JoinPlan } from './plan.ts';
@@ -19,15 +20,16 @@ export function outputKeys({ sources, key }: JoinPlan, { start, end }: Block): K
   const [first] = sources;
   const { stride } = first!.keys;
   if (first!.map === undefined) {
-    return { spec: key, rows: end - start, stride, words: first!.keys.words.subarray(start * stride, end * stride) };
+    return { ...keyRange(first!.keys, start, end), spec: key };
   }
   const words = new Uint32Array((end - start) * stride);
+  const cursors = sources.map(({ keys }) => keyCursor(keys));
   for (let row = start; row < end; row++) {
-    const owner = sources.find(({ map }) => map === undefined || map[row]! >= 0);
-    invariant(owner !== undefined, 'every output row comes from a source');
-    const from = (owner.map === undefined ? row : owner.map[row]!) * stride;
+    const owner = sources.findIndex(({ map }) => map === undefined || map[row]! >= 0);
+    invariant(owner >= 0, 'every output row comes from a source');
+    const from = cursors[owner]!(sources[owner]!.map?.[row] ?? row);
     const to = (row - start) * stride;
-    for (let k = 0; k < stride; k++) words[to + k] = owner.keys.words[from + k]!;
+    for (let k = 0; k < stride; k++) words[to + k] = from.words[from.at + k]!;
   }
   return { spec: key, rows: end - start, stride, words };
 }
@@ -89,7 +91,7 @@ export function viewOf(
     matched++;
   }
   const gather = gatherScope(local);
-  const source = sealScope(keyStates(keys, lo, hi - lo, take), matched === hi - lo ? undefined : used);
+  const source = sealScope(keyStates(keyRange(keys, lo, hi), 0, hi - lo, take), matched === hi - lo ? undefined : used);
   return { lo, hi, gather, present: gather.valid, source, output: sealScope(states, gather.valid), matched };
 }
 
@@ -107,8 +109,8 @@ function ownView(lo: number, hi: number, states: KeyStates): SourceView {
 }
 
 /** Rows in place: where the states are equal too, one seal of the one column serves both sides. */
-function straightView(keys: KeyTable, lo: number, hi: number, { states, take }: BlockStates): SourceView {
-  const own = keyStates(keys, lo, hi - lo, take);
+function straightView(keys: KeyStore, lo: number, hi: number, { states, take }: BlockStates): SourceView {
+  const own = keyStates(keyRange(keys, lo, hi), 0, hi - lo, take);
   const output = sealScope(states);
   const same = sameWords(own.a, states.a) && sameWords(own.b, states.b);
   const source = same ? output : sealScope(own);

@@ -2,6 +2,7 @@
 import type { Arena } from '../core/arena.ts';
 import { typeName } from '../core/schema.ts';
 import { addSeals, keyStates, NO_SEAL, type Seal, sameSeal, sealColumn, sealScope } from '../core/seal.ts';
+import { keyRange } from '../keys/store.ts';
 import { type Dataset, readRows } from '../source/dataset.ts';
 import { inOrder } from './lanes.ts';
 import type { EqualColumn, JoinPlan, OutColumn } from './plan.ts';
@@ -132,7 +133,7 @@ export async function sealRows(
   if (used !== undefined && !used.includes(1)) return names.map(() => NO_SEAL);
   arena.clear();
   const columns = await readRows(dataset, names, start, end, signal, arena.take, used);
-  const states = keyStates(plan.sources[source]!.keys, start, end - start, arena.take);
+  const states = keyStates(keyRange(plan.sources[source]!.keys, start, end), 0, end - start, arena.take);
   const scope = sealScope(states, used?.includes(0) ? used : undefined, arena.take);
   return columns.map((column) => sealColumn(column, scope));
 }

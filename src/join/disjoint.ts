@@ -42,8 +42,8 @@ export function proveDisjoint(tiers: readonly Tier[], map: Int32Array, rest: Key
   throw new ColweaveError('join/seal-mismatch', 'a match was lost: a key is unmatched on both sides');
 }
 
-/** Sorts the fewer and searches them for each of the many. */
-function areDisjoint(few: KeyRows, many: KeyRows): boolean {
+/** No key is in both. Sorts the fewer and searches them for each of the many. */
+export function areDisjoint(few: KeyRows, many: KeyRows): boolean {
   const sorted = sortedRows(few);
   const { words, stride } = few.keys;
   for (const row of many.rows) {

@@ -1,7 +1,7 @@
 // Owns events that several primary datasets hold: the first dataset keeps them. Twice in one dataset stays an error.
 import { ColweaveError } from '../core/errors.ts';
-import { type KeyTable, keyText } from '../core/key-spec.ts';
-import type { KeyIndex } from '../keys/index-table.ts';
+import { keyText } from '../core/key-spec.ts';
+import { type KeyStore, keyRange } from '../keys/store.ts';
 import { type DatasetDescriptor, locateRow } from '../source/dataset.ts';
 
 /** One primary dataset: the rows of the primary up to rowEnd, from where the one before ends. */
@@ -24,14 +24,12 @@ export interface Repeated {
   readonly overlaps: readonly Overlap[];
 }
 
-/** `index` holds the first row of each key. Errors: join/duplicate-key for an event that is twice in one dataset. */
+/** `first`: of each row the first one that has its key. Errors: join/duplicate-key for an event that is twice in one dataset. */
 export function repeatedRows(
-  { descriptor, keys }: { readonly descriptor: DatasetDescriptor; readonly keys: KeyTable },
-  index: KeyIndex,
+  { descriptor, keys }: { readonly descriptor: DatasetDescriptor; readonly keys: KeyStore },
+  first: Int32Array,
   groups: readonly RowGroup[],
 ): Repeated {
-  const first = new Int32Array(keys.rows);
-  index.findAll(keys, first);
   const flags = new Uint8Array(keys.rows);
   const lastRow = new Int32Array(keys.rows).fill(-1); // by first row: the last later one with its key
   const counts = groups.map(() => new Array<number>(groups.length).fill(0));
@@ -71,7 +69,7 @@ function groupFinder(groups: readonly RowGroup[]): (row: number) => number {
 
 function twiceInOne(
   descriptor: DatasetDescriptor,
-  keys: KeyTable,
+  keys: KeyStore,
   label: string,
   before: number,
   row: number,
@@ -82,7 +80,9 @@ function twiceInOne(
   ];
   return new ColweaveError('join/duplicate-key', `the primary dataset "${label}" has the same event twice`, {
     where: [other.uri],
-    details: [`${keyText(keys, row)}: ${one.uri} entry ${one.entry} and ${other.uri} entry ${other.entry}`],
+    details: [
+      `${keyText(keyRange(keys, row, row + 1), 0)}: ${one.uri} entry ${one.entry} and ${other.uri} entry ${other.entry}`,
+    ],
     hint: 'first-by-source is about events that several datasets have: remove the overlap inside this one',
   });
 }

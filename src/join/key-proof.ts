@@ -7,6 +7,7 @@ import { ColweaveError } from '../core/errors.ts';
 import { keyText } from '../core/key-spec.ts';
 import { readKeys } from '../keys/read.ts';
 import { keyColumnNames } from '../keys/spec.ts';
+import { keyRange } from '../keys/store.ts';
 import { type Dataset, type DatasetDescriptor, locateRow, readRows } from '../source/dataset.ts';
 import type { JoinPlan } from './plan.ts';
 
@@ -43,9 +44,10 @@ export async function proveKeys(
   { start, end }: Rows,
   columns: readonly Column[],
 ): Promise<void> {
-  const { keys, label, dataset: planned } = plan.sources[source]!;
+  const { keys: all, label, dataset: planned } = plan.sources[source]!;
   invariant(sameFiles(planned, dataset.descriptor), `source ${label} is read from its own files`);
-  let lane = start * keys.stride;
+  const keys = keyRange(all, start, end);
+  let lane = 0;
   let bad = -1;
   plan.key.columns.forEach(({ words }, c) => {
     const row = firstOther(columns[c] as FlatColumn, keys.words, lane, { width: words, stride: keys.stride });
@@ -59,7 +61,7 @@ export async function proveKeys(
   throw new ColweaveError('source/changed', `source "${label}" does not hold the events that were matched`, {
     where: [uri, `entry ${entry}`],
     details: [
-      `matched: ${keyText(keys, row)}`,
+      `matched: ${keyText(keys, bad)}`,
       `there now: ${keyText(now, 0)}`,
       `looked at rows ${start} to ${end - 1}`,
     ],

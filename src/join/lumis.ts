@@ -1,6 +1,7 @@
 // Owns the table of lumi blocks of a set of keys, as the receipt states it.
 import type { KeyTable } from '../core/key-spec.ts';
 import type { LumiRanges } from '../core/receipt.ts';
+import { type KeyStore, keyChunks } from '../keys/store.ts';
 
 /** Events per run and lumi block. */
 export type LumiCounts = Map<number, Map<number, number>>;
@@ -34,7 +35,7 @@ export function countLumis(counts: LumiCounts, keys: KeyTable): void {
   flush();
 }
 
-function lumiLanes(keys: KeyTable): { readonly run: number; readonly lumi: number } | undefined {
+function lumiLanes(keys: Pick<KeyTable, 'spec'>): { readonly run: number; readonly lumi: number } | undefined {
   const names = keys.spec.columns.map((column) => column.name);
   const run = names.indexOf('run');
   const lumi = names.indexOf('luminosityBlock');
@@ -67,13 +68,13 @@ export function hasLumi(counts: LumiCounts, run: number, lumi: number): boolean 
 export function missingReasons(
   map: Int32Array,
   outKeys: (row: number) => { readonly words: Uint32Array; readonly at: number },
-  source: KeyTable,
+  source: KeyStore,
   cut?: Uint8Array,
 ): Uint8Array {
   const reasons = new Uint8Array(new SharedArrayBuffer(map.length));
   const lanes = lumiLanes(source);
   const counts: LumiCounts = new Map();
-  countLumis(counts, source);
+  for (const { table } of keyChunks(source)) countLumis(counts, table);
   for (let row = 0; row < map.length; row++) {
     if (map[row]! >= 0) continue;
     reasons[row] = cut?.[row] === 1 ? 4 : 1;

@@ -3,11 +3,12 @@ import { invariant } from '../core/check.ts';
 import { type Dtype, dtypeBytes } from '../core/dtype.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { type KeyTable, keyText } from '../core/key-spec.ts';
-import { firstDifference } from '../keys/index-table.ts';
+import { firstOtherKey, type KeyStore, keyChunks, keyCursor, keyRange } from '../keys/store.ts';
 import { locateRow } from '../source/dataset.ts';
 import { spanOf } from './block-view.ts';
 import { cutParts, type PartSize } from './cut-parts.ts';
 import type { Repeated, RowGroup } from './duplicates.ts';
+import type { KeyCrew } from './key-jobs.ts';
 import { missingReasons } from './lumis.ts';
 import { type How, type Matching, matchSources, type RowMap, type Side } from './match.ts';
 import { matchSelected } from './match-selected.ts';
@@ -46,8 +47,13 @@ const ROW_GROUP_ROWS_MAX = 1 << 17;
 const SPAN_FACTOR_MAX = 2;
 
 /** Errors: those of matching, join/expectation, key/negative where another source's key does not fit the primary's type. */
-export function matchRows(sources: readonly PlanSource[], schema: OutSchema, options: PlanOptions): Matching {
-  const matching = matchAll(sources, options);
+export async function matchRows(
+  sources: readonly PlanSource[],
+  schema: OutSchema,
+  options: PlanOptions,
+  crew?: KeyCrew,
+): Promise<Matching> {
+  const matching = await matchAll(sources, options, crew);
   proveCounts(sources, matching, options);
   expect(sources, matching, options);
   refuseWideKeys(sources, schema, matching);
@@ -144,11 +150,15 @@ function inverse(map: Int32Array, rows: number, known: Map<Int32Array, Int32Arra
   return targets;
 }
 
-function matchAll(sources: readonly PlanSource[], { how, drop, selected, groups }: PlanOptions): Matching {
+async function matchAll(
+  sources: readonly PlanSource[],
+  { how, drop, selected, groups }: PlanOptions,
+  crew: KeyCrew | undefined,
+): Promise<Matching> {
   if (selected !== undefined && (how === 'left' || how === 'inner')) {
     return matchSelected(sources, how === 'inner' || drop, selected);
   }
-  return matchSources(sources, how, drop, { selected, groups });
+  return matchSources(sources, how, drop, { selected, groups, crew });
 }
 
 /** Output rows that every source has. */
@@ -211,11 +221,10 @@ function outRows(
   sources: readonly PlanSource[],
   { maps }: Matching,
 ): (row: number) => { words: Uint32Array; at: number } {
+  const cursors = sources.map(({ keys }) => keyCursor(keys));
   return (row) => {
     const owner = maps.findIndex((map) => map === undefined || map[row]! >= 0);
-    const map = maps[owner];
-    const { words, stride } = sources[owner]!.keys;
-    return { words, at: (map === undefined ? row : map[row]!) * stride };
+    return cursors[owner]!(maps[owner]?.[row] ?? row);
   };
 }
 
@@ -240,8 +249,7 @@ function expect(sources: readonly PlanSource[], matching: Matching, options: Pla
 }
 
 function notAligned(primary: PlanSource, source: PlanSource, name: string): ColweaveError {
-  const rows = Math.min(primary.keys.rows, source.keys.rows);
-  const row = firstDifference(primary.keys, 0, source.keys, 0, rows);
+  const row = firstOtherKey(primary.keys, source.keys);
   const where = [source.descriptor.files[0]!.descriptor.uri];
   if (row < 0) {
     return new ColweaveError(
@@ -251,12 +259,14 @@ function notAligned(primary: PlanSource, source: PlanSource, name: string): Colw
     );
   }
   const { uri, entry } = locateRow(source.descriptor, row);
-  const details = [`the primary has ${keyText(primary.keys, row)}`, `${name} has ${keyText(source.keys, row)}`];
+  const details = [`the primary has ${textAt(primary.keys, row)}`, `${name} has ${textAt(source.keys, row)}`];
   return new ColweaveError('join/expectation', `${name} is not aligned with the primary from row ${row} on`, {
     where: [uri, `entry ${entry}`],
     details,
   });
 }
+
+const textAt = (keys: KeyStore, row: number): string => keyText(keyRange(keys, row, row + 1), 0);
 
 /** Rows that only others have get keys of the primary's types: a key that does not fit is refused, not cut. */
 function refuseWideKeys(sources: readonly PlanSource[], schema: OutSchema, matching: Matching): void {
@@ -265,16 +275,18 @@ function refuseWideKeys(sources: readonly PlanSource[], schema: OutSchema, match
     column.kind === 'key' && column.field.type.kind === 'flat' ? [keyLimit(column.field.type.dtype)] : [],
   );
   sources.slice(1).forEach(({ keys, descriptor }) => {
-    for (let row = 0; row < keys.rows; row++) {
-      const bad = wideColumn(keys, row, limits);
-      if (bad < 0) continue;
-      const { uri, entry } = locateRow(descriptor, row);
-      const name = keys.spec.columns[bad]!.name;
-      throw new ColweaveError(
-        'key/negative',
-        `the value of "${name}" does not fit the primary's type: ${keyText(keys, row)}`,
-        { where: [uri, `entry ${entry}`] },
-      );
+    for (const { firstRow, table } of keyChunks(keys)) {
+      for (let row = 0; row < table.rows; row++) {
+        const bad = wideColumn(table, row, limits);
+        if (bad < 0) continue;
+        const { uri, entry } = locateRow(descriptor, firstRow + row);
+        const name = keys.spec.columns[bad]!.name;
+        throw new ColweaveError(
+          'key/negative',
+          `the value of "${name}" does not fit the primary's type: ${keyText(table, row)}`,
+          { where: [uri, `entry ${entry}`] },
+        );
+      }
     }
   });
 }

@@ -1,17 +1,11 @@
 // Owns matching of the primary events that a selection keeps: left and inner joins look at no other.
+import { invariant } from '../core/check.ts';
 import type { KeyTable } from '../core/key-spec.ts';
-import { indexKeys, type KeyIndex, type Twin } from '../keys/index-table.ts';
+import { findKeys, insertKeys, makePartitionTable, type PartitionTable } from '../keys/partition-table.ts';
+import { inScratch } from '../keys/store.ts';
 import { proveDisjoint } from './disjoint.ts';
-import {
-  countAbsent,
-  isAligned,
-  type Matching,
-  pickKeys,
-  refuseTwins,
-  type Side,
-  selectAll,
-  TWINS_SHOWN,
-} from './match.ts';
+import { countAbsent, isAligned, type Matching, refuseTwins, type Side, selectAll } from './match.ts';
+import { pickKeys, TWINS_SHOWN, type Twin } from './match-partition.ts';
 
 /**
  * `selected`: one byte a primary row. Only what it keeps is indexed. A kept event that the primary has twice stops the join,
@@ -19,7 +13,7 @@ import {
  * Errors: as matchSources.
  */
 export function matchSelected(sides: readonly Side[], inner: boolean, selected: Uint8Array): Matching {
-  const [primary, ...friends] = sides as readonly [Side, ...Side[]];
+  const [primary, ...friends] = sides.map(inMemory) as [TableSide, ...TableSide[]];
   const own = keptRows(selected);
   const keys = pickKeys(primary.keys, own);
   const index = uniqueAmongAll(primary, keys, own);
@@ -50,6 +44,16 @@ export function matchSelected(sides: readonly Side[], inner: boolean, selected: 
   };
 }
 
+interface TableSide extends Side {
+  readonly keys: KeyTable;
+}
+
+function inMemory(side: Side): TableSide {
+  const { keys } = side;
+  invariant(!inScratch(keys), 'keys that a selection is matched by are in memory');
+  return { ...side, keys };
+}
+
 /** Where no row lacks a source nothing is left out: undefined. */
 function rowsOfAll(maps: readonly Int32Array[], rows: number): Int32Array | undefined {
   const kept = new Int32Array(rows);
@@ -67,13 +71,13 @@ function keptRows(selected: Uint8Array): Int32Array {
 }
 
 /** An index over the rows `own` of the primary; none of their keys is there in another row. */
-function uniqueAmongAll(primary: Side, keys: KeyTable, own: Int32Array): KeyIndex {
+function uniqueAmongAll(primary: TableSide, keys: KeyTable, own: Int32Array): PartitionTable {
   const twins: Twin[] = [];
-  const index = indexKeys(keys, twins, TWINS_SHOWN);
-  refuseTwins(
-    primary,
-    twins.map(({ first, second }) => ({ first: own[first]!, second: own[second]! })),
-  );
+  const index = makePartitionTable(keys);
+  insertKeys(index, { from: 0, to: keys.rows }, (first, second) => {
+    if (twins.length < TWINS_SHOWN) twins.push({ first: own[first]!, second: own[second]! });
+  });
+  refuseTwins(primary, twins);
   const where = findEach(index, primary.keys);
   const cut: Twin[] = [];
   for (let row = 0; row < where.length && cut.length < TWINS_SHOWN; row++) {
@@ -84,17 +88,17 @@ function uniqueAmongAll(primary: Side, keys: KeyTable, own: Int32Array): KeyInde
   return index;
 }
 
-/** One by one: an index of few rows is in the core's cache as it is, and most keys are not in it. */
-function findEach(index: KeyIndex, keys: KeyTable): Int32Array {
+/** Unsorted: an index of few rows is in the core's cache as it is, and most keys are not in it. */
+function findEach(index: PartitionTable, keys: KeyTable): Int32Array {
   const where = new Int32Array(keys.rows);
-  for (let row = 0; row < where.length; row++) where[row] = index.find(keys, row);
+  findKeys(index, keys, where);
   return where;
 }
 
 /** Row of the friend for each indexed key, -1 = absent, and the friend's other rows. */
 function lookUpKept(
-  friend: Side,
-  index: KeyIndex,
+  friend: TableSide,
+  index: PartitionTable,
   rows: number,
 ): { readonly map: Int32Array; readonly rest: Int32Array } {
   const where = findEach(index, friend.keys);

@@ -1,12 +1,15 @@
 // Owns which row of which source belongs to which output row: matching by key, proofs about what did not match, row maps.
 import { invariant } from '../core/check.ts';
 import { ColweaveError } from '../core/errors.ts';
-import { type KeyTable, keyText } from '../core/key-spec.ts';
-import { firstDifference, indexKeys, type KeyIndex, type Twin } from '../keys/index-table.ts';
+import { keyText } from '../core/key-spec.ts';
+import type { KeySegment } from '../keys/partition.ts';
+import { firstOtherKey, type KeyStore, keyRange } from '../keys/store.ts';
 import { type DatasetDescriptor, locateRow } from '../source/dataset.ts';
-import { proveDisjoint, rowNumbers } from './disjoint.ts';
 import { type Repeated, type RowGroup, repeatedRows } from './duplicates.ts';
+import { type KeyFinder, makeFinder } from './find-keys.ts';
+import { INLINE_CREW, type KeyCrew } from './key-jobs.ts';
 import { cutPrimary } from './match-cut.ts';
+import type { Tier, Twin } from './match-partition.ts';
 
 export type How = 'inner' | 'left' | 'right' | 'outer';
 
@@ -37,16 +40,7 @@ interface PrimaryRows {
 /** What messages need to point at events. */
 export interface Side {
   readonly descriptor: DatasetDescriptor;
-  readonly keys: KeyTable;
-}
-
-export const TWINS_SHOWN = 3;
-
-/** Rows of the union so far: the primary's, then those that only friend 1 has, and so on (outer only). */
-export interface Tier {
-  readonly keys: KeyTable;
-  readonly index: KeyIndex;
-  readonly firstRow: number;
+  readonly keys: KeyStore;
 }
 
 /**
@@ -56,24 +50,26 @@ export interface Tier {
  * Not both: which of an event's rows a selection is about would be a guess.
  * Errors: join/duplicate-key (key/not-unique for a key of the user's own) on either side, with the first ones by file and entry.
  */
-export function matchSources(
+export async function matchSources(
   sides: readonly Side[],
   how: How,
   drop: boolean,
-  { selected, groups = [] }: PrimaryRows = {},
-): Matching {
+  { selected, groups = [], crew = INLINE_CREW }: PrimaryRows & { readonly crew?: KeyCrew | undefined } = {},
+): Promise<Matching> {
   invariant(selected === undefined || groups.length === 0, 'a selection, or datasets that overlap');
   const [primary, ...friends] = sides;
   invariant(primary !== undefined, 'a join has a primary');
-  const { index, repeated } = indexPrimary(primary, groups);
-  const tiers: Tier[] = [{ keys: primary.keys, index, firstRow: 0 }];
+  const finder = makeFinder(sides, crew);
+  const tiers: Tier[] = [{ segments: await finder.segmentsOf(primary.keys), firstRow: 0 }];
+  const repeated = groups.length > 0 ? await repeatedOf(primary, groups, finder, tiers) : undefined;
+  let unique = repeated !== undefined;
   let unionRows = primary.keys.rows;
   const matched: (Int32Array | undefined)[] = [];
   const extra: number[] = [];
   const missing: number[] = [];
   const tails: Int32Array[] = [];
   // variations of one sample mostly have their events in one order: their keys are one table, and so is the map
-  const same = new Map<Uint32Array, Found>();
+  const same = new Map<KeyStore, Found>();
   for (const friend of friends) {
     if (repeated === undefined && isAligned(primary, friend)) {
       matched.push(undefined);
@@ -81,19 +77,23 @@ export function matchSources(
       missing.push(0);
       continue;
     }
-    const known = tiers.length === 1 ? same.get(friend.keys.words) : undefined;
-    const found = known ?? lookUp(friend, tiers, unionRows);
-    same.set(friend.keys.words, found);
-    proveDisjoint(tiers, found.map, { keys: found.extraKeys, rows: rowNumbers(found.extra.length) });
+    const known = tiers.length === 1 ? same.get(friend.keys) : undefined;
+    const found = known ?? (await lookUp(primary, friend, finder, { tiers, unionRows, unique }));
+    unique = true;
+    same.set(friend.keys, found);
     matched.push(found.map);
     extra.push(found.extra.length);
     missing.push(countAbsent(found.map, primary.keys.rows) - (repeated?.count ?? 0));
     if (how === 'outer' || how === 'right') {
-      tiers.push({ keys: found.extraKeys, index: found.extraIndex, firstRow: unionRows });
+      found.extra.forEach((row, i) => {
+        found.where[row] = unionRows + i;
+      });
+      tiers.push({ segments: found.segments, union: found.where, firstRow: unionRows });
       unionRows += found.extra.length;
       tails.push(found.extra);
     }
   }
+  if (!unique) refuseTwins(primary, (await finder.match({ tiers })).own);
   const whole = unionMaps(primary.keys.rows, unionRows, matched, tails, how);
   const reordered = selected === undefined ? undefined : cutPrimary(whole, selected, unionRows, how);
   const maps = reordered?.maps ?? whole;
@@ -112,19 +112,24 @@ export function matchSources(
 
 /** Aligned is proved, never believed: every key of every row is compared. */
 export function isAligned(primary: Side, friend: Side): boolean {
-  const { rows } = primary.keys;
-  return friend.keys.rows === rows && firstDifference(primary.keys, 0, friend.keys, 0, rows) < 0;
+  return friend.keys.rows === primary.keys.rows && firstOtherKey(primary.keys, friend.keys) < 0;
 }
 
-function indexPrimary(
+/** Events that several primary datasets have. Errors: that one has an event twice. */
+async function repeatedOf(
   side: Side,
   groups: readonly RowGroup[],
-): { readonly index: KeyIndex; readonly repeated: Repeated | undefined } {
-  const twins: Twin[] = [];
-  const index = indexKeys(side.keys, twins, TWINS_SHOWN);
-  if (twins.length > 0 && groups.length > 0) return { index, repeated: repeatedRows(side, index, groups) };
-  refuseTwins(side, twins);
-  return { index, repeated: undefined };
+  finder: KeyFinder,
+  tiers: readonly Tier[],
+): Promise<Repeated | undefined> {
+  const { own } = await finder.match({ tiers });
+  if (own.length === 0) return undefined;
+  const { segments } = tiers[0]!;
+  const { where } = await finder.match({
+    tiers,
+    friend: { segments, rows: side.keys.rows, unionRows: side.keys.rows },
+  });
+  return repeatedRows(side, where, groups);
 }
 
 export function refuseTwins({ descriptor, keys }: Side, twins: readonly Twin[]): void {
@@ -137,64 +142,45 @@ export function refuseTwins({ descriptor, keys }: Side, twins: readonly Twin[]):
   const what = whole ? 'has the same event twice' : `has the same ${keys.spec.name} twice`;
   throw new ColweaveError(whole ? 'join/duplicate-key' : 'key/not-unique', `source "${descriptor.label}" ${what}`, {
     where: [locateRow(descriptor, twins[0]!.second).uri],
-    details: twins.map(({ first, second }) => `${keyText(keys, first)}: ${place(first)} and ${place(second)}`),
+    details: twins.map(
+      ({ first, second }) => `${keyText(keyRange(keys, first, first + 1), 0)}: ${place(first)} and ${place(second)}`,
+    ),
   });
 }
 
 interface Found {
   /** Row of the friend for each row of the union so far, -1 = absent. */
   readonly map: Int32Array;
+  /** Row of the union for each row of the friend, -1 = the union does not have it. */
+  readonly where: Int32Array;
   /** Rows of the friend that the union does not have, ascending. */
   readonly extra: Int32Array;
-  readonly extraKeys: KeyTable;
-  readonly extraIndex: KeyIndex;
+  readonly segments: readonly KeySegment[];
 }
 
-function lookUp(friend: Side, tiers: readonly Tier[], unionRows: number): Found {
-  const { keys } = friend;
-  const where = new Int32Array(keys.rows).fill(-1);
-  for (const { index, firstRow } of tiers) {
-    if (firstRow === 0) index.findAll(keys, where);
-    else lookUpRest(index, firstRow, keys, where);
-  }
-  const map = new Int32Array(new SharedArrayBuffer(unionRows * 4)).fill(-1);
-  const twins: Twin[] = [];
-  let extras = 0;
-  for (let row = 0; row < where.length; row++) {
-    const at = where[row]!;
-    if (at < 0) extras++;
-    else if (map[at] !== -1) {
-      if (twins.length < TWINS_SHOWN) twins.push({ first: map[at]!, second: row });
-    } else map[at] = row;
-  }
-  refuseTwins(friend, twins);
-  const extra = new Int32Array(extras);
-  for (let row = 0, k = 0; row < where.length; row++) if (where[row]! < 0) extra[k++] = row;
-  const extraKeys = pickKeys(keys, extra);
-  const extraTwins: Twin[] = [];
-  const extraIndex = indexKeys(extraKeys, extraTwins, TWINS_SHOWN);
-  refuseTwins(
-    friend,
-    extraTwins.map(({ first, second }) => ({ first: extra[first]!, second: extra[second]! })),
-  );
-  return { map, extra, extraKeys, extraIndex };
+interface Union {
+  readonly tiers: readonly Tier[];
+  readonly unionRows: number;
+  /** The primary has no event twice, or may. */
+  readonly unique: boolean;
 }
 
-function lookUpRest(index: KeyIndex, firstRow: number, keys: KeyTable, where: Int32Array): void {
-  for (let row = 0; row < where.length; row++) {
-    if (where[row]! >= 0) continue;
-    const at = index.find(keys, row);
-    if (at >= 0) where[row] = at + firstRow;
-  }
-}
-
-export function pickKeys(keys: KeyTable, rows: Int32Array): KeyTable {
-  const { stride } = keys;
-  const words = new Uint32Array(rows.length * stride);
-  for (let i = 0; i < rows.length; i++) {
-    for (let k = 0; k < stride; k++) words[i * stride + k] = keys.words[rows[i]! * stride + k]!;
-  }
-  return { spec: keys.spec, rows: rows.length, stride, words };
+async function lookUp(
+  primary: Side,
+  friend: Side,
+  finder: KeyFinder,
+  { tiers, unionRows, unique }: Union,
+): Promise<Found> {
+  const { rows } = friend.keys;
+  const segments = await finder.segmentsOf(friend.keys);
+  const { map, where, ...told } = await finder.match({ tiers, friend: { segments, rows, unionRows } });
+  if (!unique) refuseTwins(primary, told.own);
+  refuseTwins(friend, told.matched);
+  refuseTwins(friend, told.extra);
+  if (told.lost) throw new ColweaveError('join/seal-mismatch', 'a match was lost: a key is unmatched on both sides');
+  const extra = new Int32Array(told.extras);
+  if (extra.length > 0) for (let row = 0, k = 0; row < rows; row++) if (where[row]! < 0) extra[k++] = row;
+  return { map, where, extra, segments };
 }
 
 export function countAbsent(map: Int32Array, rows: number): number {

@@ -1,7 +1,6 @@
 // Owns copying a few rows of columns, run by run. It must share nothing with gather: the seals of the two are compared.
 import type { Column } from '../core/column.ts';
 import { allocate, type Values } from '../core/dtype.ts';
-import type { KeyTable } from '../core/key-spec.ts';
 
 /** Bytes from .. to (exclusive) of values, in values: what one picked row has. */
 interface Runs {
@@ -85,14 +84,4 @@ function copyBytes(source: Uint8Array, target: Uint8Array, from: Int32Array, to:
   for (let run = 0; run < from.length; run++) {
     for (let byte = from[run]! * width, end = to[run]! * width; byte < end; byte++) target[at++] = source[byte]!;
   }
-}
-
-/** Keys of rows base + rows[i]. */
-export function pickKeys({ spec, stride, words: all }: KeyTable, rows: Int32Array, base: number): KeyTable {
-  const picked = new Uint32Array(rows.length * stride);
-  for (let i = 0; i < rows.length; i++) {
-    const at = (base + rows[i]!) * stride;
-    for (let k = 0; k < stride; k++) picked[i * stride + k] = all[at + k]!;
-  }
-  return { spec, rows: rows.length, stride, words: picked };
 }

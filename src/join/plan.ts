@@ -1,6 +1,7 @@
 // Owns the JoinPlan: everything that moving the payload needs, as plain data that threads share.
-import type { KeySpec, KeyTable } from '../core/key-spec.ts';
+import type { KeySpec } from '../core/key-spec.ts';
 import type { Field } from '../core/schema.ts';
+import type { KeyStore } from '../keys/store.ts';
 import type { DatasetDescriptor } from '../source/dataset.ts';
 import type { Overlap } from './duplicates.ts';
 import type { How, RowMap } from './match.ts';
@@ -45,7 +46,7 @@ export interface LengthCheck {
 export interface SourcePlan {
   readonly dataset: DatasetDescriptor;
   readonly label: string;
-  readonly keys: KeyTable;
+  readonly keys: KeyStore;
   readonly map: RowMap;
   readonly path: Path;
   readonly why: string;

@@ -1,10 +1,12 @@
 // Owns carrying out a JoinPlan: scatter, blocks in order, sinks, the seal check, receipts, and publishing last.
+
 import { invariant } from '../core/check.ts';
 import { ColweaveError } from '../core/errors.ts';
 import type { Emit } from '../core/events.ts';
 import { RECEIPT_KEY, type Receipt, receiptText } from '../core/receipt.ts';
 import { addSeals, NO_SEAL, type Seal, sameSeal } from '../core/seal.ts';
 import type { Sink, SinkFormat, SinkOptions } from '../sink/types.ts';
+import { isFarPlan } from './ahead.ts';
 import type { BlockResult, ColumnSeals } from './block.ts';
 import { outputKeys } from './block-view.ts';
 import { inOrder, type Lane } from './lanes.ts';
@@ -162,7 +164,13 @@ async function* blocksInOrder<Encoded>(
     segments.clear();
     return executor.block(index, copy, lane);
   };
-  const lanes = { width: executor.width, runMax: blocksInARow(plan), share: 0.5 };
+  // what lies across the border of two threads' rows is read by both: dear where it has to travel
+  const { width } = executor;
+  const inARow = blocksInARow(plan);
+  const even = Math.max(1, Math.ceil(plan.blocks.length / width));
+  const lanes = isFarPlan(plan)
+    ? { width, runMax: Math.min(inARow, even), share: width }
+    : { width, runMax: inARow, share: 0.5 };
   for await (const { task, result } of inOrder([...plan.blocks.keys()], lanes, run)) {
     signal.throwIfAborted();
     yield { block: plan.blocks[task]!, result };

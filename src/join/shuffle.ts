@@ -5,11 +5,12 @@ import { type Column, type FlatColumn, flatColumn, nullColumn, sliceColumn } fro
 import { allocate, allocateShared } from '../core/dtype.ts';
 import { planPacking, unpackColumns } from '../core/pack.ts';
 import { addSeals, keyStates, NO_SEAL, type Seal, sealColumn, sealKeys, sealScope } from '../core/seal.ts';
+import { keyRange, keysAt } from '../keys/store.ts';
 import { appendScratch, readScratch, type Scratch } from '../scratch/scratch.ts';
 import { type Dataset, readRows, requireField } from '../source/dataset.ts';
 import { type GatherScope, gatherColumn, gatherScope } from './gather.ts';
 import { keyNames, proveKeys, proveRows } from './key-proof.ts';
-import { pickColumns, pickKeys } from './pick.ts';
+import { pickColumns } from './pick.ts';
 import { type PlaceScope, placeColumn, placeScope } from './place.ts';
 import type { Block, JoinPlan } from './plan.ts';
 import { keptNames, witnessOnly } from './witness.ts';
@@ -226,8 +227,8 @@ function sealPart(plan: JoinPlan, source: number, part: number, chunk: ChunkRows
   const { keys } = plan.sources[source]!;
   const states =
     chunk.rows === undefined
-      ? keyStates(keys, chunk.first, targets.length, take)
-      : keyStates(pickKeys(keys, chunk.rows, chunk.first), 0, targets.length);
+      ? keyStates(keyRange(keys, chunk.first, chunk.first + targets.length), 0, targets.length, take)
+      : keyStates(keysAt(keys, chunk.rows, chunk.first), 0, targets.length);
   const rows = count === used.length ? undefined : used;
   const scope = sealScope(states, rows, take);
   const seals = new Map(names.map((name, c) => [name, sealColumn(columns[c]!, scope)] as const));

@@ -7,11 +7,13 @@ import { type Pool, registerJob } from '../pool/pool.ts';
 import type { Scratch } from '../scratch/scratch.ts';
 import { openSink } from '../sink/registry.ts';
 import type { SinkFormat, SinkOptions } from '../sink/types.ts';
-import { type Dataset, forgetRead, reopenDataset } from '../source/dataset.ts';
+import { type Dataset, forgetRead } from '../source/dataset.ts';
 import { askBlock, askScatter } from './ahead.ts';
 import { type BlockContext, type BlockResult, makeBlock } from './block.ts';
 import type { SegmentsOf } from './block-view.ts';
 import { type SealTask, sealRows } from './dedup.ts';
+import { holdDatasets } from './held.ts';
+import { registerKeyJobs } from './key-jobs.ts';
 import type { Lane } from './lanes.ts';
 import type { JoinPlan } from './plan.ts';
 import { type Scattered, type ScatterTask, scatterRows } from './shuffle.ts';
@@ -96,6 +98,7 @@ export async function poolExecutor<Encoded>(
   options: SinkOptions,
   { pool, scratch }: { readonly pool: Pool; readonly scratch?: Scratch | undefined },
 ): Promise<Executor<Encoded>> {
+  registerJoinJobs(); // this thread may be one of the pool
   try {
     await pool.everywhere('join/set-up', { plan, format, options, scratch, reads: rememberedReads() } satisfies SetUp);
   } catch (error) {
@@ -116,35 +119,30 @@ export async function poolExecutor<Encoded>(
   };
 }
 
-interface Held {
-  readonly datasets: readonly Dataset[];
-  readonly arena: Arena;
-  readonly executor: Executor<unknown>;
-}
+/** What a thread of the pool holds between tasks. */
+let held: { readonly arena: Arena; readonly executor: Executor<unknown> } | undefined;
 
-/** What a worker holds between tasks; set up again for another plan of the same sources it goes on with the same open files. */
-let held: Held | undefined;
-
-/** Called once in a worker, before it serves. */
+/** Called once in a thread of the pool, before it serves. Set up again for another plan it goes on with the same open files. */
 export function registerJoinJobs(): void {
+  registerKeyJobs();
   registerJob('join/set-up', async ({ plan, format, options, scratch, reads }: SetUp) => {
     installReads(reads);
-    const datasets = held?.datasets ?? (await Promise.all(plan.sources.map(({ dataset }) => reopenDataset(dataset))));
+    const datasets = await holdDatasets(plan.sources.map(({ dataset }) => dataset));
     const arena = held?.arena ?? makeArena();
     const place = { scratch, signal: new AbortController().signal, arena };
-    held = { datasets, arena, executor: inlineExecutor(plan, datasets, await openSink(format), options, place) };
+    held = { arena, executor: inlineExecutor(plan, datasets, await openSink(format), options, place) };
     return { output: undefined };
   });
   registerJob('join/scatter', async ({ task, goesOn }: ScatterInput) => {
-    invariant(held !== undefined, 'the worker was set up');
+    invariant(held !== undefined, 'the thread was set up');
     return { output: await held.executor.scatter(task, { seat: 0, goesOn }) };
   });
   registerJob('join/seal', async ({ task, goesOn }: SealInput) => {
-    invariant(held !== undefined, 'the worker was set up');
+    invariant(held !== undefined, 'the thread was set up');
     return { output: await held.executor.seal(task, { seat: 0, goesOn }) };
   });
   registerJob('join/block', async ({ index, segments, goesOn }: BlockInput) => {
-    invariant(held !== undefined, 'the worker was set up');
+    invariant(held !== undefined, 'the thread was set up');
     const output = await held.executor.block(index, segments, { seat: 0, goesOn });
     return { output, transfer: buffersOf(output.encoded) };
   });

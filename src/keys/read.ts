@@ -4,35 +4,99 @@ import { wordsOf } from '../core/dtype.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { type KeySpec, type KeyTable, keyStride } from '../core/key-spec.ts';
 import { typeName } from '../core/schema.ts';
+import type { Scratch } from '../scratch/scratch.ts';
 import { type Dataset, locateRow, readRows, requireField } from '../source/dataset.ts';
 import { keyColumnNames } from './spec.ts';
+import { inScratch, type KeyStore, makeKeyStore, putKeys } from './store.ts';
 
 /** Rows of keys read at a time: bounds what is held beside the table. */
 const KEY_READ_ROWS = 1 << 20;
 
+export interface RowRange {
+  readonly start: number;
+  readonly end: number;
+}
+
 /**
- * The keys of rows of a dataset (all of them by default), in words that threads share.
+ * The keys of rows of a dataset (all of them by default), in words that threads share, or in `words`.
  * Errors: key/absent, key/bad-type (floats, strings, lists), key/negative (also null, also a value above 32 bits in a 32-bit key column).
  */
 export async function readKeys(
   dataset: Dataset,
   spec: KeySpec,
-  range: { readonly start: number; readonly end: number } = { start: 0, end: dataset.descriptor.rows },
+  range: RowRange = { start: 0, end: dataset.descriptor.rows },
   signal?: AbortSignal,
+  words: Uint32Array = sharedWords(range.end - range.start, keyStride(spec)),
 ): Promise<KeyTable> {
-  const { descriptor } = dataset;
-  const where = placeOf(dataset);
-  const names = keyColumnNames(spec, descriptor.schema, where);
-  for (const name of names) refuseType(dataset, name);
+  checkKeyColumns(dataset, spec);
   const stride = keyStride(spec);
   const rows = range.end - range.start;
-  const words = new Uint32Array(new SharedArrayBuffer(rows * stride * 4));
-  for (let at = range.start; at < range.end; at += KEY_READ_ROWS) {
-    const end = Math.min(range.end, at + KEY_READ_ROWS);
-    const columns = await readRows(dataset, names, at, end, signal);
-    placeColumns(dataset, { spec, names, stride }, columns, words, { first: at, base: at - range.start });
-  }
+  await readKeysInto(dataset, spec, words, range, { firstRow: range.start, ...(signal && { signal }) });
   return { spec, rows, stride, words };
+}
+
+/** Errors: key/absent, key/bad-type. */
+export function checkKeyColumns(dataset: Dataset, spec: KeySpec): void {
+  for (const name of keyColumnNames(spec, dataset.descriptor.schema, placeOf(dataset))) refuseType(dataset, name);
+}
+
+/** Reads the keys of rows start .. end into a table that begins with row `firstRow`. Errors: key/negative. */
+export async function readKeysInto(
+  dataset: Dataset,
+  spec: KeySpec,
+  words: Uint32Array,
+  { start, end }: RowRange,
+  { firstRow = 0, signal }: { readonly firstRow?: number; readonly signal?: AbortSignal } = {},
+): Promise<void> {
+  const names = keyColumnNames(spec, dataset.descriptor.schema, placeOf(dataset));
+  const stride = keyStride(spec);
+  for (let at = start; at < end; at += KEY_READ_ROWS) {
+    const to = Math.min(end, at + KEY_READ_ROWS);
+    const columns = await readRows(dataset, names, at, to, signal);
+    placeColumns(dataset, { spec, names, stride }, columns, words, { first: at, base: at - firstRow });
+  }
+}
+
+/** The same into wherever the keys of the source are kept; `start` .. `end` at most as many rows as `keyCuts` gives. */
+export async function readIntoStore(
+  dataset: Dataset,
+  spec: KeySpec,
+  keys: KeyStore,
+  { start, end }: RowRange,
+  signal?: AbortSignal,
+): Promise<void> {
+  if (!inScratch(keys)) return readKeysInto(dataset, spec, keys.words, { start, end }, { ...(signal && { signal }) });
+  const words = new Uint32Array((end - start) * keys.stride);
+  await readKeysInto(dataset, spec, words, { start, end }, { firstRow: start, ...(signal && { signal }) });
+  putKeys(keys, start, words);
+}
+
+/** The keys of all rows of a dataset, in scratch. Errors: those of `readKeys`. */
+export async function spillKeys(
+  dataset: Dataset,
+  spec: KeySpec,
+  scratch: Scratch,
+  signal?: AbortSignal,
+): Promise<KeyStore> {
+  checkKeyColumns(dataset, spec);
+  const keys = makeKeyStore(spec, dataset.descriptor.rows, keyStride(spec), scratch);
+  for (const range of keyCuts(dataset)) await readIntoStore(dataset, spec, keys, range, signal);
+  return keys;
+}
+
+/** Rows of a dataset to read at a time on several threads: whole files, long ones in parts. */
+export function keyCuts({ descriptor: { files } }: Dataset): readonly RowRange[] {
+  return files.flatMap(({ firstRow, descriptor: { rows } }) => {
+    const parts = Math.ceil(rows / KEY_READ_ROWS);
+    return Array.from({ length: parts }, (_, i) => ({
+      start: firstRow + i * KEY_READ_ROWS,
+      end: firstRow + Math.min(rows, (i + 1) * KEY_READ_ROWS),
+    }));
+  });
+}
+
+export function sharedWords(rows: number, stride: number): Uint32Array {
+  return new Uint32Array(new SharedArrayBuffer(rows * stride * 4));
 }
 
 function placeOf(dataset: Dataset): readonly string[] {

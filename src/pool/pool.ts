@@ -71,12 +71,16 @@ export function registerJob(name: string, job: Job): void {
   jobs.set(name, job);
 }
 
-/** The worker's side: answers requests one at a time until the pool closes. */
-export function serveJobs(): void {
+/** Registers the jobs whose names begin with `KIND/`. */
+export type LoadJobs = Readonly<Record<string, () => Promise<void>>>;
+
+/** The worker's side: answers requests one at a time until the pool closes. A thread loads the kinds of jobs that it gets. */
+export function serveJobs(kinds: LoadJobs): void {
   const port = parentPort;
   invariant(port !== null, 'serveJobs runs in a worker');
   port.on('message', async ({ id, job, input }: Request) => {
     try {
+      if (!jobs.has(job)) await kinds[job.split('/')[0]!]?.();
       const run = jobs.get(job);
       invariant(run !== undefined, `a job named ${job}`);
       const { output, transfer } = await run(input as never);
@@ -112,23 +116,27 @@ interface Pending {
   readonly reject: (error: Error) => void;
 }
 interface Seat {
-  readonly worker: Worker;
   readonly pending: Map<number, Pending>;
+  post(request: Request): void;
+  close(): Promise<unknown>;
 }
 
-/** Starts `size` threads. */
-export function startPool(size: number): Pool {
+/**
+ * Starts `size` threads. `mainWorks`: this thread is the first of them, so that one fewer has to load the program and warm up;
+ * it runs jobs that are registered in it, one at a time, and looks at messages in between.
+ */
+export function startPool(size: number, { mainWorks = false }: { readonly mainWorks?: boolean } = {}): Pool {
   invariant(entry !== undefined, 'the worker entry is set at start-up');
   const url = entry;
   let next = 0;
   const waiting: { readonly request: Request; readonly pending: Pending; readonly seat: number | undefined }[] = [];
-  const seats = Array.from(
-    { length: size },
-    (): Seat => seatOf(new Worker(url, { workerData: ROLE, stderr: false, resourceLimits: LIMITS }), () => drain()),
-  );
-  const post = ({ worker, pending }: Seat, request: Request, promise: Pending) => {
+  const seats = Array.from({ length: size }, (_, seat): Seat => {
+    if (mainWorks && seat === 0) return seatHere(() => drain());
+    return seatOf(new Worker(url, { workerData: ROLE, stderr: false, resourceLimits: LIMITS }), () => drain());
+  });
+  const post = ({ pending, post: send }: Seat, request: Request, promise: Pending) => {
     pending.set(request.id, promise);
-    worker.postMessage(request);
+    send(request);
   };
   const drain = () => {
     for (const [at, seat] of seats.entries()) {
@@ -154,7 +162,7 @@ export function startPool(size: number): Pool {
       );
     },
     close: async () => {
-      await Promise.all(seats.map(({ worker }) => worker.terminate()));
+      await Promise.all(seats.map((seat) => seat.close()));
     },
   };
 }
@@ -175,5 +183,38 @@ function seatOf(worker: Worker, free: () => void): Seat {
   };
   worker.on('error', fail);
   worker.on('exit', (code) => fail(new Error(`a worker thread ended with status ${code}`)));
-  return { worker, pending };
+  return { pending, post: (request) => worker.postMessage(request), close: () => worker.terminate() };
+}
+
+/** What was begun here ends before the seat closes: files and scratch are closed next. */
+function seatHere(free: () => void): Seat {
+  const pending = new Map<number, Pending>();
+  let open = true;
+  const work = async ({ id, job, input }: Request) => {
+    await new Promise(setImmediate); // first what the other threads have to say: they may wait for work
+    const promise = pending.get(id);
+    try {
+      invariant(open, 'the pool is open');
+      const run = jobs.get(job);
+      invariant(run !== undefined, `a job named ${job}`);
+      const { output } = await run(input as never);
+      pending.delete(id);
+      promise?.resolve(output);
+    } catch (error) {
+      pending.delete(id);
+      promise?.reject(error as Error);
+    }
+    free();
+  };
+  let last: Promise<void> = Promise.resolve();
+  return {
+    pending,
+    post: (request) => {
+      last = last.then(() => work(request));
+    },
+    close: () => {
+      open = false;
+      return last;
+    },
+  };
 }

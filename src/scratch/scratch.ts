@@ -30,8 +30,19 @@ export function openScratch(folder: string): Scratch {
 }
 
 /** Appends bytes and gives their offset. Errors: memory/not-enough where the disk is full. */
-export function appendScratch({ descriptor, folder, end }: Scratch, bytes: Uint8Array): number {
-  const offset = Number(Atomics.add(end, 0, BigInt(bytes.length)));
+export function appendScratch(scratch: Scratch, bytes: Uint8Array): number {
+  const offset = reserveScratch(scratch, bytes.length);
+  writeScratch(scratch, offset, bytes);
+  return offset;
+}
+
+/** The offset of so many bytes that nothing else is put into. */
+export function reserveScratch({ end }: Scratch, bytes: number): number {
+  return Number(Atomics.add(end, 0, BigInt(bytes)));
+}
+
+/** Puts bytes at a place that was reserved. Errors: memory/not-enough where the disk is full. */
+export function writeScratch({ descriptor, folder }: Scratch, offset: number, bytes: Uint8Array): void {
   try {
     for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at, bytes.length - at, offset + at);
   } catch (cause) {
@@ -40,7 +51,6 @@ export function appendScratch({ descriptor, folder, end }: Scratch, bytes: Uint8
       cause,
     });
   }
-  return offset;
 }
 
 /** Fills `bytes` with what was put at `offset`. */

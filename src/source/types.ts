@@ -16,6 +16,16 @@ export interface FileDescriptor {
   readonly layout: unknown;
 }
 
+/** What a descriptor of a file behind a cache holds. */
+export interface CachedLayout {
+  readonly access: CacheAccess;
+  /** The file itself; absent = its server was not asked, or did not answer. */
+  readonly inner?: FileDescriptor;
+  readonly ownFormat: string;
+  /** The text of the receipt in the file. */
+  readonly receipt?: string;
+}
+
 export interface UnreadableColumn {
   readonly name: string;
   /** The file's own name of the type. */

@@ -4,6 +4,7 @@ import { makeArena } from '../../src/core/arena.ts';
 import type { Column } from '../../src/core/column.ts';
 import { type Field, flat, list } from '../../src/core/schema.ts';
 import { keyStates, sealKeys } from '../../src/core/seal.ts';
+import { INLINE_CREW } from '../../src/join/key-jobs.ts';
 import { makePlan, matchRows, type PlanOptions } from '../../src/join/make-plan.ts';
 import type { How } from '../../src/join/match.ts';
 import { settleOutSchema } from '../../src/join/out-schema.ts';
@@ -11,8 +12,9 @@ import type { JoinPlan } from '../../src/join/plan.ts';
 import { type RunResult, runPlan } from '../../src/join/run.ts';
 import { invertMap } from '../../src/join/shuffle.ts';
 import { inlineExecutor } from '../../src/join/work.ts';
-import { readKeys } from '../../src/keys/read.ts';
+import { readKeys, spillKeys } from '../../src/keys/read.ts';
 import { keySpecFor } from '../../src/keys/spec.ts';
+import { keyRange } from '../../src/keys/store.ts';
 import { closeScratch, openScratch, scratchFolder } from '../../src/scratch/scratch.ts';
 import type { SinkFormat } from '../../src/sink/types.ts';
 import type { Dataset } from '../../src/source/dataset.ts';
@@ -102,6 +104,20 @@ export function datasetOf(label: string, all: readonly Row[], at: readonly numbe
   return memoryDataset(label, { fields: fieldsOf(suffix) }, files);
 }
 
+/** Of all cases: their keys are few. */
+const KEY_SCRATCH = openScratch(scratchFolder());
+
+/** A third each: keys in memory in one partition, in memory in several, in scratch in several. */
+function keysWhere(datasets: readonly Dataset[], how: How, { selected }: Partial<PlanOptions>) {
+  const which = datasets.reduce((sum, { descriptor }) => sum + descriptor.rows, 0) % 3;
+  const few = { ...INLINE_CREW, sortRows: 4, partitionRows: 2 };
+  if (which === 0) return { scratch: undefined, crew: INLINE_CREW };
+  const inMemory = which === 1 || (selected !== undefined && (how === 'left' || how === 'inner'));
+  return inMemory
+    ? { scratch: undefined, crew: few }
+    : { scratch: KEY_SCRATCH, crew: { ...few, scratch: KEY_SCRATCH } };
+}
+
 /** Blocks of 5 rows, so that all paths and block edges are met; every other friend that is not aligned is shuffled. */
 export async function planOf(
   datasets: readonly Dataset[],
@@ -117,16 +133,17 @@ export async function planOf(
   }));
   const options = { key, how, layout: 'arrow', missing: 'reason', columns: [], dropUnreadable: false } as const;
   const schema = settleOutSchema(sources, options);
+  const { scratch, crew } = keysWhere(datasets, how, more);
   const keyed = await Promise.all(
     datasets.map(async (dataset) => ({
       descriptor: dataset.descriptor,
-      keys: await readKeys(dataset, key),
+      keys: scratch === undefined ? await readKeys(dataset, key) : await spillKeys(dataset, key, scratch),
       label: dataset.descriptor.label,
     })),
   );
   // a row group of 1024 rows would hold every case: cut blocks of 5 rows, so that all paths and block edges are met
   const asked = { how, layout: 'arrow', drop: false, perFile: false, rowBytes: 1, ...more } as const;
-  const whole = makePlan(keyed, schema, asked, matchRows(keyed, schema, asked));
+  const whole = makePlan(keyed, schema, asked, await matchRows(keyed, schema, asked, crew));
   const blocks = [];
   for (let at = 0; at < whole.rowsOut; at += 5)
     blocks.push({ part: 0, start: at, end: Math.min(whole.rowsOut, at + 5) });
@@ -161,7 +178,7 @@ export async function runWith<E>(
       tool: 'test',
       spec: {},
       policies: {},
-      sourceKeySeals: plan.sources.map(({ keys }) => sealKeys(keyStates(keys, 0, keys.rows))),
+      sourceKeySeals: plan.sources.map(({ keys }) => sealKeys(keyStates(keyRange(keys, 0, keys.rows), 0, keys.rows))),
       ancestry: [],
       lumisIn: [],
     },

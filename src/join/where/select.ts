@@ -16,14 +16,46 @@ export interface Selection {
   readonly terms: readonly { readonly term: string; readonly rows: number }[];
 }
 
+/** Of some neighbouring rows. */
+export interface SelectedRows {
+  readonly selected: Uint8Array;
+  /** Rows left after each term. */
+  readonly left: readonly number[];
+}
+
 /** Errors: where/value with file and entry, those of reading. */
 export async function selectEvents(dataset: Dataset, where: Where, signal: AbortSignal): Promise<Selection> {
   const { rows } = dataset.descriptor;
-  const selected = new Uint8Array(rows).fill(1);
+  return selectionOf(rows, where, [await selectRows(dataset, where, { start: 0, end: rows }, signal)]);
+}
+
+/** Stretches of rows put together that follow each other. */
+export function selectionOf(rows: number, where: Where, parts: readonly SelectedRows[]): Selection {
+  const selected = new Uint8Array(rows);
+  let at = 0;
+  for (const part of parts) {
+    selected.set(part.selected, at);
+    at += part.selected.length;
+  }
+  const terms = where.terms.map(({ text }, t) => ({
+    term: text,
+    rows: parts.reduce((sum, { left }) => sum + left[t]!, 0),
+  }));
+  return { where: where.text, selected, terms };
+}
+
+/** Of rows begin .. end. Errors: those of `selectEvents`. */
+export async function selectRows(
+  dataset: Dataset,
+  where: Where,
+  { start: begin, end }: { readonly start: number; readonly end: number },
+  signal?: AbortSignal,
+): Promise<SelectedRows> {
+  const selected = new Uint8Array(end - begin).fill(1);
   const left = where.terms.map(() => 0);
-  for (let start = 0; start < rows; start += CHUNK_ROWS) {
-    signal.throwIfAborted();
-    const chunk = selected.subarray(start, Math.min(rows, start + CHUNK_ROWS));
+  for (let start = begin; start < end; start += CHUNK_ROWS) {
+    signal?.throwIfAborted();
+    const chunk = selected.subarray(start - begin, Math.min(end, start + CHUNK_ROWS) - begin);
     const read = new Map<string, Column>();
     for (const [t, term] of where.terms.entries()) {
       await readFor(dataset, term, { start, rows: chunk.length, read }, signal);
@@ -33,7 +65,7 @@ export async function selectEvents(dataset: Dataset, where: Where, signal: Abort
       if (kept === 0) break;
     }
   }
-  return { where: where.text, selected, terms: where.terms.map(({ text }, t) => ({ term: text, rows: left[t]! })) };
+  return { selected, left };
 }
 
 interface Chunk {
@@ -42,7 +74,12 @@ interface Chunk {
   readonly read: Map<string, Column>;
 }
 
-async function readFor(dataset: Dataset, { columns }: Term, chunk: Chunk, signal: AbortSignal): Promise<void> {
+async function readFor(
+  dataset: Dataset,
+  { columns }: Term,
+  chunk: Chunk,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const names = columns.filter((name) => !chunk.read.has(name));
   if (names.length === 0) return;
   const read = await readRows(dataset, names, chunk.start, chunk.start + chunk.rows, signal);

@@ -1,0 +1,173 @@
+// Owns matching the keys of one source to those of a union of sources, partition by partition, and the proof that none is lost.
+import { invariant } from '../core/check.ts';
+import type { KeySpec, KeyTable } from '../core/key-spec.ts';
+import { type KeySegment, loadPartition, type PartitionRows } from '../keys/partition.ts';
+import { findKeys, insertKeys, makePartitionTable, type PartitionTable } from '../keys/partition-table.ts';
+import type { Scratch } from '../scratch/scratch.ts';
+import { areDisjoint, rowNumbers } from './disjoint.ts';
+
+/** Two rows of one source that have one key. */
+export interface Twin {
+  readonly first: number;
+  readonly second: number;
+}
+
+/** Twins that a refusal names. */
+export const TWINS_SHOWN = 3;
+
+/** Rows of the union that one source brought: the primary's own, or those of a friend that no source before it has. */
+export interface Tier {
+  readonly segments: readonly KeySegment[];
+  /** The union row of each row of the source; absent = the same. */
+  readonly union?: Int32Array;
+  /** Rows of the source whose union row is before this one came from others. */
+  readonly firstRow: number;
+}
+
+/** The partitions from .. to of what is to be matched. Arrays are in shared memory: each partition writes rows of its own. */
+export interface MatchTask {
+  readonly from: number;
+  readonly to: number;
+  readonly spec: KeySpec;
+  readonly stride: number;
+  readonly tiers: readonly Tier[];
+  readonly friend?: {
+    readonly segments: readonly KeySegment[];
+    /** Row of the friend for each row of the union; -1 everywhere before. */
+    readonly map: Int32Array;
+    /** Row of the union for each row of the friend; -1 everywhere before. */
+    readonly where: Int32Array;
+  };
+  /** Twins of each kind that are told: the first ones by row. */
+  readonly twinsMax: number;
+  readonly scratch?: Scratch | undefined;
+}
+
+export interface PartitionMatch {
+  /** Among the rows of the first tier. */
+  readonly own: readonly Twin[];
+  /** Rows of the friend with one key that the union has. */
+  readonly matched: readonly Twin[];
+  /** Rows of the friend with one key that the union lacks. */
+  readonly extra: readonly Twin[];
+  /** Rows of the friend that the union lacks. */
+  readonly extras: number;
+  /** A key is unmatched on both sides. */
+  readonly lost: boolean;
+}
+
+interface Twins {
+  readonly own: Twin[];
+  readonly matched: Twin[];
+  readonly extra: Twin[];
+}
+
+export function matchPartitions(task: MatchTask): PartitionMatch {
+  const twins: Twins = { own: [], matched: [], extra: [] };
+  let extras = 0;
+  let lost = false;
+  for (let part = task.from; part < task.to; part++) {
+    const union = loadUnion(task, part);
+    const table = makePartitionTable(union.keys);
+    insertKeys(table, { from: 0, to: union.keys.rows }, (first, second) => {
+      const twin = { first: union.rows[first]!, second: union.rows[second]! };
+      addTwin(twins.own, twin, task.twinsMax);
+    });
+    if (task.friend === undefined) continue;
+    const friend = loadPartition(task.friend.segments, part, task, task.scratch);
+    const found = matchRows(task, table, union, friend, twins);
+    extras += found.extras;
+    lost ||= found.lost;
+  }
+  return { ...twins, extras, lost };
+}
+
+/** The first ones by the later of the two rows are kept; of any number all, in no order. */
+export function addTwin(twins: Twin[], twin: Twin, max: number): void {
+  if (max === Number.POSITIVE_INFINITY) {
+    twins.push(twin);
+    return;
+  }
+  if (twins.length === max && twins.at(-1)!.second < twin.second) return;
+  twins.push(twin);
+  twins.sort((left, right) => left.second - right.second);
+  if (twins.length > max) twins.pop();
+}
+
+function loadUnion({ tiers, spec, stride, scratch }: MatchTask, part: number): PartitionRows {
+  const loaded = tiers.map((tier) => ownRows(tier, loadPartition(tier.segments, part, { spec, stride }, scratch)));
+  if (loaded.length === 1) return loaded[0]!;
+  const count = loaded.reduce((sum, { rows }) => sum + rows.length, 0);
+  const rows = new Int32Array(count);
+  const words = new Uint32Array(count * stride);
+  let at = 0;
+  for (const own of loaded) {
+    rows.set(own.rows, at);
+    words.set(own.keys.words, at * stride);
+    at += own.rows.length;
+  }
+  return { rows, keys: { spec, stride, rows: count, words } };
+}
+
+/** Of the rows of a source those that it brought to the union, by their numbers there. */
+function ownRows({ union, firstRow }: Tier, { rows, keys }: PartitionRows): PartitionRows {
+  if (union === undefined) return { rows, keys };
+  const own = rows.filter((row) => union[row]! >= firstRow);
+  const numbers = own.map((row) => union[row]!);
+  const at = new Int32Array(own.length);
+  for (let i = 0, k = 0; i < rows.length; i++) if (union[rows[i]!]! >= firstRow) at[k++] = i;
+  return { rows: numbers, keys: pickKeys(keys, at) };
+}
+
+/** Keys of rows of a table. */
+export function pickKeys(keys: KeyTable, rows: Int32Array): KeyTable {
+  const { stride } = keys;
+  const words = new Uint32Array(rows.length * stride);
+  for (let i = 0; i < rows.length; i++) {
+    for (let k = 0; k < stride; k++) words[i * stride + k] = keys.words[rows[i]! * stride + k]!;
+  }
+  return { spec: keys.spec, rows: rows.length, stride, words };
+}
+
+function matchRows(
+  { friend: out, twinsMax }: MatchTask,
+  table: PartitionTable,
+  union: PartitionRows,
+  { rows, keys }: PartitionRows,
+  twins: Twins,
+): { readonly extras: number; readonly lost: boolean } {
+  invariant(out !== undefined, 'a source to match');
+  const { map, where } = out;
+  const found = new Int32Array(rows.length);
+  findKeys(table, keys, found);
+  const matched = new Uint8Array(union.rows.length);
+  const rest = new Int32Array(rows.length);
+  let extras = 0;
+  let count = 0;
+  for (let i = 0; i < rows.length; i++) {
+    const there = found[i]!;
+    if (there < 0) {
+      rest[extras++] = i;
+      continue;
+    }
+    const at = union.rows[there]!;
+    where[rows[i]!] = at;
+    if (matched[there] === 1) addTwin(twins.matched, { first: map[at]!, second: rows[i]! }, twinsMax);
+    else {
+      map[at] = rows[i]!;
+      matched[there] = 1;
+      count++;
+    }
+  }
+  if (extras === 0) return { extras, lost: false };
+  const extra = pickKeys(keys, rest.subarray(0, extras));
+  insertKeys(makePartitionTable(extra), { from: 0, to: extras }, (first, second) => {
+    addTwin(twins.extra, { first: rows[rest[first]!]!, second: rows[rest[second]!]! }, twinsMax);
+  });
+  if (count === union.rows.length) return { extras, lost: false };
+  const lonely = rowNumbers(union.rows.length).filter((i) => matched[i] === 0);
+  const left = { keys: union.keys, rows: lonely };
+  const right = { keys: extra, rows: rowNumbers(extras) };
+  const proved = lonely.length < extras ? areDisjoint(left, right) : areDisjoint(right, left);
+  return { extras, lost: !proved };
+}
