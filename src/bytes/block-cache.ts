@@ -1,4 +1,5 @@
 // Owns what is kept of a remote object: its metadata, read in few long reads, and payload that was asked for ahead.
+import { makeRecent } from './recent.ts';
 import { isRemembered, placeOf, recall, remember } from './remembered.ts';
 import type { ByteRange, ByteStore } from './types.ts';
 
@@ -6,17 +7,14 @@ import type { ByteRange, ByteStore } from './types.ts';
 const METADATA_BYTES_MAX = 2 ** 20;
 /** What of the object's end comes with the first read there: key list and streamer infos of ROOT, footers of Parquet. */
 const TAIL_BYTES = 16 * 1024;
+/** Headers are read in one piece; servers of http have sent it when they were asked for the size. */
+export const HEAD_BYTES = 1024;
 /** Read behind a short metadata read, as what follows it is asked for next. */
 const BEHIND_BYTES = 8 * 1024;
-/** Kept for one object. */
-const KEPT_BYTES_MAX = 4 * 2 ** 20;
+/** Baskets of counters are short; longer ranges are seldom read twice. */
+const AGAIN_BYTES_MAX = 64 * 1024;
 /** Asked ahead by one thread and not taken yet. */
 const AHEAD_BYTES_MAX = 24 * 2 ** 20;
-
-interface Extent {
-  readonly offset: number;
-  readonly bytes: Uint8Array;
-}
 
 /** Ranges of one request that was sent before anybody wanted them. */
 interface Ahead {
@@ -29,27 +27,17 @@ let aheadBytes = 0;
 
 export function withBlockCache(store: ByteStore): ByteStore {
   const { size, uri } = store;
-  let extents: Extent[] = [];
   const ahead = new Map<string, Ahead>();
+  const metadata = makeRecent();
+  const recent = makeRecent();
   const closing = new AbortController();
 
-  const keep = (extent: Extent) => {
-    let bytes = 0;
-    extents = [extent, ...extents].filter((each) => {
-      bytes += each.bytes.length;
-      return bytes <= KEPT_BYTES_MAX;
-    });
-  };
-  const kept = ({ offset, length }: ByteRange): Uint8Array | undefined => {
-    const extent = extents.find((each) => offset >= each.offset && offset + length <= each.offset + each.bytes.length);
-    return extent?.bytes.subarray(offset - extent.offset, offset - extent.offset + length);
-  };
   const readMetadata = async (range: ByteRange, signal?: AbortSignal): Promise<Uint8Array> => {
-    const known = kept(range);
+    const known = metadata.find(range);
     if (known !== undefined) return known;
     const window = windowFor(range, size);
     const [bytes] = await store.read([window], signal);
-    keep({ offset: window.offset, bytes: bytes! });
+    metadata.put(window, bytes!);
     return bytes!.subarray(range.offset - window.offset, range.offset - window.offset + range.length);
   };
   /** Those that were asked ahead from there, the others now. */
@@ -57,7 +45,7 @@ export function withBlockCache(store: ByteStore): ByteStore {
     ranges: readonly ByteRange[],
     rest: (ranges: readonly ByteRange[]) => Promise<readonly Uint8Array[]>,
   ) => {
-    const arrays = ranges.map((range) => recall(uri, range));
+    const arrays = ranges.map((range) => recent.get(range) ?? recall(uri, range));
     const asked = ranges.map((range, i) => (arrays[i] === undefined ? ahead.get(placeOf(range)) : undefined));
     const missing = [...ranges.keys()].filter((i) => arrays[i] === undefined && asked[i] === undefined);
     const others = missing.length === 0 ? [] : await rest(missing.map((i) => ranges[i]!));
@@ -67,7 +55,12 @@ export function withBlockCache(store: ByteStore): ByteStore {
       arrays[i] = (await each.arrays)[each.index]!;
       if (ahead.delete(placeOf(ranges[i]!))) aheadBytes -= ranges[i]!.length;
     }
-    for (const [i, range] of ranges.entries()) remember(uri, range, arrays[i]!);
+    for (const [i, range] of ranges.entries()) {
+      remember(uri, range, arrays[i]!);
+      if (range.length <= AGAIN_BYTES_MAX && recent.get(range) === undefined) {
+        recent.put(range, Uint8Array.from(arrays[i]!)); // a copy: it may lie in room that is used again
+      }
+    }
     return arrays as readonly Uint8Array[];
   };
   return {
@@ -81,7 +74,11 @@ export function withBlockCache(store: ByteStore): ByteStore {
       take(ranges, (rest) => store.readInto?.(rest, room, signal) ?? store.read(rest, signal)),
     askAhead(ranges) {
       const fresh = ranges.filter(
-        (range) => range.length > 0 && !ahead.has(placeOf(range)) && !isRemembered(uri, range),
+        (range) =>
+          range.length > 0 &&
+          !ahead.has(placeOf(range)) &&
+          !isRemembered(uri, range) &&
+          recent.get(range) === undefined,
       );
       const bytes = fresh.reduce((sum, { length }) => sum + length, 0);
       if (bytes === 0 || aheadBytes + bytes > AHEAD_BYTES_MAX) return;
@@ -94,6 +91,8 @@ export function withBlockCache(store: ByteStore): ByteStore {
       closing.abort(new Error('closed'));
       for (const key of ahead.keys()) aheadBytes -= Number(key.split(':')[1]);
       ahead.clear();
+      metadata.clear();
+      recent.clear();
       await store.close();
     },
   };
@@ -107,6 +106,7 @@ function isMetadata({ offset, length }: ByteRange, size: number): boolean {
 function windowFor({ offset, length }: ByteRange, size: number): ByteRange {
   const tail = Math.max(0, size - TAIL_BYTES);
   const end = offset + length;
+  if (end <= HEAD_BYTES) return { offset: 0, length: Math.min(size, HEAD_BYTES) };
   if (end > tail) return { offset: Math.min(offset, tail), length: size - Math.min(offset, tail) };
   const behind = length < BEHIND_BYTES ? Math.min(size, end + BEHIND_BYTES) : end;
   return { offset, length: behind - offset };

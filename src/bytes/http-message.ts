@@ -91,7 +91,7 @@ export function send(ask: Ask): Promise<Answer> {
     };
     signal.addEventListener('abort', onAbort, { once: true });
     request.on('socket', (socket: Socket) => {
-      countBytes(socket, traffic, request);
+      request.once('close', () => countBytes(socket, url.origin));
       const connected = () => timer.start('answer', patience.answerMs);
       if (!socket.connecting) return connected();
       timer.start('connect', patience.connectMs);
@@ -108,16 +108,14 @@ export function send(ask: Ask): Promise<Answer> {
   });
 }
 
-interface Closing {
-  once(event: 'close', listener: () => void): unknown;
-}
+/** Bytes of each connection that are counted already. */
+const counted = new WeakMap<Socket, number>();
 
-/** A connection carries one request at a time: what it read meanwhile is the answer, headers and all. */
-function countBytes(socket: Socket, traffic: { bytesTravelled: number }, request: Closing): void {
-  const before = socket.bytesRead;
-  request.once('close', () => {
-    traffic.bytesTravelled += socket.bytesRead - before;
-  });
+/** A connection carries one request at a time: what it read since the last is the answer, headers and all. */
+function countBytes(socket: Socket, server: string): void {
+  const now = socket.bytesRead;
+  trafficOf(server).bytesTravelled += now - (counted.get(socket) ?? 0);
+  counted.set(socket, now);
 }
 
 class Late extends Error {
@@ -149,6 +147,7 @@ function timerFor(late: (stage: string, ms: number) => void): Timer {
 }
 
 function answerOf(response: IncomingMessage, { url, patience, signal }: Ask): Answer {
+  const { socket } = response; // gone from the answer once that is whole
   const read = (onBytes: (bytes: Uint8Array) => void) =>
     new Promise<void>((resolve, reject) => {
       let since = 0;
@@ -158,6 +157,7 @@ function answerOf(response: IncomingMessage, { url, patience, signal }: Ask): An
       }, patience.stallMs);
       const onAbort = () => response.destroy(new Error('given up'));
       const end = (settle: () => void) => {
+        if (socket) countBytes(socket, url.origin);
         clearInterval(watch);
         signal.removeEventListener('abort', onAbort);
         settle();

@@ -1,5 +1,7 @@
 // Owns the byte store http(s):// and dav(s)://: ranges of one object, several a request where the server can, every answer checked.
+
 import { ColweaveError } from '../core/errors.ts';
+import { HEAD_BYTES } from './block-cache.ts';
 import { trafficOf } from './counted.ts';
 import { askDoor, type Door, type DoorOptions, doorTo, replaced } from './http-door.ts';
 import type { Answer } from './http-message.ts';
@@ -9,8 +11,6 @@ import { layOut, type Piece, toRequests } from './ranges.ts';
 import { retrying, TryAgain } from './retry.ts';
 import type { ByteRange, ByteStore, Digest } from './types.ts';
 
-/** The first request brings so much: the headers of all formats. */
-const HEAD_BYTES = 1024;
 /** Servers without ETag: so much of the head comes with each request, as its UUID tells whether the file is the same. */
 const GUARD_BYTES = 384;
 /** A run of bytes is cut so that several connections carry it; longer ones make retries dear. */

@@ -83,13 +83,15 @@ export function readParts(
   let offset = 0;
   let over = false;
   const takeHead = (bytes: Uint8Array): Uint8Array => {
-    head = Buffer.concat([head, bytes]);
-    const parsed = parseHead(head, boundary);
+    const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    const all = head.length === 0 ? view : Buffer.concat([head, view]);
+    const parsed = parseHead(all, boundary);
     if (parsed === 'more') {
-      if (head.length > HEAD_BYTES_MAX) throw new BadAnswer('a part has no place');
+      if (all.length > HEAD_BYTES_MAX) throw new BadAnswer('a part has no place');
+      head = Buffer.from(all);
       return EMPTY;
     }
-    const rest = Buffer.from(head.subarray(parsed.bytes));
+    const rest = all.subarray(parsed.bytes);
     head = Buffer.alloc(0);
     range = parsed.range;
     if (range === undefined) over = true;

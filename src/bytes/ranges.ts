@@ -91,11 +91,9 @@ export function layOut(
   const groups = coalesce(own, { gapBytesMax: gap, groupBytesMax: Number.POSITIVE_INFINITY });
   const arrays = new Array<Uint8Array>(ranges.length).fill(EMPTY);
   const pieces: Piece[] = [];
-  let used = 0;
+  const place = placesFor(groups, room);
   for (const { offset, length, members } of groups) {
-    const fits = room !== undefined && used + length <= room.length;
-    const bytes = fits ? room.subarray(used, used + length) : Buffer.allocUnsafeSlow(length);
-    if (fits) used += length;
+    const bytes = place(length);
     for (const member of members) {
       const index = wanted[member]!;
       const range = ranges[index]!;
@@ -109,6 +107,29 @@ export function layOut(
 }
 
 const EMPTY = new Uint8Array(0);
+/** Shorter runs share arrays of up to so many bytes: thousands of small ones cost more than the reading. */
+const SHORT_BYTES_MAX = 64 * 1024;
+const SHARED_BYTES_MAX = 2 ** 20;
+
+/** Memory for one group after the other: in `room` where it fits. */
+function placesFor(groups: readonly Group[], room: Uint8Array | undefined): (length: number) => Uint8Array {
+  let used = 0;
+  let shared: Uint8Array = EMPTY;
+  let short = groups.reduce((sum, { length }) => sum + (length < SHORT_BYTES_MAX ? length : 0), 0);
+  return (length) => {
+    if (length < SHORT_BYTES_MAX) short -= length;
+    if (room !== undefined && used + length <= room.length) {
+      used += length;
+      return room.subarray(used - length, used);
+    }
+    if (length >= SHORT_BYTES_MAX) return Buffer.allocUnsafeSlow(length);
+    if (shared.length < length)
+      shared = Buffer.allocUnsafeSlow(Math.max(length, Math.min(SHARED_BYTES_MAX, short + length)));
+    const bytes = shared.subarray(0, length);
+    shared = shared.subarray(length);
+    return bytes;
+  };
+}
 
 /** The widest gap such that all gaps up to it together cost a small part of the bytes asked for. */
 function affordableGap(

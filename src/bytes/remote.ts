@@ -24,11 +24,14 @@ export function normalRedirector(text: string): string | undefined {
   return `${scheme.toLowerCase()}://${host}${below === '' ? '' : `${root ? '//' : '/'}${below}`}`;
 }
 
-/** `/store/x.root` -> `root://HOST//store/x.root`; any other name stays. */
-export function withRedirector(word: string, redirector: string | undefined): string {
-  if (redirector === undefined || !isStoreName(word)) return word;
-  const root = /^x?roots?:\/\/[^/]+$/i.test(redirector);
-  return `${redirector}${root ? '/' : ''}${word}`;
+/** `/store/x.root` -> `root://HOST//store/x.root`, one for each of the redirectors (joined by commas); any other name stays. */
+export function withRedirectors(word: string, redirectors: string | undefined): readonly [string, ...string[]] {
+  if (redirectors === undefined || !isStoreName(word)) return [word];
+  const [first, ...others] = redirectors.split(',').map((redirector) => {
+    const root = /^x?roots?:\/\/[^/]+$/i.test(redirector);
+    return `${redirector}${root ? '/' : ''}${word}`;
+  });
+  return [first!, ...others];
 }
 
 /** Two spellings of one place are equal: scheme and host in any case, davs or https, the usual port named or not. */

@@ -73,5 +73,7 @@ export function connectionError(cause: NodeJS.ErrnoException, where: readonly st
 
 /** For `retrying`: what is worth another try is marked so, anything else stays as it is. */
 export function tryAgainIfWorth(cause: unknown): unknown {
-  return cause instanceof ColweaveError && worthRetrying(cause) ? new TryAgain(cause) : cause;
+  if (!(cause instanceof ColweaveError) || !worthRetrying(cause)) return cause;
+  const isNoHost = (cause.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOTFOUND';
+  return isNoHost ? cause : new TryAgain(cause);
 }

@@ -66,6 +66,8 @@ export async function openXrootdStore(uri: string, options: XrootdOptions, signa
     opening: undefined,
     known: undefined,
     witness: undefined,
+    answered: 0,
+    outOfStep: 0,
   };
   try {
     await fileOf(state, signal);
@@ -93,6 +95,10 @@ interface State {
   opening: Promise<RemoteFile> | undefined;
   /** What was opened first. */
   known: Known | undefined;
+  /** Connections that ended with an answer that made no sense, or with none. */
+  outOfStep: number;
+  /** Requests that were answered in full. */
+  answered: number;
   witness: { readonly offset: number; readonly bytes: Uint8Array } | undefined;
 }
 
@@ -104,7 +110,7 @@ function xrootdStore(state: State): ByteStore {
     const { pieces, arrays } = layOut(uri, size, ranges, limits, room);
     if (pieces.length === 0) return arrays;
     trafficOf(state.known!.server).bytesAsked += ranges.reduce((sum, { length }) => sum + length, 0);
-    await readPieces(state, pieces, signal);
+    await readSurely(state, pieces, signal);
     state.witness ??= { offset: pieces[0]!.offset, bytes: pieces[0]!.into.slice(0, WITNESS_BYTES_MAX) };
     return arrays;
   };
@@ -121,6 +127,20 @@ function xrootdStore(state: State): ByteStore {
       await file?.close();
     },
   };
+}
+
+/**
+ * What came before an answer that made no sense may be wrong itself: bytes that were lost on the way are taken from what
+ * follows. The status of the file, asked last, shows that the answers were in step; if they were not, all is read again.
+ */
+async function readSurely(state: State, pieces: readonly Piece[], signal: AbortSignal | undefined): Promise<void> {
+  const { triesMax } = state.options.policy ?? RETRY;
+  for (let count = 1; count <= triesMax; count++) {
+    const { outOfStep } = state;
+    await readPieces(state, pieces, signal);
+    if (state.outOfStep === outOfStep) return;
+  }
+  throw notProtocol(`its answers were out of step ${triesMax} times`, state.where);
 }
 
 /** Fills all pieces, several requests at a time, then asks whether the file is still what it was. */
@@ -157,19 +177,42 @@ async function readPieces(state: State, pieces: readonly Piece[], signal: AbortS
   if (still.length === 0) await checkSame(state, signal);
 }
 
+/** On a bad line all requests fall together: while any get through, all are made again. */
+async function whileSomeGetThrough(
+  state: State,
+  signal: AbortSignal | undefined,
+  work: () => Promise<void>,
+): Promise<void> {
+  for (;;) {
+    const { answered } = state;
+    try {
+      await work();
+      state.answered++;
+      return;
+    } catch (cause) {
+      if (signal?.aborted || state.answered === answered || !isLineError(cause)) throw cause;
+    }
+  }
+}
+
+function isLineError(cause: unknown): boolean {
+  return cause instanceof ColweaveError && cause.code === 'remote/unreachable';
+}
+
 /** One request, tried until it is answered in full. */
 function readRequest(state: State, pieces: readonly Piece[], signal: AbortSignal): Promise<void> {
-  return tries(state, signal, async (trySignal) => {
+  const [first] = pieces as readonly [Piece, ...Piece[]];
+  const single = pieces.length === 1;
+  const once = async (trySignal: AbortSignal) => {
     const file = await openFile(state, trySignal);
     const { handle, session } = file;
-    const [first] = pieces as readonly [Piece, ...Piece[]];
-    const single = pieces.length === 1;
     const frame = single
       ? readFrame(handle, { offset: first.offset, length: first.into.length })
       : readvFrame(handle, pieces);
     const sink = single ? readSink(first.into) : vectorSink(handle, pieces, state.where);
     checkAnswer(state, file, await session.link.request(frame, trySignal, sink));
-  });
+  };
+  return whileSomeGetThrough(state, signal, () => tries(state, signal, once));
 }
 
 function checkAnswer(state: State, file: RemoteFile, { status, body }: Answer): void {
@@ -187,13 +230,19 @@ function checkAnswer(state: State, file: RemoteFile, { status, body }: Answer): 
   throw notProtocol(what, where);
 }
 
-/** The time of the file on its server has not moved since it was opened. Errors: remote/changed. */
-async function checkSame(state: State, signal: AbortSignal | undefined): Promise<void> {
-  await tries(state, signal, async (trySignal) => {
+/** The time of the file on its server has not moved since it was opened, where the server tells it. Errors: remote/changed. */
+function checkSame(state: State, signal: AbortSignal | undefined): Promise<void> {
+  const once = async (trySignal: AbortSignal) => {
     const file = await openFile(state, trySignal);
-    const { size, modified } = await statusOf(file, { where: state.where, signal: trySignal });
-    if (size !== file.status.size || modified !== file.status.modified) throw changed(state, 'it was written to');
-  });
+    const now = await statusOf(file, { where: state.where, signal: trySignal }).catch((cause: unknown) => {
+      // some servers have no status of an open file; that says nothing of the file
+      if (cause instanceof ColweaveError && cause.code === 'source/not-readable') return file.status;
+      throw cause;
+    });
+    const { size, modified } = file.status;
+    if (now.size !== size || now.modified !== modified) throw changed(state, 'it was written to');
+  };
+  return whileSomeGetThrough(state, signal, () => tries(state, signal, once));
 }
 
 /** What the server keeps or makes of the whole file; servers without sums say so with an error. */
@@ -235,7 +284,10 @@ function fileOf(state: State, signal: AbortSignal | undefined): Promise<RemoteFi
 async function openFile(state: State, signal: AbortSignal): Promise<RemoteFile> {
   const { file } = state;
   if (file !== undefined && file.session.link.failure === undefined) return file;
-  if (file !== undefined) forget(state, file);
+  if (file !== undefined) {
+    if (/^remote\/(protocol|timeout)$/.test(file.session.link.failure?.code ?? '')) state.outOfStep++;
+    forget(state, file);
+  }
   // not ended by the signal of one request: others may wait for the same opening
   state.opening ??= openAgain(state, AbortSignal.timeout((state.options.policy ?? RETRY).deadlineMs)).finally(() => {
     state.opening = undefined;

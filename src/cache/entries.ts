@@ -11,8 +11,8 @@ import { note } from './jobs.ts';
 import { LOCK_BEAT_MS, type Lock, tryLock } from './lock.ts';
 import { type CacheAccess, type NewFile, newFile, partOf, uniqueName } from './place.ts';
 
-/** Decompressed bytes that one transfer holds at a time, so that a store can join its ranges. */
-const STEP_BYTES = 48 * 2 ** 20;
+/** Decompressed bytes that one transfer reads at a time, so that a store can join its ranges; the next as many are under way. */
+const STEP_BYTES = 24 * 2 ** 20;
 /** Columns of one transfer: each one is an open file. */
 const COLUMNS_MAX = 200;
 /** How long to wait for another job's transfer before looking again. */
@@ -30,6 +30,7 @@ export interface ColumnOrigin {
   readonly uri: string;
   readonly rows: number;
   read(names: readonly string[], rowStart: number, rowEnd: number, signal?: AbortSignal): Promise<readonly Column[]>;
+  askAhead?(names: readonly string[], rowStart: number, rowEnd: number): void;
 }
 
 /** The entry, open; undefined where there is none. One that is damaged is set aside, counted, and none. */
@@ -134,6 +135,7 @@ async function transfer(
     for (let start = 0; start < origin.rows; start += step) {
       const end = Math.min(origin.rows, start + step);
       const read = await origin.read(names, start, end, signal);
+      if (end < origin.rows) origin.askAhead?.(names, end, Math.min(origin.rows, end + step));
       for (const [i, { writer }] of writing.entries()) addChunks(writer, read[i]!, end - start);
     }
     for (const { name, file, writer } of writing) {

@@ -79,9 +79,17 @@ export function openCache({ folder, offline, always }: CacheOptions): CacheJob {
 
 type Word = 'start' | 'use' | 'add' | 'damaged' | 'offline' | 'failed';
 
+/** Entries that this thread said it uses: once is enough. */
+const said = new Set<string>();
+
 /** Lines are short and appended whole, from any thread. A log that cannot be kept stops nothing. */
 export function note({ job, fileMode }: CacheAccess, word: Word, text: string): void {
   if (job === '') return;
+  if (word === 'use') {
+    const use = `${job} ${text}`;
+    if (said.has(use)) return;
+    said.add(use);
+  }
   try {
     appendFileSync(job, `${word} ${text}\n`, { mode: fileMode });
     if (word === 'start') chmodSync(job, fileMode);

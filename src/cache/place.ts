@@ -38,9 +38,9 @@ export type CachePart = (typeof PARTS)[number];
 
 export const partOf = ({ folder }: Pick<CacheAccess, 'folder'>, part: CachePart): string => join(folder, part);
 
-/** Below $XDG_CACHE_HOME, else ~/.cache. */
+/** Below $XDG_CACHE_HOME, else ~/.cache; colweave/ itself may hold other things. */
 export function defaultCacheFolder(env: NodeJS.ProcessEnv = process.env): string {
-  return join(env.XDG_CACHE_HOME || join(env.HOME || homedir(), '.cache'), 'colweave');
+  return join(env.XDG_CACHE_HOME || join(env.HOME || homedir(), '.cache'), 'colweave', 'columns');
 }
 
 /** Makes the directory where it is absent, for its owner alone. Errors: cache/not-private, cache/unusable. */
@@ -98,7 +98,10 @@ export function uniqueName(stem: string): string {
 export interface NewFile {
   readonly path: string;
   write(bytes: Uint8Array): void;
-  /** Flushed, then renamed: whoever finds the name finds all of it. Errors: cache/unusable. */
+  /**
+   * Flushed, then renamed: whoever finds the name finds all of it. The folder is not flushed, as what a crash of the machine
+   * takes from it is fetched again. Errors: cache/unusable.
+   */
   publish(target: string): void;
   abandon(): void;
 }
@@ -126,7 +129,6 @@ export function newFile(access: CacheAccess, stem: string): NewFile {
         close();
         makeFolder(dirname(target), access.folderMode);
         renameSync(path, target);
-        flushFolder(dirname(target));
       });
     },
     abandon() {
@@ -145,20 +147,6 @@ export function writeInto(access: CacheAccess, target: string, text: string): vo
   } catch (error) {
     file.abandon();
     throw error;
-  }
-}
-
-/** A rename is kept over a crash once its folder is flushed; some file systems have no such call. */
-function flushFolder(folder: string): void {
-  try {
-    const descriptor = openSync(folder, 'r');
-    try {
-      fsyncSync(descriptor);
-    } finally {
-      closeSync(descriptor);
-    }
-  } catch {
-    // the entry may be lost with the machine, never half of it
   }
 }
 

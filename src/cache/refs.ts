@@ -20,6 +20,12 @@ export interface FileRef {
   readonly identity: FileIdentity;
   readonly unreadable: readonly { readonly name: string; readonly type: string; readonly reason: string }[];
   readonly redundant: readonly string[];
+  /** The name of the file's format. */
+  readonly ownFormat: string;
+  /** Other objects of the file. */
+  readonly objects?: readonly { readonly name: string; readonly type: string }[];
+  /** The text of the receipt that is in it. */
+  readonly receipt?: string;
   /** By column: bytes as stored in the file, and decompressed. */
   readonly sizes: Readonly<Record<string, readonly [bytes: number, raw: number]>>;
 }

@@ -31,7 +31,7 @@ const NEVER = ['with', 'compose', 'help', 'json', 'quiet', 'debug'];
 /** Options that may be repeated and are one value all the same. */
 const JOINED: readonly string[] = ['where'];
 /** Values that are names of files. */
-const PATHS = ['output', 'depfile', 'fileset', 'key-index', 'cache'];
+const PATHS = ['output', 'depfile', 'fileset', 'infer', 'key-index', 'cache'];
 const SOURCE_KEYS = ['files', 'tree', 'columns'];
 const WORD_KEYS = ['primary', 'primary-datasets', 'sources'];
 

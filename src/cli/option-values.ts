@@ -85,8 +85,11 @@ export function parseRows(text: string): number {
   return Number(text);
 }
 
-export function parseRedirector(text: string): string {
-  const redirector = normalRedirector(text);
-  if (redirector === undefined) throw new InvalidArgumentError('A server is wanted, such as root://HOST or HOST:1094.');
-  return redirector;
+/** One or several, joined by commas; given again it adds to those before. */
+export function parseRedirector(text: string, before: string | undefined): string {
+  const redirectors = text.split(',').map(normalRedirector);
+  if (redirectors.includes(undefined)) {
+    throw new InvalidArgumentError('A server is wanted, such as root://HOST or HOST:1094.');
+  }
+  return [...(before === undefined ? [] : [before]), ...redirectors].join(',');
 }

@@ -10,7 +10,10 @@ export const composeOptions = (): Option[] => [
   option('--fileset <FILE>', "one join a dataset of this JSON in coffea's form, to DIR/DATASET/").argParser(
     parseNonEmpty,
   ),
-  option('--redirector <URL>', 'server in front of /store/... names').argParser(parseRedirector),
+  option(
+    '--redirector <URL>',
+    'server in front of /store/... names; several (commas, or given again) are tried in turn',
+  ).argParser(parseRedirector),
 ];
 
 export const duplicatesOption = (): Option =>

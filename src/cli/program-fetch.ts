@@ -59,7 +59,10 @@ export function fetchCommand(actions: FetchActions): Command {
     ).argParser(collectGlobs),
     option('--tree <NAME>', 'tree to read (default: Events, or the only one)').argParser(parseNonEmpty),
     option('--on <KEY>', 'cms, atlas, or columns joined by commas (default: by tree content)').argParser(parseNonEmpty),
-    option('--redirector <URL>', 'server in front of /store/... names').argParser(parseRedirector),
+    option(
+      '--redirector <URL>',
+      'server in front of /store/... names; several (commas, or given again) are tried in turn',
+    ).argParser(parseRedirector),
     option(
       '--schema <POLICY>',
       'into one FILE: source files that differ in columns: stop, null where absent, leave out',

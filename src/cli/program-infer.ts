@@ -1,6 +1,7 @@
 // The command `infer` and its options.
-import { Argument, type Command, InvalidArgumentError } from 'commander';
+import { Argument, type Command, InvalidArgumentError, type Option } from 'commander';
 import type { DescribeOptions, InferOptions } from '../command/infer-types.ts';
+import type { JoinOptions } from '../command/types.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { given, group, type Manners, type MannersValues, manners, option, start } from './define.ts';
 import { parseCount, parseNonEmpty, parseRedirector, parseRows, parseSize } from './option-values.ts';
@@ -51,6 +52,26 @@ function parseShare(text: string): number {
   return share;
 }
 
+export interface JoinInferValues {
+  infer?: string;
+  server?: string[];
+}
+
+/** Of join: scores while joining. */
+export const joinInferOptions = (): Option[] => [
+  option(
+    '--infer <FILE>',
+    'a model file: score the joined rows, and write the scores behind the columns (colweave-infer(1))',
+  ).argParser(parseNonEmpty),
+  option('--server <URL>', 'with --infer: an inference server, or @FILE of such; may be repeated').argParser(collect),
+];
+
+export function joinInfer({ infer, server = [] }: JoinInferValues): Pick<JoinOptions, 'infer'> {
+  if (infer === undefined && server.length > 0)
+    throw new ColweaveError('usage/bad-option', '--server is about --infer, which is not given');
+  return infer === undefined ? {} : { infer: { file: infer, servers: server } };
+}
+
 export function inferCommand(actions: InferActions): Command {
   const command = start('infer', INFER, 'INPUT... --model MODEL.yaml [--server URL]... -o OUT');
   command.addArgument(
@@ -79,7 +100,10 @@ export function inferCommand(actions: InferActions): Command {
     option('--schema <POLICY>', 'files that differ in columns: stop, null where absent, or leave out')
       .choices(['strict', 'union', 'intersect'])
       .default('strict'),
-    option('--redirector <URL>', 'server in front of /store/... names').argParser(parseRedirector),
+    option(
+      '--redirector <URL>',
+      'server in front of /store/... names; several (commas, or given again) are tried in turn',
+    ).argParser(parseRedirector),
     ...cacheOptions('else off'),
   ]);
   requestOptions(command);

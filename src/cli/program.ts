@@ -9,7 +9,7 @@ import { collectGlobs, collectNames, parseCount, parseMissing, parseNonEmpty, pa
 import { type BenchActions, benchCommand } from './program-bench.ts';
 import { composeOptions, duplicatesOption, makeOptions, sizeOptions } from './program-compose.ts';
 import { type CacheValues, cacheChoice, cacheOptions, type FetchActions, fetchCommand } from './program-fetch.ts';
-import { type InferActions, inferCommand } from './program-infer.ts';
+import { type InferActions, inferCommand, type JoinInferValues, joinInfer, joinInferOptions } from './program-infer.ts';
 import { type SchemaActions, schemaCommand } from './program-schema.ts';
 import { mapOnlyOption, namingOptions, type SkimValues, skimOf, whereOption } from './program-skims.ts';
 import { BENCH, COLWEAVE, JOIN, type Prose, VERIFY } from './prose.ts';
@@ -73,7 +73,7 @@ export function takesValue(command: Command, flag: string): boolean {
   return command.options.some((option) => option.required && (option.short === flag || option.long === flag));
 }
 
-interface JoinValues extends MannersValues, SkimValues, CacheValues {
+interface JoinValues extends MannersValues, SkimValues, JoinInferValues, CacheValues {
   compose?: string;
   fileset?: string;
   redirector?: string;
@@ -107,7 +107,7 @@ interface JoinValues extends MannersValues, SkimValues, CacheValues {
   keyIndex?: string;
 }
 
-interface VerifyValues extends MannersValues {
+interface VerifyValues extends MannersValues, CacheValues {
   receipt?: string;
   against?: string[];
   tree?: string;
@@ -174,6 +174,7 @@ function joinCommand(): Command {
       .choices(['arrow', 'nano'])
       .default('arrow'),
   ]);
+  group(command, 'Scores:', joinInferOptions());
   joinOutput(command);
   return command;
 }
@@ -218,6 +219,8 @@ function verifyCommand(): Command {
     option('--against <FILES...>', 'the source files, in any order: every word up to the next option'),
     option('--parts <DIR>', 'the parts of a batch of joins: each, and whether they add up').argParser(parseNonEmpty),
     option('--tree <NAME>', 'tree to read in the source files').argParser(parseNonEmpty),
+    option('--cache <DIR>', 'read the source files through this cache (default: off)').argParser(parseNonEmpty),
+    option('--offline', 'ask no server: what is needed must be in the cache'),
   ]);
   group(command, 'Sets of events (of any readable files, all of OUT as one set):', [
     option('--same-events <FILES...>', 'OUT and FILES hold the same events'),
@@ -228,10 +231,10 @@ function verifyCommand(): Command {
     ),
     option('--write-lumis <FILE>', 'write the lumi blocks that were processed (CMS JSON)').argParser(parseNonEmpty),
     option('--on <KEY>', 'cms, atlas, or columns joined by commas (default: by tree content)').argParser(parseNonEmpty),
-    option('--memory <SIZE>', 'memory cap: keys beyond it are sorted in scratch').argParser(parseSize),
   ]);
   group(command, 'Running:', [
     option('-j, --jobs <N>', 'worker threads (default: the cores this job may use)').argParser(parseCount),
+    option('--memory <SIZE>', 'memory cap: keys beyond it are sorted in scratch').argParser(parseSize),
   ]);
   return command;
 }
@@ -288,6 +291,7 @@ function joinOptions({ primary, friends, values }: Composed<JoinValues>): JoinOp
     how: values.how,
     ...given({ on: values.on, tree: values.tree, sample: values.sample }),
     ...skimOf(values),
+    ...joinInfer(values),
     columns: values.columns ?? [],
     ...given({ expect: values.expect }),
     witness: values.witness,
@@ -341,6 +345,7 @@ function verifyOptions(outputs: readonly string[], values: VerifyValues): Verify
     ...(values.lumis === undefined ? {} : { lumis: values.lumis }),
     ...(values.writeLumis === undefined ? {} : { writeLumis: values.writeLumis }),
     ...(values.parts === undefined ? {} : { parts: values.parts }),
+    ...cacheChoice(values),
     ...(values.jobs === undefined ? {} : { jobs: values.jobs }),
     ...(values.memory === undefined ? {} : { memoryBytes: values.memory }),
   };

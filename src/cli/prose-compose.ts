@@ -6,7 +6,7 @@ export const COMPOSE_SECTIONS: Prose['sections'] = [
     title: 'LISTS AND SERVERS',
     paragraphs: [
       'A list has one word a line: a path, a pattern, a directory, FILE:TREE, or @LIST again. Blank lines are skipped; # starts a comment at the beginning of a line or behind a blank. A list that is empty or names itself, at whatever depth, is refused. - can be given once. Names in a list are relative to the current directory, wherever the list lies (those named in a compose file: to the folder of that file).',
-      '--redirector root://HOST puts a server in front of names that begin with /store/, and of no others: /store/a.root is root://HOST//store/a.root. Inputs of join, verify and schema may be URLs of http, https, dav, davs, root and roots: see SERVERS in colweave-guide(7).',
+      '--redirector root://HOST puts a server in front of names that begin with /store/, and of no others: /store/a.root is root://HOST//store/a.root. Of several servers, the first that gives a file is read. Inputs of join, verify and schema may be URLs of http, https, dav, davs, root and roots: see SERVERS in colweave-guide(7).',
     ],
   },
   {

@@ -26,6 +26,14 @@ export const INFER: Prose = {
       ],
     },
     {
+      title: 'WHEN SERVERS FAIL',
+      paragraphs: [
+        'Rows go to the server that would be done first, and as many requests at once (8 at most, --in-flight) as bring more rows a second. A server that is lost, silent (longer than 4 times what it usually takes, and 10 s) or lacks the model is left alone, asked again after pauses of up to 15 s, and used again once it serves the very same model; its rows go elsewhere meanwhile. One that says it is busy (503, Retry-After, a full queue) gets half as much and a pause. A batch too large for a server is cut in two. A batch that fails for 5 minutes (--patience) ends the run with exit 75.',
+        'What is wrong with the request itself, or with the credentials, ends the run at once, in the words of the server; an answer of wrong form, or a model that fails, after three tries. Servers that differ in version, inputs, outputs or configuration are refused at the start (infer/version-differs); they are asked again every 30 s and at the end. A server without the version is not used again; one of another configuration under the same version ends the run, since its rows cannot be told from the others.',
+        '--spot-check sends a part of the rows again, in other batches, to another server where there is one: scores must agree within 1e-4 + 0.1%.',
+      ],
+    },
+    {
       title: 'BATCHES',
       paragraphs: [
         'A request has as many rows (a power of two) as fit 1 MiB of tensors, at most 8192, and no more than the model takes; --batch-rows asks for another number, within --batch-bytes. Columns are read a block at a time while requests are on their way; memory does not grow with the number of events. An input without events is written as no rows of the right types, and no server is asked.',

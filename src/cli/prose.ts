@@ -123,6 +123,7 @@ export const JOIN: Prose = {
       paragraphs: [
         'Equal keys are no proof in simulation, where every sample has run 1 and events from 1. Columns that two files of the same event must both hold (Generator_x1, GenMET_pt, Pileup_nTrueInt, bunchCrossing and others; renamed ones are found) are compared in every matched event: one that differs stops the join (join/witness-differs) with both values and places. Columns that versions and variations move (nJet, PV_npvs, MET) are counted and told, never fatal. The report says with what chance two random events of the primary would agree; above 0.001, or without such a column, a source is called not witnessed. --witness names columns, allows a relative difference (NAME~1e-3), adds to the known ones (auto,NAME) or turns it off.',
         'ATLAS simulation is joined on mcChannelNumber too where a side holds several; otherwise it must be the same on all sides, and where a side has none, --sample NAME must say that all are of one. Receipts of other samples stop the join. Files of one source whose weights (LHE*, PS*) have other titles or lengths stop it too: the same item would be another variation (--titles ignore).',
+        'CMS files say where their events come from: MetaData has their processing history, Runs the sums of generator weights. Both are kept in the receipt. A friend whose events were made by another first step than those of the primary cannot hold the same ones and stops the join (join/sample-differs), unless --sample names the sample of all; what two tiers have in common, weights of another order, and a friend that was joined from other files of the same name are said.',
       ],
     },
     {
@@ -130,6 +131,12 @@ export const JOIN: Prose = {
       paragraphs: [
         'An event that is twice in a source stops the join; the message says which files share such events, and whether their content is the same (they overlap) or not (they collide). The output is written beside its name and renamed after all checks; on failure or a signal nothing is left. Before that, the seals of every column as read and as written are compared.',
         'The same inputs, options and build give the same bytes, whatever -j and --memory are.',
+      ],
+    },
+    {
+      title: 'SCORES',
+      paragraphs: [
+        '--infer MODEL.yaml scores the joined rows while they are written: the model file (colweave-infer(1), MODEL FILES) names columns of the output, of whichever source, by their names there (so they must be written: see -c), and its outputs are written behind them. They are sealed like any column, and spec.infer of the receipt says which model and version made them. Servers are those of --server, of the model file, or of the site. A score that cannot be had stops the join, and nothing is published; colweave infer with --resume, then a join with its output, is the way for what takes hours.',
       ],
     },
     {
@@ -187,6 +194,7 @@ export const VERIFY: Prose = {
   summary: 'check that no event was mixed, lost or doubled in a joined file',
   paragraphs: [
     'Reads joined files again, with readers that share nothing with the writer, and compares every column with the receipt. With --against the source files are read again too, matched anew, and the first offending event is named.',
+    'Each row group is decoded once, on -j threads, for the receipt and for --against alike; what is found, and in which words, is the same for any -j. Memory holds the columns at hand and the keys. With the receipt alone, keys beyond --memory pass through scratch, so that memory does not grow with the file; with --against the keys of the file and of its sources are in memory, and of a source whose rows lie all over it some columns at a time.',
     'A file that another tool rewrote with equal content is "rewritten": its columns still agree with the receipt, and that is no damage.',
     'Without any receipt it compares sets of events of files of any readable format: the same events, a subset, disjoint, inside a lumi mask.',
   ],

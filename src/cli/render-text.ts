@@ -1,5 +1,5 @@
 // Reports and messages as text for people: pure functions from data to lines.
-import type { JoinReport, PlanSummary, SourceSummary } from '../command/types.ts';
+import type { JoinReport, PlanSummary, ScoresSummary, SourceSummary } from '../command/types.ts';
 import type { ColweaveError } from '../core/errors.ts';
 import { formatBytes, formatCount } from '../core/text.ts';
 import { witnessLines } from './render-witness.ts';
@@ -19,8 +19,18 @@ export function table(rows: readonly (readonly string[])[], right: readonly numb
   });
 }
 
+function scoresText({ model, rows, requests, nonFinite }: ScoresSummary, style: Style): string[] {
+  const bad = nonFinite.filter(({ values }) => values > 0);
+  return [
+    `scores of ${model}: ${plural(rows, 'row')} in ${plural(requests, 'request')}`,
+    ...(bad.length === 0
+      ? []
+      : [style.warn(`not finite: ${bad.map(({ name, values }) => `${name} ${formatCount(values)}`).join(', ')}`)]),
+  ];
+}
+
 export function renderJoin(report: JoinReport, dryRun: boolean, style: Style = PLAIN): string[] {
-  const { plan, outputs } = report;
+  const { plan, outputs, scores } = report;
   const lines = [headline(plan, dryRun, style), ...sourceTable(plan.sources, dryRun)];
   lines.push(...leftOut(plan.sources), ...storedOnce(plan.equal), ...cutFlow(plan.selection));
   if (dryRun) {
@@ -39,6 +49,7 @@ export function renderJoin(report: JoinReport, dryRun: boolean, style: Style = P
   }
   lines.push(...carriedLines(report));
   if (!dryRun) {
+    if (scores !== undefined) lines.push(...scoresText(scores, style));
     lines.push(style.good(`seals equal: ${plural(report.sealsEqual, 'column')}, as read and as written`));
   }
   lines.push(...witnessLines(report.witness ?? [], dryRun));

@@ -27,6 +27,7 @@ function hardLine(witness: ReceiptWitness): string[] {
   const hard = witness.columns.filter((column) => column.hard);
   if (hard.length === 0) return [];
   const events = Math.max(...hard.map(({ compared }) => compared));
+  if (events === 0) return [`not witnessed: ${witness.source}: no event in common to compare`];
   const equal = `${hard.map(nameOf).join(', ')} equal in ${formatCount(events)} events`;
   if (isWitnessed(witness))
     return [`witness ${witness.source}: ${equal}; two random events agree with ${chance(witness)}`];

@@ -4,6 +4,7 @@ import { PAGES } from './pages-binary.ts';
 
 const LANES_AT = 0;
 const SECRET_AT = 64;
+const STATE_AT = 256;
 const STAGE_AT = 1024;
 const STAGE_BYTES = 128 * 1024;
 /** Where a page from elsewhere is put, a part at a time. */
@@ -22,6 +23,9 @@ interface Exports {
   readonly join4: Loop;
   readonly join8: Loop;
   readonly spreadBits: Loop;
+  readonly levels: (...places: number[]) => number;
+  readonly wordsOf: (...places: number[]) => number;
+  readonly lists: Loop;
 }
 
 interface Kernels {
@@ -160,4 +164,77 @@ export function spreadBits(page: Uint8Array, from: number, count: number, target
     done = whole;
   }
   for (; done < count; done++) target[done] = (page[(from + done) >> 3]! >> ((from + done) & 7)) & 1;
+}
+
+/** Packed integers: bytes from .. end of a page that lies in `pageRoom`, `width` bits each. */
+export interface PackedPart {
+  readonly page: Uint8Array;
+  readonly from: number;
+  readonly end: number;
+  readonly width: number;
+}
+
+/** Bytes that the loops below read or write beyond what they are asked for. */
+const OVER_BYTES = 16;
+
+/** Room behind the page in the kernels' memory; undefined where the page lies elsewhere, or not that much is left. */
+function roomBehind({ page }: PackedPart, length: number): { readonly mine: Kernels; readonly at: number } | undefined {
+  const mine = held ?? null;
+  if (mine === null || page.buffer !== mine.bytes.buffer) return undefined;
+  const at = (page.byteOffset + page.length + 2 * OVER_BYTES - 1) & -OVER_BYTES;
+  return at + length + OVER_BYTES > mine.bytes.length ? undefined : { mine, at };
+}
+
+/** Fills `target` with levels of up to 8 bits from runs and packed integers; gives where they end, or undefined: not done here. */
+export function levelsKernel(part: PackedPart, target: Uint8Array): number | undefined {
+  const room = roomBehind(part, target.length);
+  if (room === undefined || part.width > 8) return undefined;
+  const { mine, at } = room;
+  const base = part.page.byteOffset;
+  const ended = mine.exports.levels(base + part.from, base + part.end, part.width, target.length, at);
+  if (ended === 0) return undefined;
+  target.set(mine.bytes.subarray(at, at + target.length));
+  return ended - base;
+}
+
+/** Words that a kernel looks up lie where parts of a page otherwise do. */
+const WORDS_WIDTH_MAX = 15;
+
+/** Fills `target` with the words of packed indices. False: not done here, or an index has no word. */
+export function wordsKernel(part: PackedPart, words: Uint32Array, target: Uint32Array): boolean {
+  const { page, from, end, width } = part;
+  const room = roomBehind(part, target.byteLength);
+  if (room === undefined || width < 1 || width > WORDS_WIDTH_MAX || words.byteLength > STAGE_BYTES) return false;
+  const { mine, at } = room;
+  mine.bytes.set(new Uint8Array(words.buffer, words.byteOffset, words.byteLength), PART_AT);
+  const base = page.byteOffset;
+  const most = mine.exports.wordsOf(base + from, base + end, width, target.length, PART_AT, at);
+  if (most < 0 || (target.length > 0 && most >= words.length)) return false;
+  target.set(new Uint32Array(mine.bytes.buffer, at, target.length));
+  return true;
+}
+
+/** Entries a call: their two levels fill the room for a part of a page, the ends of their lists the stage. */
+const LEVELS_TURN = STAGE_BYTES / 8;
+
+/**
+ * Fills `offsets` (rows + 1) from the levels of one level of lists; an entry is an item where its definition is `least` or more.
+ * Gives whether every entry that goes on with a list follows an item of it and is one; undefined: no kernels.
+ */
+export function listsKernel(rep: Uint8Array, def: Uint8Array, least: number, offsets: Int32Array): boolean | undefined {
+  const mine = kernels();
+  if (mine === null) return undefined;
+  const { exports, bytes } = mine;
+  const state = new Int32Array(bytes.buffer, STATE_AT, 4);
+  state.set([0, 0, 1, 0]);
+  for (let from = 0; from < rep.length; from += LEVELS_TURN) {
+    const count = Math.min(LEVELS_TURN, rep.length - from);
+    const row = state[0]!;
+    bytes.set(rep.subarray(from, from + count), PART_AT);
+    bytes.set(def.subarray(from, from + count), PART_AT + LEVELS_TURN);
+    exports.lists(PART_AT, PART_AT + LEVELS_TURN, count, least, STAGE_AT, STATE_AT);
+    const ends = new Int32Array(bytes.buffer, STAGE_AT, state[0]! - row + 1);
+    offsets.set(row + ends.length > offsets.length ? ends.subarray(0, offsets.length - row) : ends, row);
+  }
+  return state[3] === 0;
 }

@@ -1,5 +1,6 @@
-;; Owns inner loops over pages of RNTuple: xxh3 sums, and values put together whose bytes are stored apart. Where they are called
-;; from are the same loops one at a time. Lanes of a sum are at address 0 (64 bytes), xxh3's secret at 64 (192 bytes).
+;; Owns inner loops over pages of RNTuple and Parquet: xxh3 sums, values put together whose bytes are stored apart, packed integers.
+;; Where they are called from are the same loops one at a time. Lanes of a sum are at address 0 (64 bytes), xxh3's secret at 64
+;; (192 bytes), the state of lists at 256 (16 bytes).
 (module
   (memory (export "memory") 66 66)
 
@@ -188,4 +189,190 @@
       (local.set $from (i32.add (local.get $from) (i32.const 2)))
       (local.set $to (i32.add (local.get $to) (i32.const 16)))
       (local.set $count (i32.sub (local.get $count) (i32.const 16)))
-      (br $next)))))
+      (br $next))))
+
+  ;; Parquet's hybrid of runs and packed integers. Both loops below give up (0, or -1) where anything is not as it should be: the
+  ;; loops that they stand for then say what. $head: an unsigned LEB128 number of at most 28 bits; its position moves on in $at.
+  (global $at (mut i32) (i32.const 0))
+  (func $head (param $end i32) (result i32)
+    (local $byte i32) (local $value i32) (local $shift i32)
+    (loop $next
+      (if (i32.or (i32.ge_u (global.get $at) (local.get $end)) (i32.gt_u (local.get $shift) (i32.const 21)))
+        (then (return (i32.const -1))))
+      (local.set $byte (i32.load8_u (global.get $at)))
+      (global.set $at (i32.add (global.get $at) (i32.const 1)))
+      (local.set $value (i32.or (local.get $value)
+        (i32.shl (i32.and (local.get $byte) (i32.const 127)) (local.get $shift))))
+      (local.set $shift (i32.add (local.get $shift) (i32.const 7)))
+      (br_if $next (i32.and (local.get $byte) (i32.const 128))))
+    (local.get $value))
+  (func $least (param $a i32) (param $b i32) (result i32)
+    (select (local.get $a) (local.get $b) (i32.lt_u (local.get $a) (local.get $b))))
+  ;; bytes of packed integers, as far as they are wanted; -1 = they run over the end
+  (func $packed (param $values i32) (param $width i32) (param $end i32) (result i32)
+    (local $bytes i32)
+    (local.set $bytes (i32.shr_u (i32.add (i32.mul (local.get $values) (local.get $width)) (i32.const 7)) (i32.const 3)))
+    (select (i32.const -1) (local.get $bytes)
+      (i32.gt_u (local.get $bytes) (i32.sub (local.get $end) (global.get $at)))))
+
+  ;; $count levels of up to 8 bits, from $from to before $end, as bytes; writes up to 8 more. Gives where they end.
+  (func (export "levels") (param $from i32) (param $end i32) (param $width i32) (param $count i32) (param $to i32) (result i32)
+    (local $head i32) (local $values i32) (local $x i64) (local $p i32) (local $q i32) (local $stop i32) (local $bit i32)
+    (global.set $at (local.get $from))
+    (block $done (loop $run
+      (br_if $done (i32.eqz (local.get $count)))
+      (local.set $head (call $head (local.get $end)))
+      (if (i32.lt_s (local.get $head) (i32.const 0)) (then (return (i32.const 0))))
+      (if (i32.and (local.get $head) (i32.const 1))
+        (then
+          (local.set $values (call $least
+            (i32.shl (i32.shr_u (local.get $head) (i32.const 1)) (i32.const 3)) (local.get $count)))
+          (if (i32.lt_s (call $packed (local.get $values) (local.get $width) (local.get $end)) (i32.const 0))
+            (then (return (i32.const 0))))
+          (local.set $p (global.get $at))
+          (local.set $q (local.get $to))
+          (local.set $stop (i32.add (local.get $to) (local.get $values)))
+          (if (i32.eq (local.get $width) (i32.const 1))
+            (then (block $end1 (loop $next1
+              (br_if $end1 (i32.ge_u (local.get $q) (local.get $stop)))
+              ;; bit k of a byte alone in byte k, then 1 wherever a byte is not 0
+              (local.set $x (i64.and
+                (i64.mul (i64.load8_u (local.get $p)) (i64.const 0x0101010101010101)) (i64.const 0x8040201008040201)))
+              (i64.store (local.get $q) (i64.and
+                (i64.shr_u (i64.add (local.get $x) (i64.const 0x7f7f7f7f7f7f7f7f)) (i64.const 7))
+                (i64.const 0x0101010101010101)))
+              (local.set $p (i32.add (local.get $p) (i32.const 1)))
+              (local.set $q (i32.add (local.get $q) (i32.const 8)))
+              (br $next1))))
+            (else (if (i32.eq (local.get $width) (i32.const 2))
+              (then (block $end2 (loop $next2
+                (br_if $end2 (i32.ge_u (local.get $q) (local.get $stop)))
+                (local.set $x (i64.load16_u (local.get $p)))
+                (local.set $x (i64.and (i64.or (local.get $x) (i64.shl (local.get $x) (i64.const 24)))
+                  (i64.const 0x000000ff000000ff)))
+                (local.set $x (i64.and (i64.or (local.get $x) (i64.shl (local.get $x) (i64.const 12)))
+                  (i64.const 0x000f000f000f000f)))
+                (i64.store (local.get $q) (i64.and (i64.or (local.get $x) (i64.shl (local.get $x) (i64.const 6)))
+                  (i64.const 0x0303030303030303)))
+                (local.set $p (i32.add (local.get $p) (i32.const 2)))
+                (local.set $q (i32.add (local.get $q) (i32.const 8)))
+                (br $next2))))
+              (else
+                (local.set $bit (i32.const 0))
+                (block $end3 (loop $next3
+                  (br_if $end3 (i32.ge_u (local.get $q) (local.get $stop)))
+                  (i32.store8 (local.get $q) (i32.and
+                    (i32.shr_u (i32.load16_u (i32.add (local.get $p) (i32.shr_u (local.get $bit) (i32.const 3))))
+                      (i32.and (local.get $bit) (i32.const 7)))
+                    (i32.sub (i32.shl (i32.const 1) (local.get $width)) (i32.const 1))))
+                  (local.set $bit (i32.add (local.get $bit) (local.get $width)))
+                  (local.set $q (i32.add (local.get $q) (i32.const 1)))
+                  (br $next3)))))))
+          (global.set $at (call $least (local.get $end)
+            (i32.add (global.get $at) (i32.mul (i32.shr_u (local.get $head) (i32.const 1)) (local.get $width))))))
+        (else
+          (if (i32.ge_u (global.get $at) (local.get $end)) (then (return (i32.const 0))))
+          (local.set $x (i64.load8_u (global.get $at)))
+          (if (i64.ne (i64.const 0) (i64.shr_u (local.get $x) (i64.extend_i32_u (local.get $width))))
+            (then (return (i32.const 0))))
+          (global.set $at (i32.add (global.get $at) (i32.const 1)))
+          (local.set $values (call $least (i32.shr_u (local.get $head) (i32.const 1)) (local.get $count)))
+          (local.set $x (i64.mul (local.get $x) (i64.const 0x0101010101010101)))
+          (local.set $q (local.get $to))
+          (local.set $stop (i32.add (local.get $to) (local.get $values)))
+          (block $end4 (loop $next4
+            (br_if $end4 (i32.ge_u (local.get $q) (local.get $stop)))
+            (i64.store (local.get $q) (local.get $x))
+            (local.set $q (i32.add (local.get $q) (i32.const 8)))
+            (br $next4)))))
+      (local.set $to (i32.add (local.get $to) (local.get $values)))
+      (local.set $count (i32.sub (local.get $count) (local.get $values)))
+      (br $run)))
+    (global.get $at))
+
+  ;; $count indices of 1 to 15 bits, from $from to before $end, each as the word of that index at $words; gives the largest index
+  (func (export "wordsOf")
+    (param $from i32) (param $end i32) (param $width i32) (param $count i32) (param $words i32) (param $to i32) (result i32)
+    (local $head i32) (local $values i32) (local $stop i32) (local $bit i32) (local $index i32) (local $most i32)
+    (local $mask i32) (local $bytes i32)
+    (global.set $at (local.get $from))
+    (local.set $mask (i32.sub (i32.shl (i32.const 1) (local.get $width)) (i32.const 1)))
+    (local.set $bytes (i32.shr_u (i32.add (local.get $width) (i32.const 7)) (i32.const 3)))
+    (block $done (loop $run
+      (br_if $done (i32.eqz (local.get $count)))
+      (local.set $head (call $head (local.get $end)))
+      (if (i32.lt_s (local.get $head) (i32.const 0)) (then (return (i32.const -1))))
+      (if (i32.and (local.get $head) (i32.const 1))
+        (then
+          (local.set $values (call $least
+            (i32.shl (i32.shr_u (local.get $head) (i32.const 1)) (i32.const 3)) (local.get $count)))
+          (if (i32.lt_s (call $packed (local.get $values) (local.get $width) (local.get $end)) (i32.const 0))
+            (then (return (i32.const -1))))
+          (local.set $stop (i32.add (local.get $to) (i32.shl (local.get $values) (i32.const 2))))
+          (local.set $bit (i32.const 0))
+          (block $end1 (loop $next1
+            (br_if $end1 (i32.ge_u (local.get $to) (local.get $stop)))
+            (local.set $index (i32.and (local.get $mask)
+              (i32.shr_u (i32.load (i32.add (global.get $at) (i32.shr_u (local.get $bit) (i32.const 3))))
+                (i32.and (local.get $bit) (i32.const 7)))))
+            (local.set $most (select (local.get $most) (local.get $index)
+              (i32.gt_u (local.get $most) (local.get $index))))
+            (i32.store (local.get $to)
+              (i32.load (i32.add (local.get $words) (i32.shl (local.get $index) (i32.const 2)))))
+            (local.set $bit (i32.add (local.get $bit) (local.get $width)))
+            (local.set $to (i32.add (local.get $to) (i32.const 4)))
+            (br $next1)))
+          (global.set $at (call $least (local.get $end)
+            (i32.add (global.get $at) (i32.mul (i32.shr_u (local.get $head) (i32.const 1)) (local.get $width))))))
+        (else
+          (if (i32.gt_u (local.get $bytes) (i32.sub (local.get $end) (global.get $at))) (then (return (i32.const -1))))
+          (local.set $index (if (result i32) (i32.eq (local.get $bytes) (i32.const 1))
+            (then (i32.load8_u (global.get $at))) (else (i32.load16_u (global.get $at)))))
+          (if (i32.gt_u (local.get $index) (local.get $mask)) (then (return (i32.const -1))))
+          (global.set $at (i32.add (global.get $at) (local.get $bytes)))
+          (local.set $most (select (local.get $most) (local.get $index)
+            (i32.gt_u (local.get $most) (local.get $index))))
+          (local.set $values (call $least (i32.shr_u (local.get $head) (i32.const 1)) (local.get $count)))
+          (local.set $index (i32.load (i32.add (local.get $words) (i32.shl (local.get $index) (i32.const 2)))))
+          (local.set $stop (i32.add (local.get $to) (i32.shl (local.get $values) (i32.const 2))))
+          (block $end2 (loop $next2
+            (br_if $end2 (i32.ge_u (local.get $to) (local.get $stop)))
+            (i32.store (local.get $to) (local.get $index))
+            (local.set $to (i32.add (local.get $to) (i32.const 4)))
+            (br $next2)))))
+      (local.set $count (i32.sub (local.get $count) (local.get $values)))
+      (br $run)))
+    (local.get $most))
+
+  ;; Ends of lists from $count levels (of one level of lists): an entry begins a row where its repetition is 0, and is an item where
+  ;; its definition is $least or more. $row, $items, $before (was the entry before an item?) come and go in the words at $state, with
+  ;; a fourth one that is 1 once a list goes on that has no item. The end of row $row is written to $to, the next one behind it.
+  (func (export "lists")
+    (param $rep i32) (param $def i32) (param $count i32) (param $least i32) (param $to i32) (param $state i32)
+    (local $rows i32) (local $items i32) (local $before i32) (local $lost i32) (local $goesOn i32) (local $item i32)
+    (local $first i32)
+    (local.set $first (local.get $to))
+    (local.set $items (i32.load offset=4 (local.get $state)))
+    (local.set $before (i32.load offset=8 (local.get $state)))
+    (local.set $lost (i32.load offset=12 (local.get $state)))
+    (i32.store (local.get $to) (local.get $items))
+    (block $done (loop $next
+      (br_if $done (i32.eqz (local.get $count)))
+      (local.set $goesOn (i32.load8_u (local.get $rep)))
+      (local.set $item (i32.ge_u (i32.load8_u (local.get $def)) (local.get $least)))
+      (local.set $to (i32.add (local.get $to) (i32.shl (i32.sub (i32.const 1) (local.get $goesOn)) (i32.const 2))))
+      (local.set $items (i32.add (local.get $items) (local.get $item)))
+      (i32.store (local.get $to) (local.get $items))
+      (local.set $lost (i32.or (local.get $lost) (i32.and (local.get $goesOn)
+        (i32.sub (i32.const 1) (i32.and (local.get $item) (local.get $before))))))
+      (local.set $before (local.get $item))
+      (local.set $rep (i32.add (local.get $rep) (i32.const 1)))
+      (local.set $def (i32.add (local.get $def) (i32.const 1)))
+      (local.set $count (i32.sub (local.get $count) (i32.const 1)))
+      (br $next)))
+    (i32.store (local.get $state) (i32.add (i32.load (local.get $state))
+      (i32.shr_u (i32.sub (local.get $to) (local.get $first)) (i32.const 2))))
+    (i32.store offset=4 (local.get $state) (local.get $items))
+    (i32.store offset=8 (local.get $state) (local.get $before))
+    (i32.store offset=12 (local.get $state) (local.get $lost)))
+)

@@ -9,7 +9,7 @@ import {
 } from '../core/ancestry.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { fileName } from '../core/text.ts';
-import { readAncestry } from '../source/ancestry.ts';
+import { type Origins, readOrigins } from '../source/ancestry.ts';
 import type { Dataset } from '../source/dataset.ts';
 
 export interface Ancestries {
@@ -26,9 +26,14 @@ export async function settleAncestry(
   signal: AbortSignal,
 ): Promise<Ancestries> {
   const sources: (Ancestry | undefined)[] = [];
-  for (const dataset of datasets) sources.push(await readAncestry(dataset, signal));
+  const own: string[] = [];
+  for (const dataset of datasets) {
+    const origins = await readOrigins(dataset, signal);
+    sources.push(origins.ancestry);
+    own.push(...withinNotes(dataset, origins));
+  }
   const [mine, ...theirs] = sources;
-  const notes = theirs.flatMap((ancestry, i) => {
+  const between = theirs.flatMap((ancestry, i) => {
     const sides = { primary: datasets[0]!, friend: datasets[i + 1]! };
     return [
       ...parentNotes(sides, ancestry),
@@ -36,8 +41,27 @@ export async function settleAncestry(
       ...weightNotes(sides, mine?.weights, ancestry?.weights),
     ];
   });
-  return { sources, notes };
+  return { sources, notes: [...own, ...between] };
 }
+
+/** Files of one source that look like those of several samples. Extensions of a sample may begin with another first step. */
+function withinNotes({ descriptor: { label } }: Dataset, { ancestry, weights }: Origins): readonly string[] {
+  const notes: string[] = [];
+  const firsts = new Map((ancestry?.histories ?? []).map((history) => [history[0]?.config, history]));
+  if (firsts.size > 1) {
+    const texts = [...firsts.values()].map(stepText);
+    notes.push(`ancestry ${label}: its files begin with ${texts.join(' and with ')}: are they of one sample?`);
+  }
+  const [first, ...rest] = weights;
+  const other = rest.find((file) => weightsApart(first!.weights, file.weights));
+  if (first !== undefined && other !== undefined)
+    notes.push(
+      `ancestry ${label}: generator weights of ${meanOf(first.weights)} an event in ${first.uri}, of ${meanOf(other.weights)} in ${other.uri}: are they of one sample?`,
+    );
+  return notes;
+}
+
+const meanOf = ({ sumw2, count }: GeneratedWeights): string => Math.sqrt(sumw2 / count).toPrecision(3);
 
 interface Sides {
   readonly primary: Dataset;
@@ -122,8 +146,7 @@ function weightNotes(
   theirs: GeneratedWeights | undefined,
 ): readonly string[] {
   if (mine === undefined || theirs === undefined || !weightsApart(mine, theirs)) return [];
-  const mean = ({ sumw2, count }: GeneratedWeights) => Math.sqrt(sumw2 / count).toPrecision(3);
   return [
-    `ancestry ${friend.descriptor.label}: generator weights of ${mean(theirs)} an event, the primary's of ${mean(mine)}: are they of one sample?`,
+    `ancestry ${friend.descriptor.label}: generator weights of ${meanOf(theirs)} an event, the primary's of ${meanOf(mine)}: are they of one sample?`,
   ];
 }

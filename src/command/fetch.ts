@@ -1,6 +1,7 @@
 // Owns the fetch command: columns of files anywhere into Parquet or Arrow files here, through the cache.
 import { existsSync, mkdirSync, rmdirSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+import { inParallel } from '../bytes/parallel.ts';
 import { isRemote } from '../bytes/remote.ts';
 import { withoutSecrets } from '../cache/entry-name.ts';
 import { ColweaveError } from '../core/errors.ts';
@@ -14,13 +15,14 @@ import { runJoin } from './join.ts';
 import { closeSources, openSources } from './open-sources.ts';
 import { isDirectory } from './output.ts';
 import { receiptOf } from './receipts.ts';
+import { memoryHere, threadsHere } from './resources.ts';
 import type { CommandContext, JoinOptions } from './types.ts';
 import { TOOL } from './version.ts';
 import { withCache } from './with-cache.ts';
 
 const MANIFEST_FILE = '_fetch.json';
 /** What is wrong with one file, or its server, need not stop the others. */
-const ITS_OWN = [1, 3, 75];
+const ITS_OWN = [1, 3, 4, 75];
 
 /** One output, of one file or of all. */
 interface Task {
@@ -33,6 +35,10 @@ interface Task {
  * second run does what is left. Errors: those of a join of its files, cache/.
  */
 export const runFetch: RunFetch = async (options, context) => {
+  if (isRemote(options.output)) {
+    const hint = 'fetch brings files here; join writes to servers';
+    throw new ColweaveError('usage/bad-option', 'the output is on a server', { hint });
+  }
   const inputs = expandInputs(
     options.sources,
     options.redirector === undefined ? {} : { redirector: options.redirector },
@@ -93,41 +99,83 @@ interface Fetching {
   readonly manifest: string;
 }
 
+/** Files of servers at once: while one is opened or decoded, bytes of others travel. */
+const REMOTE_AT_ONCE = 4;
+/** The manifest of many files is long: it is not written after each. */
+const RECORD_MS = 2000;
+
+type Fetched = FetchedFile & { readonly identities: readonly FileIdentity[] };
+type Failed = FetchReport['failed'][number];
+
 async function fetchAll(
   tasks: readonly Task[],
   fetching: Fetching,
   context: CommandContext,
 ): Promise<Pick<FetchReport, 'files' | 'failed'>> {
+  const many = tasks.length > 1;
+  const remote = tasks.some(({ inputs }) => inputs.some(({ uri }) => isRemote(uri)));
+  const width = remote ? Math.min(REMOTE_AT_ONCE, tasks.length) : 1;
+  const own = many ? { ...fetching, options: shared(fetching.options, width) } : fetching;
   const before = readManifest(fetching.manifest);
-  const files: (FetchedFile & { readonly identities: readonly FileIdentity[] })[] = [];
-  const failed: FetchReport['failed'][number][] = [];
-  const record = (complete: boolean) => {
-    const done = files.map(({ path, upToDate: _, ...file }) => ({ ...file, output: basename(path) }));
-    // what an earlier run finished and this one has not come to
-    const names = new Set(tasks.slice(done.length + failed.length).map(({ path }) => basename(path)));
-    writeManifest(fetching.manifest, {
-      complete,
-      columns: fetching.options.columns,
-      files: [...done, ...(before?.files.filter(({ output }) => names.has(output)) ?? [])],
-      failed: failed.map(({ uri, code }) => ({ uri, code })),
-    });
-  };
-  for (const [done, task] of tasks.entries()) {
-    const many = tasks.length > 1;
-    if (many) context.emit({ type: 'progress', stage: 'files', done, total: tasks.length });
+  const ends: (Fetched | Failed | undefined)[] = tasks.map(() => undefined);
+  let recorded = Date.now();
+  const tell = () => {
+    const done = ends.filter((end) => end !== undefined).length;
     // the files are what counts when there are several
-    const own = many ? { ...context, emit: quietly(context.emit) } : context;
-    try {
-      files.push(await fetchOne(task, fetching, before, own));
-    } catch (error) {
-      if (!many || !(error instanceof ColweaveError) || !ITS_OWN.includes(error.exit)) throw error;
-      const { code, exit, message, where, near, hint, details } = error;
-      failed.push({ uri: uriOf(task), code, exit, message, where, near, hint, details });
-    }
-    record(false);
+    if (many) context.emit({ type: 'progress', stage: 'files', done, total: tasks.length });
+    if (done < tasks.length && Date.now() - recorded < RECORD_MS) return;
+    record(fetching, tasks, ends, before);
+    recorded = Date.now();
+  };
+  try {
+    await inParallel([...tasks.entries()], width, async ([i, task]) => {
+      const inner = many ? { ...context, emit: quietly(context.emit) } : context;
+      ends[i] = await fetchOne(task, own, before, inner).catch((error) => failure(error, task, many));
+      tell();
+    });
+  } catch (error) {
+    if (ends.some((end) => end !== undefined)) record(fetching, tasks, ends, before);
+    throw error;
   }
-  record(failed.length === 0);
+  const files = ends.filter((end) => end !== undefined && !('code' in end)) as Fetched[];
+  const failed = ends.filter((end) => end !== undefined && 'code' in end) as Failed[];
   return { files: files.map(({ identities: _, ...file }) => file), failed };
+}
+
+/** Threads and memory of one of `width` at a time. */
+function shared(options: FetchOptions, width: number): FetchOptions {
+  if (width === 1) return options;
+  const jobs = Math.max(1, Math.floor((options.jobs ?? threadsHere()) / width));
+  return { ...options, jobs, memoryBytes: Math.floor((options.memoryBytes ?? memoryHere()) / width) };
+}
+
+function failure(error: unknown, task: Task, many: boolean): Failed {
+  if (!many || !(error instanceof ColweaveError) || !ITS_OWN.includes(error.exit)) throw error;
+  const { code, exit, message, where, near, hint, details } = error;
+  return { uri: uriOf(task), code, exit, message, where, near, hint, details };
+}
+
+/** Files in the order of the sources; those of an earlier run stay until this one has come to them. */
+function record(
+  { options: { columns }, manifest }: Fetching,
+  tasks: readonly Task[],
+  ends: readonly (Fetched | Failed | undefined)[],
+  before: Manifest | undefined,
+): void {
+  const files: ManifestFile[] = [];
+  const failed: Manifest['failed'][number][] = [];
+  for (const [i, { path }] of tasks.entries()) {
+    const end = ends[i];
+    const output = basename(path);
+    if (end === undefined) files.push(...(before?.files.filter((file) => file.output === output) ?? []));
+    else if ('code' in end) failed.push({ uri: end.uri, code: end.code });
+    else {
+      const { uri, identities, rows, bytes, sha256 } = end;
+      files.push({ uri, identities, output, rows, bytes, sha256 });
+    }
+  }
+  const complete = ends.every((end) => end !== undefined) && failed.length === 0;
+  writeManifest(manifest, { complete, columns, files, failed });
 }
 
 function quietly(emit: CommandContext['emit']): CommandContext['emit'] {
@@ -143,7 +191,7 @@ async function fetchOne(
   { options, format }: Fetching,
   before: Manifest | undefined,
   context: CommandContext,
-): Promise<FetchedFile & { readonly identities: readonly FileIdentity[] }> {
+): Promise<Fetched> {
   const asked = joinOptions(task, options, format);
   const known = before?.files.find(({ output }) => output === basename(task.path));
   const uri = uriOf(task);

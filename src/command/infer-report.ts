@@ -3,7 +3,9 @@ import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import { canonicalJson } from '../core/receipt.ts';
 import { outputFields } from '../infer/answers.ts';
+import type { BatchPlan } from '../infer/batch-plan.ts';
 import type { Served } from '../infer/connect.ts';
+import type { Model } from '../infer/model.ts';
 import type { DoneGroup } from '../infer/run.ts';
 import type { ModelInfo } from '../infer/types.ts';
 import type { Plan, Task } from './infer-plan.ts';
@@ -32,14 +34,39 @@ export function addGroup(totals: Totals, { rows, requests, resumed, nonFinite, g
 
 const digest = (value: unknown): string => createHash('sha256').update(canonicalJson(value)).digest('hex');
 
-/** Who answers and how many at a time changes no score beyond rounding; what is asked does. */
+/** What the model file says about values. Who answers changes no score beyond rounding. */
+function decisive({ servers: _, onnx: _onnx, protocol: _protocol, ...model }: Model) {
+  return model;
+}
+
+/** Of a model file and who answers, what decides the scores. */
+export function scoresAsked(model: Model, info: ModelInfo | undefined): string {
+  return digest({ model: decisive(model), version: info?.version ?? null, config: info?.configHash ?? null });
+}
+
+/** Which model made the scores, and how it was asked, for the receipt. */
+export function inferSpec(
+  model: Model,
+  { info, batch: { rows, bytes, perEvent } }: { readonly info: ModelInfo | undefined; readonly batch: BatchPlan },
+) {
+  return {
+    model: model.name,
+    version: info?.version ?? model.version,
+    configHash: info?.configHash ?? null,
+    binding: digest(decisive(model)),
+    per: model.per === '' ? 'event' : model.per,
+    batch: { rows, bytes, perEvent },
+    onNan: model.onNan,
+  };
+}
+
+/** How many at a time changes no score beyond rounding; what is asked does. */
 export function requestOf({ model, dataset, key, options }: Task, info: ModelInfo | undefined): Request {
-  const { servers: _, onnx: _onnx, protocol: _protocol, ...asked } = model;
   const { batchRows = null, batchBytes = null, perEvent, compression } = options;
   const answered = info === undefined ? null : { version: info.version, config: info.configHash ?? null };
   return {
     inputs: digest(identities([dataset])),
-    options: digest({ model: asked, key, answered, batchRows, batchBytes, perEvent, compression }),
+    options: digest({ model: decisive(model), key, answered, batchRows, batchBytes, perEvent, compression }),
   };
 }
 
@@ -56,7 +83,6 @@ export function specOf(
   { batch, sizes }: Plan,
   { request, info, served, totals }: Answered,
 ) {
-  const { rows, bytes, perEvent } = batch;
   return {
     how: 'left',
     on: key.columns.map(({ name }) => name),
@@ -69,16 +95,11 @@ export function specOf(
     request,
     rowGroupRows: sizes.groupRows,
     infer: {
-      model: model.name,
-      version: info?.version ?? model.version,
-      configHash: info?.configHash ?? null,
+      ...inferSpec(model, { info, batch }),
       protocol: protocolOf(served),
       servers: (served?.servers ?? []).filter(({ rows }) => rows > 0).map(({ url }) => serverName(url)),
       fallbackRows: served?.fallbackRows ?? 0,
       spotRows: served?.spotRows ?? 0,
-      binding: digest({ ...model, servers: [], onnx: null, protocol: null }),
-      per: model.per === '' ? 'event' : model.per,
-      batch: { rows, bytes, perEvent },
       nonFinite: Object.fromEntries(outputFields(model).map(({ name }, i) => [name, totals.nonFinite[i]!])),
     },
   };

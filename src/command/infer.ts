@@ -1,5 +1,6 @@
 // Owns the infer command: a model file bound to columns, servers asked, scores written with keys and a receipt.
 import { existsSync } from 'node:fs';
+import { isRemoteTarget } from '../bytes/target.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { receiptText } from '../core/receipt.ts';
 import { outputFields } from '../infer/answers.ts';
@@ -52,8 +53,8 @@ async function run(options: InferOptions, context: CommandContext): Promise<Infe
 function refuseNonsense({ output, dryRun, resume, force, redo }: InferOptions): void {
   if (!dryRun && output === undefined)
     throw new ColweaveError('usage/bad-option', 'no output: give -o OUT, or --dry-run');
-  if (output !== undefined && (output === '-' || isDirectory(output)))
-    throw new ColweaveError('usage/bad-option', `scores go into one Parquet file, and ${output} is none`);
+  if (output !== undefined && (output === '-' || isRemoteTarget(output) || isDirectory(output)))
+    throw new ColweaveError('usage/bad-option', `scores go into one Parquet file here, and ${output} is none`);
   if (resume && (force || redo))
     throw new ColweaveError(
       'usage/bad-option',
@@ -84,7 +85,7 @@ async function score(
   if (fresh.report !== undefined) return fresh.report;
   refuseOverwritingInput(
     [output],
-    dataset.descriptor.files.map(({ descriptor }) => descriptor.uri),
+    [options.model, ...dataset.descriptor.files.map(({ descriptor }) => descriptor.uri)],
   );
   const began = performance.now();
   const parts = options.resume ? openParts(output, partsOf(request, servers, plan)) : undefined;

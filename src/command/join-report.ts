@@ -24,13 +24,12 @@ interface Asked {
   readonly selection: SelectionSummary | undefined;
   /** Over all keys of each source. */
   readonly sourceKeySeals: readonly Seal[];
+  /** Of the model whose scores are in the output. */
+  readonly infer?: Readonly<Record<string, unknown>>;
 }
 
-export function receiptContext(
-  plan: JoinPlan,
-  options: JoinOptions,
-  { carried, request, groups, ancestry, selection, sourceKeySeals }: Asked,
-) {
+export function receiptContext(plan: JoinPlan, options: JoinOptions, asked: Asked) {
+  const { carried, request, groups, ancestry, selection, sourceKeySeals, infer } = asked;
   const lumis: LumiCounts = new Map();
   for (const { table } of keyChunks(plan.sources[0]!.keys)) countLumis(lumis, table);
   return {
@@ -39,6 +38,7 @@ export function receiptContext(
       ...specOf(plan, options),
       ...carriedSpec(carried),
       request,
+      ...(infer === undefined ? {} : { infer }),
       ...(groups.length === 0 ? {} : { primaryDatasets: groups }),
     },
     policies: policiesOf(options),
@@ -116,11 +116,11 @@ export function summarize(
     sources,
     ...(plan.equal.length === 0 ? {} : { equal: plan.equal.map(({ name, column }) => ({ name, column })) }),
     rowsOut: plan.rowsOut,
-    columnsOut: plan.columns.map(({ field, source }) => ({
+    columnsOut: plan.columns.map(({ field, source, kind }) => ({
       name: field.name,
       type: typeName(field.type),
       nullable: field.nullable,
-      source: plan.sources[source]!.label,
+      source: kind === 'score' ? 'the model' : plan.sources[source]!.label,
     })),
     rowGroupRows: plan.rowGroupRows,
     threads: budget.threads,

@@ -15,11 +15,12 @@ import type { Dataset } from '../source/dataset.ts';
 import { type Carried, type CarryOptions, carryTrees, NOTHING_CARRIED, sumsMetadata } from './carry.ts';
 import { writeDepfile } from './depfile.ts';
 import { targetOf } from './finished.ts';
+import type { ScoredPlan } from './join-infer.ts';
 import { receiptContext } from './join-report.ts';
 import { abandonPlace, type OutputPlace, preparePlace, retireSummary, writeSidecars } from './output.ts';
 import type { DatasetFiles } from './primary-datasets.ts';
 import type { Request } from './request.ts';
-import type { CommandContext, JoinOptions, JoinReport, PlanSummary } from './types.ts';
+import type { CommandContext, JoinOptions, JoinReport, PlanSummary, ScoresSummary } from './types.ts';
 
 export interface CarryOut extends CommandContext {
   readonly summary: PlanSummary;
@@ -30,6 +31,7 @@ export interface CarryOut extends CommandContext {
   readonly ancestry: readonly (Ancestry | undefined)[];
   /** All files that the output depends on. */
   readonly inputs: readonly string[];
+  readonly scored: ScoredPlan | undefined;
 }
 
 /** Nothing is under the output's name before all checks are done. */
@@ -50,6 +52,7 @@ export async function carryOut(
     carried = await carryTrees(datasets[0]!, carryOptions(options, output), signal);
     const here = { options, place, carried, ...context };
     const { parts, sealsEqual, witness, sinks } = await runHere(plan, datasets, format, here);
+    const scores = await finishScores(context.scored, sinks);
     await publish([...carried.sinks, ...sinks], signal, () => {
       // a depfile without its output is harmless; an output without it would not be made again
       if (options.depfile !== undefined) writeDepfile(options.depfile, targetOf(output), inputs);
@@ -63,10 +66,24 @@ export async function carryOut(
       ...(carried.trees.length > 0 ? { carried: carried.trees } : {}),
       ...(carried.sums === undefined ? {} : { sums: carried.sums }),
       witness: witnessOf(plan, witness),
+      ...(scores === undefined ? {} : { scores }),
     };
   } catch (error) {
     await Promise.all(carried.sinks.map((sink) => sink.abort()));
     abandonPlace(place);
+    throw error;
+  }
+}
+
+/** The last of the answers may tell that none can be trusted. */
+async function finishScores(
+  scored: ScoredPlan | undefined,
+  sinks: readonly Pick<Sink<unknown>, 'abort'>[],
+): Promise<ScoresSummary | undefined> {
+  try {
+    return await scored?.finish();
+  } catch (error) {
+    await Promise.all(sinks.map((sink) => sink.abort()));
     throw error;
   }
 }
@@ -95,7 +112,7 @@ async function runHere<Encoded>(
   plan: JoinPlan,
   datasets: readonly Dataset[],
   format: SinkFormat<Encoded>,
-  { options, summary, place, carried, early, request, groups, ancestry, emit, signal }: RunHere,
+  { options, summary, place, carried, early, request, groups, ancestry, scored, emit, signal }: RunHere,
 ): Promise<RunResult<Encoded>> {
   const sink = { compression: options.compression };
   const { threads } = summary;
@@ -113,10 +130,18 @@ async function runHere<Encoded>(
       plan.sources.map(({ keys }) => keys),
       threads > 1 ? pool : undefined,
     );
-    const asked = { carried, request, groups, ancestry, selection: summary.selection, sourceKeySeals };
-    const receipt = receiptContext(plan, options, asked);
+    const receipt = receiptContext(plan, options, {
+      carried,
+      request,
+      groups,
+      ancestry,
+      selection: summary.selection,
+      sourceKeySeals,
+      ...(scored === undefined ? {} : { infer: scored.spec }),
+    });
     const metadataOf = (part: number) => sumsMetadata(carried, plan.parts, part);
-    const run = { targets: place.targets, sink, force: options.force, receipt, metadataOf, emit, signal };
+    const scorer = scored === undefined ? {} : { scorer: scored.scorer };
+    const run = { targets: place.targets, sink, force: options.force, receipt, metadataOf, ...scorer, emit, signal };
     const executor: Executor<Encoded> = await starting;
     return await runPlan(plan, executor, format, run).finally(() => executor.close());
   } finally {

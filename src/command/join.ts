@@ -28,6 +28,7 @@ import { dedupPlan } from './dedup.ts';
 import { explainDuplicates } from './duplicates.ts';
 import { bytesIn, bytesOnDisk, mayBeFresh, startEarly } from './early.ts';
 import { finishIfFresh } from './finished.ts';
+import { openScoring, planScores, type Scoring } from './join-infer.ts';
 import { summarize } from './join-report.ts';
 import { carryOptions, carryOut } from './join-run.ts';
 import { closeSpill, dropSorted, type KeySpill, spillIfShort } from './key-spill.ts';
@@ -38,7 +39,7 @@ import { isDirectory } from './output.ts';
 import { primaryDatasets } from './primary-datasets.ts';
 import { goesToServer, joinToServer } from './remote-output.ts';
 import { selectionSummary, selectPrimary } from './selection.ts';
-import type { CommandContext, JoinOptions, RunJoin } from './types.ts';
+import type { CommandContext, FreshReport, JoinOptions, JoinReport, RunJoin } from './types.ts';
 import { cacheText, withCache } from './with-cache.ts';
 
 /** Joins the friends to the primary by event key. Errors: the catalogue's source/, key/, join/, sink/ and output/ codes. */
@@ -51,7 +52,22 @@ export const runJoin: RunJoin = async (asked, context) => {
 };
 
 const join: RunJoin = async (asked, context) => {
-  const options = { ...asked, friends: await expandTrees(asked) };
+  refuseNonsense(asked);
+  const scoring = await openScoring(asked, context);
+  try {
+    return await joinWith(asked, scoring, context);
+  } finally {
+    await scoring?.servers?.close();
+  }
+};
+
+async function joinWith(
+  asked: JoinOptions,
+  scoring: Scoring | undefined,
+  context: CommandContext,
+): Promise<JoinReport | FreshReport> {
+  const scores = scoring === undefined ? {} : { scores: scoring.asked };
+  const options = { ...asked, friends: await expandTrees(asked), ...scores };
   refuseNonsense(options);
   let opened: Opened | undefined;
   let early: Pool | undefined;
@@ -71,7 +87,9 @@ const join: RunJoin = async (asked, context) => {
     if (early !== undefined) lendDatasets(datasets);
     const crew = datasets.some(isFar) ? undefined : early;
     if (crew !== undefined) await openTogether(datasets, crew);
-    const { plan, selection } = await planJoin(options, opened, { early, crew, spill, ...context });
+    const { plan: joined, selection } = await planJoin(options, opened, { early, crew, spill, ...context });
+    const scored = scoring === undefined ? undefined : planScores(joined, scoring, context.signal);
+    const plan = scored?.plan ?? joined;
     const budget = budgetFor(plan, datasets, options);
     const planned = summarize(plan, datasets, options, budget);
     const summary = {
@@ -87,7 +105,16 @@ const join: RunJoin = async (asked, context) => {
       plan,
       datasets,
       { ...options, force: options.force || fresh.replace, ...(sample === undefined ? {} : { sample }) },
-      { summary, early, request, groups, ancestry: ancestry.sources, inputs: inputsOf(opened, options), ...context },
+      {
+        summary,
+        early,
+        request,
+        groups,
+        ancestry: ancestry.sources,
+        inputs: inputsOf(opened, options),
+        scored,
+        ...context,
+      },
     );
   } finally {
     await early?.close();
@@ -95,7 +122,7 @@ const join: RunJoin = async (asked, context) => {
     closeSpill(spill);
     if (opened !== undefined) await closeSources(opened);
   }
-};
+}
 
 interface Planned {
   readonly plan: JoinPlan;
@@ -168,6 +195,8 @@ function refuseNonsense(options: JoinOptions): void {
   }
   if (!options.dryRun && options.output === undefined)
     throw new ColweaveError('usage/bad-option', 'no output: give -o OUT, or --dry-run');
+  if (options.infer !== undefined && options.mapOnly === true)
+    throw new ColweaveError('usage/bad-option', '--infer wants columns, and --map-only writes none');
   refuseMapNonsense(options);
   refuseBadParts(options);
   if (options.where !== undefined && options.duplicates !== undefined) {

@@ -9,7 +9,7 @@ import type { SourceFile } from '../source/types.ts';
 import { type Finding, finding } from '../verify/findings.ts';
 import { expandLumis } from '../verify/lumi.ts';
 import { addBlocks, LUMI_TREE, type LumiEvidence } from '../verify/lumi-blocks.ts';
-import { checkRowGroups } from '../verify/row-groups.ts';
+import { readRowGroups } from '../verify/row-groups.ts';
 import { carriedPath } from './carry.ts';
 import { receiptOf } from './receipts.ts';
 
@@ -85,7 +85,7 @@ async function addCarried(
   const own = stated.find(({ tree }) => tree === LUMI_TREE);
   const file = await openSource(path, {}, signal);
   try {
-    const same = own !== undefined && (await checkRowGroups(file.descriptor, { ...receipt, output: own }, signal));
+    const same = own !== undefined && (await readRowGroups(file.descriptor, { ...receipt, output: own }, signal));
     if (same && !same.regrouped && same.changed.length === 0 && (await addBlocks(blocks, file, signal)))
       return undefined;
     return finding('verify/source-changed', `${path} is not what was carried along with the join: it proves nothing`);

@@ -7,9 +7,9 @@ import { fieldNamed } from '../core/schema.ts';
 import { formatCount } from '../core/text.ts';
 import { keyColumnName, withKeyColumn } from '../keys/spec.ts';
 import { type Dataset, readRows } from '../source/dataset.ts';
+import { ownReceipt } from '../source/own-metadata.ts';
 import type { FileDescriptor } from '../source/types.ts';
 import { readReceipt } from '../verify/receipt-shape.ts';
-import { ownReceipt } from './receipts.ts';
 
 const CHANNEL = 'mcChannelNumber';
 /** Rows of a channel column read at a time. */

@@ -54,9 +54,10 @@ export async function closeSources({ datasets }: Opened): Promise<void> {
 }
 
 /** Everything that was read for the output, in the order it was asked for: lists, then data. */
-export function inputsOf({ datasets, lists }: Opened, { composeFile }: JoinOptions): readonly string[] {
+export function inputsOf({ datasets, lists }: Opened, { composeFile, infer }: JoinOptions): readonly string[] {
   const files = datasets.flatMap(({ descriptor }) => descriptor.files.map((file) => file.descriptor.uri));
-  return [...(composeFile === undefined ? [] : [composeFile]), ...lists, ...files];
+  const asked = [composeFile, infer?.file].filter((path) => path !== undefined);
+  return [...asked, ...lists, ...files];
 }
 
 function inputOptions({ redirector }: JoinOptions, base: string | undefined, lists: string[]): InputOptions {

@@ -36,6 +36,7 @@ const NEUTRAL: readonly (keyof JoinOptions)[] = [
   'jobs',
   'memoryBytes',
   'keyIndex',
+  'infer',
   'cache',
   'offline',
 ];

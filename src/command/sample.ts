@@ -2,7 +2,7 @@
 import { ColweaveError } from '../core/errors.ts';
 import type { Receipt } from '../core/receipt.ts';
 import type { Dataset } from '../source/dataset.ts';
-import { ownReceipt } from './receipts.ts';
+import { ownReceipt } from '../source/own-metadata.ts';
 
 /** The one sample that the option and the receipts of all inputs name, or undefined. Errors: join/sample-differs. */
 export function agreeOnSample(asked: string | undefined, datasets: readonly Dataset[]): string | undefined {

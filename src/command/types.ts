@@ -2,6 +2,7 @@
 import type { CacheAccess } from '../cache/place.ts';
 import type { Emit } from '../core/events.ts';
 import type { ReceiptWitness } from '../core/receipt.ts';
+import type { ServerReport } from '../infer/server.ts';
 import type { Naming } from '../join/names.ts';
 import type { Input } from '../source/inputs.ts';
 import type { Relation, SetCounts } from '../verify/event-sets.ts';
@@ -81,6 +82,10 @@ export interface JoinOptions {
   readonly dedup?: boolean;
   /** Write where each source has an event instead of its payload. */
   readonly mapOnly?: boolean;
+  /** A model file whose scores are columns of the output, and who computes them. */
+  readonly infer?: { readonly file: string; readonly servers: readonly string[] };
+  /** Of the model file and who answers, what decides the output. */
+  readonly scores?: string;
   readonly dryRun: boolean;
   /** Also write OUT.receipt.json. */
   readonly receipt: boolean;
@@ -171,6 +176,18 @@ export interface JoinReport {
   readonly sums?: Sums;
   /** One a friend: what proves, beside the key, that its rows are of the same events. */
   readonly witness?: readonly ReceiptWitness[];
+  readonly scores?: ScoresSummary;
+}
+
+/** What a model made of the joined rows. */
+export interface ScoresSummary {
+  readonly model: string;
+  /** Rows of tensors. */
+  readonly rows: number;
+  readonly requests: number;
+  readonly servers: readonly ServerReport[];
+  /** By column: values that are NaN or infinite. */
+  readonly nonFinite: readonly { readonly name: string; readonly values: number }[];
 }
 
 export interface CarriedSummary {
@@ -227,6 +244,9 @@ export interface VerifyOptions {
   readonly writeLumis?: string;
   /** A directory of parts that one batch of joins wrote. */
   readonly parts?: string;
+  /** Directory of the cache that the sources of `against` are read through; absent = none. */
+  readonly cache?: string;
+  readonly offline?: boolean;
   readonly jobs?: number;
   readonly memoryBytes?: number;
 }

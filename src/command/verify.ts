@@ -3,34 +3,43 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ColweaveError } from '../core/errors.ts';
 import type { Receipt } from '../core/receipt.ts';
-import { readKeys } from '../keys/read.ts';
 import { keySpecFor } from '../keys/spec.ts';
 import { type Pool, startPool } from '../pool/pool.ts';
 import { expandInputs } from '../source/inputs.ts';
+import { ownReceipt } from '../source/own-metadata.ts';
 import { openSource } from '../source/registry.ts';
 import type { SourceFile } from '../source/types.ts';
-import { checkAgainst } from '../verify/against.ts';
-import { asFinding, checkReceipt } from '../verify/check-receipt.ts';
+import { asFinding } from '../verify/check-receipt.ts';
 import { checkDirectory, hasSummary } from '../verify/directory.ts';
 import { eventSet, repeatedIn } from '../verify/event-sets.ts';
 import { type Finding, finding, isDamage } from '../verify/findings.ts';
-import { datasetOf } from '../verify/output-file.ts';
 import { checkParts } from '../verify/parts.ts';
 import { type ReadReceipt, readReceipt } from '../verify/receipt-shape.ts';
-import { type SortedKeys, sortKeys } from '../verify/sort-merge.ts';
-import { ownReceipt, receiptBeside, receiptOf } from './receipts.ts';
+import { verifyContent } from '../verify/verify-file.ts';
+import { receiptBeside, receiptOf } from './receipts.ts';
 import { threadsHere } from './resources.ts';
 import type { CommandContext, RunVerify, VerifyOptions, VerifyReport } from './types.ts';
 import { checkLumis, checkRelation, closeAll, openAll, sortMemory } from './verify-sets.ts';
+import { cacheText, withCache } from './with-cache.ts';
 
 type FileReport = VerifyReport['files'][number];
 
 /** Errors: verify/no-receipt, verify/not-data, and those of the sources; all that is wrong with an output is a finding. */
 export const runVerify: RunVerify = async (options, context) => {
+  if (options.cache === undefined && options.offline !== true) return verify(options, context);
+  // $COLWEAVE_CACHE alone says nothing here: what a join left in a cache is no evidence unless it is asked for
+  const { result, cache } = await withCache(options, false, context, (inner) => verify(options, inner));
+  if (cache !== undefined) context.emit({ type: 'note', text: cacheText(cache) });
+  return result;
+};
+
+const verify: RunVerify = async (options, context) => {
   if (options.relation !== undefined) return { files: [], relation: await checkRelation(options, context) };
   const words = options.parts === undefined ? options.outputs : [...options.outputs, options.parts];
   const outputs = expandOutputs(words);
-  const sources = options.against.length === 0 ? [] : expandInputs(options.against);
+  const given = options.against.length === 0 ? [] : expandInputs(options.against);
+  const { cache } = context;
+  const sources = cache === undefined ? given : given.map((input) => ({ ...input, cache }));
   const files: (FileReport | undefined)[] = [];
   const pool = startThreads(outputs, options.jobs);
   try {
@@ -167,23 +176,12 @@ async function checkFile(
   path: string,
   file: SourceFile,
   receipt: Receipt | undefined,
-  { sources, pool }: FileOptions,
+  { sources, pool, ...options }: FileOptions,
   { emit, signal }: CommandContext,
 ): Promise<readonly Finding[]> {
   if (receipt === undefined && sources.length === 0) return [];
-  let keys: SortedKeys;
-  let findings: readonly Finding[];
-  try {
-    const on = receipt === undefined ? undefined : (receipt.spec.on as string[]).join(',');
-    const spec = keySpecFor(on, file.descriptor.schema, [path]);
-    keys = sortKeys(await readKeys(datasetOf(file), spec, undefined, signal));
-    findings = receipt === undefined ? [] : await checkReceipt({ path, file, receipt, keys }, signal, pool);
-  } catch (error) {
-    return [asFinding(error)];
-  }
-  if (sources.length === 0) return findings;
-  const closer = await checkAgainst({ path, file, receipt, keys }, sources, { emit, signal });
-  return [...findings.filter(({ code }) => !closer.some((other) => other.code === code)), ...closer];
+  const memoryBytes = sortMemory(options);
+  return verifyContent({ path, file, receipt, inputs: sources, pool, memoryBytes }, { emit, signal });
 }
 
 function reportOf(

@@ -172,3 +172,14 @@ export function columnBytes(column: Column): number {
   if (column.kind === 'utf8') return column.offsets.byteLength + column.bytes.byteLength + valid;
   return column.offsets.byteLength + columnBytes(column.items) + valid;
 }
+
+/** Arrays of its own. `offsets`: those copied before, so that columns that share theirs still do. */
+export function copyColumn(column: Column, offsets: Map<Int32Array, Int32Array>): Column {
+  const valid = column.valid?.slice();
+  if (column.kind === 'flat') return { ...column, values: column.values.slice(), valid };
+  const own = offsets.get(column.offsets) ?? column.offsets.slice();
+  offsets.set(column.offsets, own);
+  return column.kind === 'utf8'
+    ? { ...column, offsets: own, bytes: column.bytes.slice(), valid }
+    : { ...column, offsets: own, items: copyColumn(column.items, offsets), valid };
+}

@@ -4,13 +4,14 @@ import { invariant } from '../core/check.ts';
 import { ColweaveError } from '../core/errors.ts';
 import type { Emit } from '../core/events.ts';
 import { checkAgainstModel } from './check-answer.ts';
+import { Gate } from './gate.ts';
 import { type Answer, Job } from './job.ts';
 import { type Policy, pauseOf } from './policy.ts';
 import { Server, type ServerReport } from './server.ts';
-import { givenUp, ServerError } from './server-error.ts';
+import { givenUp, noAnswer, ServerError } from './server-error.ts';
 import { halves, together } from './split.ts';
 import { checkSpot, type SpotRows, SpotSampler } from './spot-check.ts';
-import { prove, SOME, versionDiffers } from './survey.ts';
+import { checkSame, SOME, survey, versionDiffers } from './survey.ts';
 import { rowsOf } from './tensor.ts';
 import type { Endpoint, InferRequest, InferResponse, ModelInfo } from './types.ts';
 
@@ -51,7 +52,7 @@ export class Balance {
   readonly #asked = new WeakSet<InferRequest>();
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #proofs: NodeJS.Timeout;
-  #waiting: (() => void)[] = [];
+  readonly #room = new Gate();
   #rowsMax: number;
   #halved = 0;
   #spotRows = 0;
@@ -72,7 +73,8 @@ export class Balance {
       if (up.includes(server.endpoint)) server.back();
       else void this.#probe(server);
     }
-    this.#proofs = setInterval(() => void this.#proveAll(), policy.proofMs);
+    const prove = (): Promise<void> => this.#proveAll((server, failure) => this.#exclude(server, failure));
+    this.#proofs = setInterval(() => void prove(), policy.proofMs);
     this.#proofs.unref();
   }
 
@@ -85,14 +87,7 @@ export class Balance {
   async room(signal: AbortSignal): Promise<void> {
     while (this.#queue.length > 0 && this.#fatal === undefined) {
       signal.throwIfAborted();
-      await new Promise<void>((resolve) => {
-        const wake = (): void => {
-          signal.removeEventListener('abort', wake);
-          resolve();
-        };
-        signal.addEventListener('abort', wake, { once: true });
-        this.#waiting.push(wake);
-      });
+      await this.#room.wait(signal);
     }
     signal.throwIfAborted();
     if (this.#fatal !== undefined) throw this.#fatal;
@@ -111,11 +106,13 @@ export class Balance {
    * infer/spot-check, infer/version-differs, or why a check could not be made.
    */
   async finish(request: Pick<InferRequest, 'outputs'>, signal: AbortSignal): Promise<BalanceReport> {
+    clearInterval(this.#proofs);
     const { name, version } = this.info;
     const rest = this.#spots.flush({ model: name, version, outputs: request.outputs });
     if (rest !== undefined) this.#check(rest, undefined, signal);
     await Promise.all(this.#checks);
-    await this.#proveAll();
+    // its answers so far were all of the version
+    await this.#proveAll(() => {});
     if (this.#fatal !== undefined) throw this.#fatal;
     return this.report();
   }
@@ -142,6 +139,7 @@ export class Balance {
       if (this.#leave(job)) job.reject(signal.reason);
     });
     if (signal.aborted || this.#fatal !== undefined) job.reject(signal.aborted ? signal.reason : this.#fatal);
+    else if (job.rows > this.#rowsMax) void this.#halve(job);
     else {
       job.avoid = avoid;
       if (first) this.#queue.unshift(job);
@@ -176,10 +174,7 @@ export class Balance {
   }
 
   #wake(): void {
-    if (this.#queue.length > 0 && this.#fatal === undefined) return;
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const wake of waiting) wake();
+    if (this.#queue.length === 0 || this.#fatal !== undefined) this.#room.open();
   }
 
   /** The one with the least work; a server where it failed only if no other takes requests. */
@@ -200,13 +195,7 @@ export class Balance {
     const limitMs = server.latency.deadlineMs(this.#policy);
     const cancel = new AbortController();
     const stop = (): void => cancel.abort(signal.reason);
-    const late = (): void =>
-      cancel.abort(
-        new ServerError('infer/no-answer', `no answer to ${rows} rows within ${(limitMs / 1000).toFixed(1)} s`, {
-          where: [server.endpoint.url],
-          retry: 'elsewhere',
-        }),
-      );
+    const late = (): void => cancel.abort(noAnswer(server.endpoint.url, rows, limitMs));
     const timer = setTimeout(late, limitMs);
     signal.addEventListener('abort', stop, { once: true });
     server.sent(rows);
@@ -254,6 +243,7 @@ export class Balance {
       if (job.tries >= this.#policy.triesMax) job.reject(failure);
       else this.#again(job, failure);
     } else if (failure.retry === 'smaller' && job.rows > 1) {
+      this.#rowsMax = Math.min(this.#rowsMax, Math.ceil(job.rows / 2));
       void this.#halve(job);
     } else {
       if (failure.code === 'infer/version-differs') this.#stop(failure);
@@ -279,7 +269,6 @@ export class Balance {
 
   async #halve(job: Job): Promise<void> {
     this.#halved += 1;
-    this.#rowsMax = Math.min(this.#rowsMax, Math.ceil(job.rows / 2));
     const stop = new AbortController();
     const signal = AbortSignal.any([job.signal, stop.signal]);
     try {
@@ -319,7 +308,7 @@ export class Balance {
     for (let n = 0; server.state === 'down' && !signal.aborted; n++) {
       try {
         await sleep(pauseOf(n, this.#policy), undefined, { signal });
-        await this.#prove(server);
+        checkSame(this.info, await this.#survey(server), server.endpoint.url);
         server.back();
         this.#emit({ type: 'note', text: `${server.endpoint.url}: serves ${this.info.name} again` });
         this.#pump();
@@ -338,23 +327,30 @@ export class Balance {
     return retry === 'never' || server.comesAndGoes;
   }
 
-  #prove({ endpoint }: Server): Promise<void> {
-    return prove(
-      endpoint,
-      this.info,
-      AbortSignal.any([this.#closing.signal, AbortSignal.timeout(this.#policy.surveyMs)]),
-    );
+  #survey({ endpoint }: Server): Promise<ModelInfo> {
+    const { name, version } = this.info;
+    const limit = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(this.#policy.surveyMs)]);
+    return survey(endpoint, { name, version }, limit);
   }
 
-  /** Rows that came from something else since the last time cannot be told from the others: nothing may be used. */
-  async #proveAll(): Promise<void> {
+  /** Asks those that are up what they serve; `missing` is called for one that does not have the version any more. */
+  async #proveAll(missing: (server: Server, failure: ServerError) => void): Promise<void> {
+    const one = async (server: Server): Promise<void> => {
+      const found = await this.#survey(server);
+      try {
+        checkSame(this.info, found, server.endpoint.url);
+      } catch (failure) {
+        // rows that came from something else since the last time cannot be told from the others: nothing may be used
+        this.#stop(failure);
+      }
+    };
     const up = this.#servers.filter(({ state }) => state === 'up');
-    const proofs = await Promise.allSettled(up.map((server) => this.#prove(server)));
-    for (const proof of proofs) {
+    const proofs = await Promise.allSettled(up.map(one));
+    for (const [at, proof] of proofs.entries()) {
+      // a server that does not answer now says nothing about what it answered before
       if (proof.status === 'fulfilled' || !(proof.reason instanceof ServerError)) continue;
       const { code, retry } = proof.reason;
-      // a server that does not answer now says nothing about what it answered before
-      if (code === 'infer/version-differs' && retry === 'never') this.#stop(proof.reason);
+      if (code === 'infer/version-differs' && retry === 'never') missing(up[at]!, proof.reason);
     }
   }
 

@@ -7,6 +7,7 @@ import {
   type IncomingHttpHeaders,
 } from 'node:http2';
 import { getCACertificates } from 'node:tls';
+import { authorization, RENEW_MS } from './http-call.ts';
 import {
   badAnswer,
   httpKind,
@@ -26,6 +27,11 @@ const MESSAGE_BYTES_MAX = 2 ** 31 - 1;
 /** Room for answers in flight: with the 64 KiB of the standard, each answer would wait for the way back. */
 const WINDOW_BYTES = 16 * 1024 * 1024;
 
+/**
+ * Node refuses streams (ENHANCE_YOUR_CALM) while more than 10 MB of a session wait, which two batches may do. What waits is
+ * bounded by who calls: no limit here.
+ */
+const MEMORY_MB = 1_000_000;
 /** Triton's, where a URL names none. */
 const PORT = 8001;
 
@@ -63,14 +69,14 @@ export function grpcCaller(base: URL, url: string, options: ConnectOptions): Grp
   const port = base.port === '' ? `:${secure ? 443 : PORT}` : '';
   const authority = `${secure ? 'https' : 'http'}://${base.host}${port}`;
   const trust = options.ca === undefined ? {} : { ca: [...getCACertificates('default'), ...options.ca] };
-  const fixed = options.token === undefined ? {} : { authorization: `Bearer ${options.token}` };
   let current: Session | undefined;
   const session = (): Session => {
+    if (current !== undefined && Date.now() - current.since > (options.renewMs ?? RENEW_MS)) current.retire();
     if (current === undefined || current.ending) current = new Session(authority, trust);
     return current;
   };
   const once = (path: string, parts: readonly Uint8Array[], signal: AbortSignal): Promise<Uint8Array> =>
-    callOnce(session(), { path, parts, url, fixed }, signal);
+    callOnce(session(), { path, parts, url, fixed: authorization(options) }, signal);
   return {
     call: async (path, parts, signal) => {
       try {
@@ -93,11 +99,12 @@ class Session {
   ending = false;
   /** The server said that it will take no more calls, and why that is no failure. */
   goneAway = false;
-  answers = 0;
+  readonly since = Date.now();
 
   constructor(authority: string, trust: { readonly ca?: readonly string[] }) {
     this.http2 = connect(authority, {
       ...trust,
+      maxSessionMemory: MEMORY_MB,
       settings: { enablePush: false, initialWindowSize: WINDOW_BYTES },
     } as Parameters<typeof connect>[1]);
     this.http2.once('connect', () => this.http2.setLocalWindowSize(WINDOW_BYTES));
@@ -129,7 +136,7 @@ interface Call {
   readonly path: string;
   readonly parts: readonly Uint8Array[];
   readonly url: string;
-  readonly fixed: Readonly<Record<string, string>>;
+  readonly fixed: { readonly authorization?: string };
 }
 
 function openStream(session: Session, { path, fixed, url }: Call): ClientHttp2Stream {
@@ -175,7 +182,6 @@ function callOnce(session: Session, call: Call, signal: AbortSignal): Promise<Ui
     stream.on('error', fail);
     stream.on('response', (received) => {
       headers = received;
-      session.answers += 1;
     });
     stream.on('trailers', (received) => {
       trailers = received;

@@ -7,6 +7,8 @@ import type { ConnectOptions } from './types.ts';
 
 /** SuperSONIC's balancer counts new connections: few, and kept; as many as requests in flight, and some to ask how it is. */
 const CONNECTIONS_MAX = 10;
+/** Servers that are added behind a balancer get their part after this time. */
+export const RENEW_MS = 120_000;
 /** A body of error is read up to here, and shown up to less. */
 const ERROR_BYTES_MAX = 64 * 1024;
 /** What one array of Node can hold for certain. */
@@ -36,24 +38,20 @@ export interface HttpAnswer {
 
 export function httpCaller(base: URL, options: ConnectOptions): HttpCaller {
   const secure = base.protocol === 'https:';
-  const setting = {
-    keepAlive: true,
-    maxSockets: options.connectionsMax ?? CONNECTIONS_MAX,
-    // the latest used is the least likely to be closed by the server meanwhile
-    scheduling: 'lifo' as const,
-  };
-  const trust = options.ca === undefined ? {} : { ca: [...getCACertificates('default'), ...options.ca] };
-  const agent = secure ? new SecureAgent({ ...setting, ...trust }) : new Agent(setting);
+  const agents = renewedAgents(secure, options);
   const below = base.pathname.replace(/\/+$/, '');
-  const fixed = options.token === undefined ? {} : { authorization: `Bearer ${options.token}` };
   const requestOf = (exchange: HttpExchange): RequestOptions => ({
-    agent,
+    agent: agents.current(),
     // URL keeps the brackets of an IPv6 address
     host: base.hostname.replace(/^\[|\]$/g, ''),
     port: base.port === '' ? (secure ? 443 : 80) : base.port,
     method: exchange.method,
     path: below + exchange.path,
-    headers: { ...fixed, ...exchange.headers, 'content-length': String(bytesOf(exchange.parts ?? [])) },
+    headers: {
+      ...authorization(options),
+      ...exchange.headers,
+      'content-length': String(bytesOf(exchange.parts ?? [])),
+    },
   });
   const send = secure ? secureRequest : plainRequest;
   const once = (exchange: HttpExchange, signal: AbortSignal): Promise<HttpAnswer> =>
@@ -69,7 +67,42 @@ export function httpCaller(base: URL, options: ConnectOptions): HttpCaller {
         throw failure;
       }
     },
-    close: () => agent.destroy(),
+    close: () => agents.close(),
+  };
+}
+
+export function authorization({ token }: ConnectOptions): { readonly authorization?: string } {
+  const now = typeof token === 'function' ? token() : token;
+  return now === undefined ? {} : { authorization: `Bearer ${now}` };
+}
+
+/** Agents in place of one: an old one keeps no connection that becomes free. */
+function renewedAgents(secure: boolean, { connectionsMax, renewMs = RENEW_MS, ca }: ConnectOptions) {
+  const setting = {
+    keepAlive: true,
+    maxSockets: connectionsMax ?? CONNECTIONS_MAX,
+    // the latest used is the least likely to be closed by the server meanwhile
+    scheduling: 'lifo' as const,
+    ...(ca === undefined ? {} : { ca: [...getCACertificates('default'), ...ca] }),
+  };
+  const make = (): Agent => (secure ? new SecureAgent(setting) : new Agent(setting));
+  let agent = make();
+  let since = Date.now();
+  const all = new Set([agent]);
+  return {
+    current: (): Agent => {
+      if (Date.now() - since <= renewMs) return agent;
+      agent.maxFreeSockets = 0;
+      for (const sockets of Object.values(agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
+      for (const each of all) if (Object.keys(each.sockets).length === 0) all.delete(each);
+      agent = make();
+      all.add(agent);
+      since = Date.now();
+      return agent;
+    },
+    close: (): void => {
+      for (const each of all) each.destroy();
+    },
   };
 }
 
@@ -121,32 +154,70 @@ function exchangeOnce(sending: Sending, signal: AbortSignal): Promise<HttpAnswer
   });
 }
 
-/** The whole body, in one array whose binary part is aligned when the server says where it begins. */
-async function receive(response: IncomingMessage, url: string): Promise<HttpAnswer> {
-  const status = response.statusCode ?? 0;
-  const { headers } = response;
+/** The whole body; an array of an error is cut, and its connection given up. */
+function receive(response: IncomingMessage, url: string): Promise<HttpAnswer> {
+  const { statusCode: status = 0, headers } = response;
   const good = status >= 200 && status < 300;
-  const told = headers['content-length'] === undefined ? undefined : Number(headers['content-length']);
-  if (good && told !== undefined && told > ANSWER_BYTES_MAX) throw badAnswer(url, `an answer of ${told} bytes`);
-  const json = Number(headers['inference-header-content-length'] ?? 0);
-  const lead = Number.isSafeInteger(json) && json > 0 ? (ALIGNMENT - (json % ALIGNMENT)) % ALIGNMENT : 0;
-  // a length that is told is not believed before bytes come: an array of 1 MiB is enough to begin with
-  let room = Buffer.allocUnsafe(lead + Math.min(told ?? 0, 1 << 20) + 1024);
-  let end = lead;
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    if (end + chunk.length > room.length) {
-      const size = told === undefined ? 2 * room.length : lead + told;
-      const larger = Buffer.allocUnsafe(Math.min(Math.max(end + chunk.length, size), ANSWER_BYTES_MAX));
-      room.copy(larger, 0, 0, end);
-      room = larger;
-    }
-    if (end + chunk.length > room.length) throw badAnswer(url, `an answer of more than ${ANSWER_BYTES_MAX} bytes`);
-    chunk.copy(room, end);
-    end += chunk.length;
-    if (!good && end - lead > ERROR_BYTES_MAX) break;
+  return new Promise((resolve, reject) => {
+    const body = new Body(headers, url);
+    response.on('data', (chunk: Buffer) => {
+      try {
+        body.add(chunk);
+      } catch (failure) {
+        reject(failure);
+        response.destroy();
+      }
+      if (good || body.length <= ERROR_BYTES_MAX) return;
+      resolve({ status, headers, body: body.bytes });
+      response.destroy();
+    });
+    response.on('end', () => resolve({ status, headers, body: body.bytes }));
+    response.on('error', reject);
+    // comes last, whatever came before
+    response.on('close', () => reject(new Error('the connection was closed within an answer')));
+  });
+}
+
+/** What came so far, in one array whose binary part is aligned when the server says where it begins. */
+class Body {
+  readonly #told: number | undefined;
+  readonly #lead: number;
+  readonly #url: string;
+  #room: Buffer;
+  #end: number;
+
+  constructor(headers: IncomingMessage['headers'], url: string) {
+    const told = headers['content-length'];
+    this.#told = told === undefined ? undefined : Number(told);
+    const json = Number(headers['inference-header-content-length'] ?? 0);
+    this.#lead = Number.isSafeInteger(json) && json > 0 ? (ALIGNMENT - (json % ALIGNMENT)) % ALIGNMENT : 0;
+    this.#url = url;
+    // a length that is told is not believed before bytes come: an array of 1 MiB is enough to begin with
+    this.#room = Buffer.allocUnsafe(this.#lead + Math.min(this.#told ?? 0, 1 << 20) + 1024);
+    this.#end = this.#lead;
   }
-  // no Buffer: its slice() is a view, where that of every other array is a copy
-  return { status, headers, body: new Uint8Array(room.buffer, room.byteOffset + lead, end - lead) };
+
+  add(chunk: Buffer): void {
+    const end = this.#end + chunk.length;
+    if (end > ANSWER_BYTES_MAX) throw badAnswer(this.#url, `an answer of more than ${ANSWER_BYTES_MAX} bytes`);
+    if (end > this.#room.length) {
+      const size = this.#told === undefined ? 2 * this.#room.length : this.#lead + this.#told;
+      const larger = Buffer.allocUnsafe(Math.min(Math.max(end, size), ANSWER_BYTES_MAX));
+      this.#room.copy(larger, 0, 0, this.#end);
+      this.#room = larger;
+    }
+    chunk.copy(this.#room, this.#end);
+    this.#end = end;
+  }
+
+  get length(): number {
+    return this.#end - this.#lead;
+  }
+
+  /** No Buffer: its slice() is a view, where that of every other array is a copy. */
+  get bytes(): Uint8Array {
+    return new Uint8Array(this.#room.buffer, this.#room.byteOffset + this.#lead, this.length);
+  }
 }
 
 function bytesOf(parts: readonly Uint8Array[]): number {

@@ -102,8 +102,10 @@ async function ready(
 ): Promise<boolean> {
   const path = model === undefined ? '/v2/health/ready' : `${modelPath(model.name, model.version)}/ready`;
   const answer = await exchange(say, { method: 'GET', path }, signal);
-  if (answer.status === 401 || answer.status === 403) good(say, answer);
-  return answer.status === 200;
+  // Triton says 400, others 404; anything else is about the server, not the model
+  if (answer.status === 400 || answer.status === 404) return false;
+  good(say, answer);
+  return true;
 }
 
 async function serverInfo(say: Say, signal: AbortSignal): Promise<ServerInfo> {

@@ -11,6 +11,7 @@ export class Latency {
   #mean = 0;
   #deviation = 0;
   #msPerRow = 0;
+  #rowsMax = 0;
   /** Doubles with each request that was given up, so that a server that became slow is waited for in the end. */
   #stretch = 1;
 
@@ -22,9 +23,11 @@ export class Latency {
     } else {
       this.#deviation += DEVIATION_PART * (Math.abs(ms - this.#mean) - this.#deviation);
       this.#mean += MEAN_PART * (ms - this.#mean);
-      this.#msPerRow += MEAN_PART * (ms / rows - this.#msPerRow);
+      // what a small request costs is not its rows
+      if (rows * 4 >= this.#rowsMax) this.#msPerRow += MEAN_PART * (ms / rows - this.#msPerRow);
     }
     this.#stretch = 1;
+    this.#rowsMax = Math.max(this.#rowsMax, rows);
   }
 
   gaveUp(): void {

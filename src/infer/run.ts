@@ -74,6 +74,15 @@ interface Work extends InferRun {
   readonly told: { events: number };
 }
 
+/** What sending a block takes. */
+export interface Sending {
+  readonly bound: Bound;
+  readonly plan: BatchPlan;
+  readonly asker: Asker;
+  readonly lane: Lane;
+  readonly signal: AbortSignal;
+}
+
 /** Wrapped, so that who awaits the start does not await the end. */
 async function startGroup(work: Work, group: EventGroup): Promise<{ readonly done: Promise<DoneGroup> }> {
   const { dataset, key, signal, emit, told, bound } = work;
@@ -92,7 +101,7 @@ async function startGroup(work: Work, group: EventGroup): Promise<{ readonly don
   const blocks: Promise<Scores>[] = [];
   for (const block of group.blocks) {
     const columns = await readRows(dataset, bound.read, block.start, block.end, signal);
-    const scores = await startBlock(work, block, bindBlock(bound, columns));
+    const scores = await sendBlock(work, block.start, bindBlock(bound, columns));
     const done = scores.done.then((found) => {
       progress(block.end - block.start);
       return found;
@@ -105,10 +114,10 @@ async function startGroup(work: Work, group: EventGroup): Promise<{ readonly don
   return { done };
 }
 
-/** Returns when the last request of the block is on its way. */
-async function startBlock(
-  work: Work,
-  block: RowSpan,
+/** Returns when the last request of the block is on its way. `first`: a number that no other block has. */
+export async function sendBlock(
+  work: Sending,
+  first: number,
   tensors: BoundBlock,
 ): Promise<{ readonly done: Promise<Scores> }> {
   const { bound, plan, lane } = work;
@@ -119,7 +128,7 @@ async function startBlock(
     const bytes = (span.end - span.start) * bound.rowBytes;
     await lane.enter(bytes);
     work.signal.throwIfAborted();
-    sent.push(lane.follow(bytes, askRows(work, block, span, { tensors, place: answers.place })));
+    sent.push(lane.follow(bytes, askRows(work, first, span, { tensors, place: answers.place })));
   }
   const done = Promise.all(sent).then(() => {
     const { columns, nonFinite } = answers.finish();
@@ -134,11 +143,11 @@ interface Asking {
   readonly place: ReturnType<typeof awaitAnswers>['place'];
 }
 
-async function askRows(work: Work, block: RowSpan, span: RowSpan, { tensors, place }: Asking): Promise<void> {
+async function askRows(work: Sending, first: number, span: RowSpan, { tensors, place }: Asking): Promise<void> {
   const { asker, bound, signal } = work;
   const inputs = tensors.tensors(span);
   const request = {
-    id: `${block.start}-${span.start}-${span.end}`,
+    id: `${first}-${span.start}-${span.end}`,
     model: bound.model.name,
     version: asker.info.version,
     inputs,

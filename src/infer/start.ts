@@ -25,9 +25,11 @@ export interface ServersOptions {
 export async function openServers(options: ServersOptions, signal: AbortSignal): Promise<Balance> {
   const urls = [...new Set(options.urls)];
   if (urls.length === 0) throw new ColweaveError('usage/bad-option', 'no inference server is named');
+  // as many as requests in flight, and some to ask how a server is
+  const connectionsMax = (options.policy?.concurrencyMax ?? POLICY.concurrencyMax) + 2;
   const endpoints = urls.map((word) => {
     const { protocol, url } = protocolOf(word, options.protocol);
-    return protocol.connect(url, options.connect ?? {});
+    return protocol.connect(url, { connectionsMax, ...options.connect });
   });
   try {
     return await openBalance({ ...options, endpoints }, signal);

@@ -70,11 +70,14 @@ export function jsonData(tensor: Tensor): (number | boolean)[] | undefined {
   return tensor.type === 'BOOL' ? data.map((value) => value !== 0) : data;
 }
 
+/** No tensor has more dimensions; an answer nested deeper is none. */
+const NESTING_MAX = 16;
+
 /** The reverse, from flat or nested lists; undefined = not `count` numbers of that type. */
 export function bytesOfJson(data: unknown, type: TensorType, count: number): Uint8Array | undefined {
   const access = ACCESSORS[type];
   if (access === undefined || !Array.isArray(data)) return undefined;
-  const flat: unknown[] = data.flat(Number.POSITIVE_INFINITY);
+  const flat: unknown[] = data.flat(NESTING_MAX);
   if (flat.length !== count) return undefined;
   const step = ELEMENT_BYTES[type];
   const bytes = new Uint8Array(count * step);

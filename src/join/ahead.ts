@@ -1,14 +1,16 @@
 // Owns asking servers for what a block will read, all sources at once, while the block before is still being made.
 import { isRemote } from '../bytes/remote.ts';
-import { askAhead, type Dataset } from '../source/dataset.ts';
+import { askAhead, type Dataset, type DatasetDescriptor } from '../source/dataset.ts';
 import { spanOf } from './block-view.ts';
 import { keyNames } from './key-proof.ts';
 import type { JoinPlan } from './plan.ts';
 import { type ScatterTask, shuffledNames } from './shuffle.ts';
 
+const isFarAway = ({ files }: DatasetDescriptor): boolean => files.some(({ descriptor: { uri } }) => isRemote(uri));
 /** Some of its files are on servers. */
-export const isFar = ({ descriptor: { files } }: Dataset): boolean =>
-  files.some(({ descriptor: { uri } }) => isRemote(uri));
+export const isFar = ({ descriptor }: Dataset): boolean => isFarAway(descriptor);
+
+export const isFarPlan = ({ sources }: JoinPlan): boolean => sources.some(({ dataset }) => isFarAway(dataset));
 
 function namesOf(plan: JoinPlan, source: number): readonly string[] {
   return [...new Set([...shuffledNames(plan, source), ...keyNames(plan, source)])];

@@ -1,7 +1,7 @@
 // Owns making one row group: read or take the rows of each source, gather, seal both sides, encode.
 import type { Arena } from '../core/arena.ts';
 import { invariant } from '../core/check.ts';
-import { type Column, flatColumn } from '../core/column.ts';
+import { type Column, copyColumn, flatColumn } from '../core/column.ts';
 import type { Values } from '../core/dtype.ts';
 import type { KeyTable } from '../core/key-spec.ts';
 import { type KeyStates, keyStates, type Seal, sealColumn, sealKeys, sealOrder, sealScope } from '../core/seal.ts';
@@ -11,7 +11,7 @@ import { checkLengths, refuseNulls, requireItems } from './block-checks.ts';
 import { batchView, outputKeys, type SegmentsOf, type SourceView, viewOf } from './block-view.ts';
 import { gatherColumn } from './gather.ts';
 import { proveRows } from './key-proof.ts';
-import type { Block, JoinPlan, OutColumn } from './plan.ts';
+import { type Block, type JoinPlan, type OutColumn, writtenColumns } from './plan.ts';
 import { placesOf } from './row-map.ts';
 import {
   type BlockWitness,
@@ -57,6 +57,8 @@ export interface BlockResult<Encoded> {
   readonly sourceKeySeals: readonly (Seal | undefined)[];
   readonly matched: readonly number[];
   readonly witness: BlockWitness;
+  /** The plan's `scored` columns, as they are written. */
+  readonly scored?: readonly Column[];
 }
 
 export async function makeBlock<Encoded>(
@@ -70,11 +72,14 @@ export async function makeBlock<Encoded>(
   arena.clear();
   const states = keyStates(keys, 0, keys.rows, arena.take);
   arena.hold();
-  const encoded = new Array<Encoded>(plan.columns.length);
-  const seals = new Array<ColumnSeals>(plan.columns.length);
+  const own = writtenColumns(plan).length;
+  const encoded = new Array<Encoded>(own);
+  const seals = new Array<ColumnSeals>(own);
   const kept = new Map<string, Column>();
   const witness = [...noWitness(plan).counts];
-  const work: BlockWork<Encoded> = { context, block, segments, keys, states, encoded, seals, kept, witness, signal };
+  const scored = new Map<string, Column>();
+  const made = { encoded, seals, kept, witness, scored, offsets: new Map<Int32Array, Int32Array>() };
+  const work: BlockWork<Encoded> = { context, block, segments, keys, states, ...made, signal };
   await placeKeys(work);
   const sourceKeySeals: (Seal | undefined)[] = [];
   const matched: number[] = [];
@@ -84,10 +89,10 @@ export async function makeBlock<Encoded>(
     arena.hold();
     return view;
   };
-  const own = lasting(0);
-  await readKept(work, own);
+  const primary = lasting(0);
+  await readKept(work, primary);
   for (let s = 0; s < plan.sources.length; s++) {
-    const view = s === 0 ? own : lasting(s);
+    const view = s === 0 ? primary : lasting(s);
     sourceKeySeals.push(view.source && sealKeys(view.source.states, view.source.rows));
     matched.push(view.matched);
     await placePayload(work, s, view);
@@ -109,6 +114,7 @@ export async function makeBlock<Encoded>(
     sourceKeySeals,
     matched,
     witness: { counts: witness, samples },
+    ...(plan.scored === undefined ? {} : { scored: plan.scored.map((name) => scored.get(name)!) }),
   };
 }
 
@@ -124,6 +130,9 @@ interface BlockWork<Encoded> {
   readonly kept: Map<string, Column>;
   /** By index of the plan's witnesses. */
   readonly witness: WitnessCount[];
+  /** Copies of the columns that scores are made from, and of their offsets. */
+  readonly scored: Map<string, Column>;
+  readonly offsets: Map<Int32Array, Int32Array>;
   readonly signal: AbortSignal;
 }
 
@@ -189,17 +198,26 @@ async function placeMaps<Encoded>(work: BlockWork<Encoded>): Promise<void> {
   }
 }
 
+/** Batches of columns use the same memory one after the other. */
+function giveAway<Encoded>({ context, scored, offsets }: BlockWork<Encoded>, name: string, column: Column): void {
+  if (context.plan.scored?.includes(name)) scored.set(name, copyColumn(column, offsets));
+}
+
 /** Makes, seals and encodes all output columns of one kind. */
 async function place<Encoded>(
-  { context, encoded, seals }: BlockWork<Encoded>,
+  work: BlockWork<Encoded>,
   kind: OutColumn['kind'],
   make: (column: OutColumn) => { readonly out: Column; readonly seals: ColumnSeals },
 ): Promise<void> {
+  const { context, encoded, seals } = work;
   const { plan, format, options } = context;
   const at = plan.columns.flatMap((column, i) => (column.kind === kind ? [i] : []));
   if (at.length === 0) return;
   const made = at.map((i) => make(plan.columns[i]!));
   const fields = at.map((i) => plan.columns[i]!.field);
+  fields.forEach(({ name }, k) => {
+    giveAway(work, name, made[k]!.out);
+  });
   const bytes = await format.encode(
     fields,
     made.map(({ out }) => out),
@@ -310,6 +328,7 @@ async function placeBatch<Encoded>(work: BlockWork<Encoded>, { s, view, batch }:
     const seal = reuse && source !== undefined ? source : sealColumn(gathered, view.output);
     const written = plan.fill === undefined ? gathered : fillAbsent(gathered, view.present, plan.fill);
     seals[i] = { source, moved: seal, written: written === gathered ? seal : sealColumn(written, sealScope(states)) };
+    giveAway(work, plan.columns[i]!.field.name, written);
     return written;
   });
   if (s === 0) keep(work, after);

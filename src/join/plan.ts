@@ -22,8 +22,8 @@ export type Path = 'primary' | 'aligned' | 'local' | 'shuffle';
 
 export interface OutColumn {
   readonly field: Field;
-  /** `file`, `entry`: where a source has the event (--map-only). */
-  readonly kind: 'key' | 'payload' | 'missing' | 'file' | 'entry';
+  /** `file`, `entry`: where a source has the event (--map-only); `score`: made from others by a model (--infer), after all of them. */
+  readonly kind: 'key' | 'payload' | 'missing' | 'file' | 'entry' | 'score';
   /** Index of the source; for `missing` the one that misses. */
   readonly source: number;
   /** The column's name in its source. */
@@ -98,4 +98,11 @@ export interface JoinPlan {
   readonly notes: readonly string[];
   /** Events that several primary datasets have, by pair: the first one's are taken. */
   readonly overlaps: readonly Overlap[];
+  /** Output columns that scores are made from: a block gives them away beside what it encodes. */
+  readonly scored?: readonly string[];
+}
+
+/** Columns that the tasks of a join write: all but scores, which stand last. */
+export function writtenColumns({ columns }: JoinPlan): readonly OutColumn[] {
+  return columns.filter(({ kind }) => kind !== 'score');
 }

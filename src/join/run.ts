@@ -1,16 +1,19 @@
 // Owns carrying out a JoinPlan: scatter, blocks in order, sinks, the seal check, receipts, and publishing last.
+
 import { invariant } from '../core/check.ts';
 import { ColweaveError } from '../core/errors.ts';
 import type { Emit } from '../core/events.ts';
 import { RECEIPT_KEY, type Receipt, receiptText } from '../core/receipt.ts';
 import { addSeals, NO_SEAL, type Seal, sameSeal } from '../core/seal.ts';
 import type { Sink, SinkFormat, SinkOptions } from '../sink/types.ts';
+import { isFarPlan } from './ahead.ts';
 import type { BlockResult, ColumnSeals } from './block.ts';
 import { outputKeys } from './block-view.ts';
 import { inOrder, type Lane } from './lanes.ts';
 import { countLumis, type LumiCounts } from './lumis.ts';
 import type { Block, JoinPlan, OutColumn } from './plan.ts';
 import { makeReceipt, type PartTotals, type ReceiptContext } from './receipt.ts';
+import { type Scorer, withScores } from './scores.ts';
 import { addPartSeals, type PartSeals, type Segment, scatterTasks } from './shuffle.ts';
 import { addWitness, type BlockWitness, noWitness } from './witness.ts';
 import type { Executor } from './work.ts';
@@ -23,6 +26,8 @@ export interface RunOptions {
   readonly receipt: ReceiptContext;
   /** More metadata of a part, by its number. */
   readonly metadataOf?: (part: number) => Readonly<Record<string, string>>;
+  /** Makes the plan's scores. */
+  readonly scorer?: Scorer;
   readonly emit: Emit;
   readonly signal: AbortSignal;
 }
@@ -60,7 +65,9 @@ export async function runPlan<Encoded>(
 ): Promise<RunResult<Encoded>> {
   const bins = await scatterAll(plan, executor, options);
   const sinks: Sink<Encoded>[] = [];
-  const results = blocksInOrder(plan, executor, bins, options.signal);
+  const blocks = blocksInOrder(plan, executor, bins, options.signal);
+  const results =
+    options.scorer === undefined ? blocks : withScores(plan, blocks, format, { ...options, scorer: options.scorer });
   try {
     const parts: WrittenPart[] = [];
     let sealsEqual = 0;
@@ -135,7 +142,7 @@ async function scatterAll<Encoded>(
   return { segments, seals };
 }
 
-interface MadeBlock<Encoded> {
+export interface MadeBlock<Encoded> {
   readonly block: Block;
   readonly result: BlockResult<Encoded>;
 }
@@ -157,7 +164,13 @@ async function* blocksInOrder<Encoded>(
     segments.clear();
     return executor.block(index, copy, lane);
   };
-  const lanes = { width: executor.width, runMax: blocksInARow(plan), share: 0.5 };
+  // what lies across the border of two threads' rows is read by both: dear where it has to travel
+  const { width } = executor;
+  const inARow = blocksInARow(plan);
+  const even = Math.max(1, Math.ceil(plan.blocks.length / width));
+  const lanes = isFarPlan(plan)
+    ? { width, runMax: Math.min(inARow, even), share: width }
+    : { width, runMax: inARow, share: 0.5 };
   for await (const { task, result } of inOrder([...plan.blocks.keys()], lanes, run)) {
     signal.throwIfAborted();
     yield { block: plan.blocks[task]!, result };

@@ -18,7 +18,7 @@ export interface RowRange {
 }
 
 /**
- * The keys of rows of a dataset (all of them by default), in words that threads share.
+ * The keys of rows of a dataset (all of them by default), in words that threads share, or in `words`.
  * Errors: key/absent, key/bad-type (floats, strings, lists), key/negative (also null, also a value above 32 bits in a 32-bit key column).
  */
 export async function readKeys(
@@ -26,11 +26,11 @@ export async function readKeys(
   spec: KeySpec,
   range: RowRange = { start: 0, end: dataset.descriptor.rows },
   signal?: AbortSignal,
+  words: Uint32Array = sharedWords(range.end - range.start, keyStride(spec)),
 ): Promise<KeyTable> {
   checkKeyColumns(dataset, spec);
   const stride = keyStride(spec);
   const rows = range.end - range.start;
-  const words = new Uint32Array(new SharedArrayBuffer(rows * stride * 4));
   await readKeysInto(dataset, spec, words, range, { firstRow: range.start, ...(signal && { signal }) });
   return { spec, rows, stride, words };
 }
@@ -93,6 +93,10 @@ export function keyCuts({ descriptor: { files } }: Dataset): readonly RowRange[]
       end: firstRow + Math.min(rows, (i + 1) * KEY_READ_ROWS),
     }));
   });
+}
+
+export function sharedWords(rows: number, stride: number): Uint32Array {
+  return new Uint32Array(new SharedArrayBuffer(rows * stride * 4));
 }
 
 function placeOf(dataset: Dataset): readonly string[] {

@@ -71,12 +71,16 @@ export function registerJob(name: string, job: Job): void {
   jobs.set(name, job);
 }
 
-/** The worker's side: answers requests one at a time until the pool closes. */
-export function serveJobs(): void {
+/** Registers the jobs whose names begin with `KIND/`. */
+export type LoadJobs = Readonly<Record<string, () => Promise<void>>>;
+
+/** The worker's side: answers requests one at a time until the pool closes. A thread loads the kinds of jobs that it gets. */
+export function serveJobs(kinds: LoadJobs): void {
   const port = parentPort;
   invariant(port !== null, 'serveJobs runs in a worker');
   port.on('message', async ({ id, job, input }: Request) => {
     try {
+      if (!jobs.has(job)) await kinds[job.split('/')[0]!]?.();
       const run = jobs.get(job);
       invariant(run !== undefined, `a job named ${job}`);
       const { output, transfer } = await run(input as never);

@@ -1,16 +1,17 @@
 // Owns reading what files say of where their events come from: processing history, sums of generator weights, the receipts of joins.
+import { inParallel } from '../bytes/parallel.ts';
 import type { Ancestry, GeneratedWeights, History } from '../core/ancestry.ts';
 import type { Column } from '../core/column.ts';
 import { ColweaveError } from '../core/errors.ts';
-import { canonicalJson, RECEIPT_KEY, type Receipt } from '../core/receipt.ts';
-import { arrowMetadata } from './arrow.ts';
+import { canonicalJson, type Receipt } from '../core/receipt.ts';
 import type { Dataset } from './dataset.ts';
-import { parquetMetadata } from './parquet.ts';
+import { cachedLayout, ownFormat, ownReceipt } from './own-metadata.ts';
 import { openSource } from './registry.ts';
 import type { FileDescriptor, SourceFile } from './types.ts';
 
 /** Files of a source that are looked at: other trees of each are opened. */
 const FILES_MAX = 100;
+const AT_ONCE_MAX = 8;
 /** Runs of a file, at most: real ones have tens. */
 const RUNS_MAX = 100_000;
 const HISTORY_ROWS_MAX = 1000;
@@ -24,30 +25,41 @@ interface OfFile {
   readonly parents: readonly { readonly name: string; readonly id: string }[];
 }
 
-/** undefined = the files say nothing. What cannot be read is as if it were not there: it is evidence, no data. */
+/** undefined = the files say nothing. */
 export async function readAncestry(dataset: Dataset, signal: AbortSignal): Promise<Ancestry | undefined> {
-  const looked = dataset.files.slice(0, filesMax(dataset));
-  const found: OfFile[] = [];
-  for (const file of looked) {
+  return (await readOrigins(dataset, signal)).ancestry;
+}
+
+export interface Origins {
+  readonly ancestry?: Ancestry;
+  /** Of each file looked at that has some. */
+  readonly weights: readonly { readonly uri: string; readonly weights: GeneratedWeights }[];
+}
+
+/** What cannot be read is as if it were not there: it is evidence, no data. */
+export async function readOrigins(dataset: Dataset, signal: AbortSignal): Promise<Origins> {
+  const looked = dataset.files.slice(0, FILES_MAX);
+  const found = new Array<OfFile>(looked.length);
+  // the same files whether here or on a server, where each costs journeys: the receipt must not differ
+  await inParallel([...looked.entries()], AT_ONCE_MAX, async ([i, file]) => {
     signal.throwIfAborted();
-    found.push((await receiptOf(file.descriptor)) ?? (await ofRoot(file, signal)));
-  }
+    found[i] = (await receiptOf(file.descriptor)) ?? (await ofRoot(file, signal));
+  });
   const all = found.every(({ histories }) => histories.length > 0);
   const histories = all ? distinct(found.flatMap((each) => each.histories)) : [];
   const parents = distinct(found.flatMap((each) => each.parents));
   const weights = addWeights(found.flatMap((each) => (each.weights === undefined ? [] : [each.weights])));
-  if (histories.length === 0 && parents.length === 0 && weights === undefined) return undefined;
-  return {
+  const each = found.flatMap(({ weights: own }, i) =>
+    own === undefined ? [] : [{ uri: looked[i]!.descriptor.uri, weights: own }],
+  );
+  if (histories.length === 0 && parents.length === 0 && weights === undefined) return { weights: each };
+  const ancestry = {
     files: looked.length,
     histories,
     ...(weights === undefined ? {} : { weights }),
     ...(parents.length === 0 ? {} : { parents }),
   };
-}
-
-/** On a server every file costs round trips: one speaks for all. */
-function filesMax({ files }: Dataset): number {
-  return files.some(({ descriptor }) => /^\w+:\/\//.test(descriptor.uri)) ? 1 : FILES_MAX;
+  return { ancestry, weights: each };
 }
 
 function distinct<T>(items: readonly T[]): readonly T[] {
@@ -67,13 +79,7 @@ function addWeights(parts: readonly GeneratedWeights[]): GeneratedWeights | unde
 
 /** An output of a join has the history of its primary, and all files that it was joined from. */
 async function receiptOf(descriptor: FileDescriptor): Promise<OfFile | undefined> {
-  const metadata =
-    descriptor.format === 'parquet'
-      ? parquetMetadata(descriptor)
-      : descriptor.format === 'arrow'
-        ? arrowMetadata(descriptor)
-        : undefined;
-  const text = metadata?.get(RECEIPT_KEY);
+  const text = ownReceipt(descriptor);
   if (text === undefined) return undefined;
   try {
     const { sources } = JSON.parse(text) as Receipt;
@@ -87,13 +93,13 @@ async function receiptOf(descriptor: FileDescriptor): Promise<OfFile | undefined
 
 async function ofRoot(file: SourceFile, signal: AbortSignal): Promise<OfFile> {
   const nothing: OfFile = { histories: [], parents: [] };
-  const { format, identity } = file.descriptor;
-  if (!format.startsWith('root-') || identity.tree !== CMS_TREE || file.objects === undefined) return nothing;
+  const { identity } = file.descriptor;
+  if (!ownFormat(file.descriptor).startsWith('root-') || identity.tree !== CMS_TREE || file.objects === undefined)
+    return nothing;
   try {
     const names = new Set((await file.objects()).map(({ name }) => name));
-    const { uri } = file.descriptor;
-    const histories = names.has('MetaData') ? await inTree(uri, 'MetaData', signal, readHistories) : [];
-    const weights = names.has('Runs') ? await inTree(uri, 'Runs', signal, readWeights) : undefined;
+    const histories = names.has('MetaData') ? await inTree(file, 'MetaData', signal, readHistories) : [];
+    const weights = names.has('Runs') ? await inTree(file, 'Runs', signal, readWeights) : undefined;
     return { ...nothing, histories, ...(weights === undefined ? {} : { weights }) };
   } catch (error) {
     if (error instanceof ColweaveError) return nothing;
@@ -102,12 +108,13 @@ async function ofRoot(file: SourceFile, signal: AbortSignal): Promise<OfFile> {
 }
 
 async function inTree<T>(
-  uri: string,
+  { descriptor }: SourceFile,
   tree: string,
   signal: AbortSignal,
   read: (file: SourceFile, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const file = await openSource(uri, { tree }, signal);
+  const cache = cachedLayout(descriptor)?.access;
+  const file = await openSource(descriptor.uri, { tree, ...(cache === undefined ? {} : { cache }) }, signal);
   try {
     return await read(file, signal);
   } finally {

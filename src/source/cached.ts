@@ -7,18 +7,16 @@ import { openEntries } from '../cache/open-entries.ts';
 import type { CacheAccess } from '../cache/place.ts';
 import { type FileRef, readRef, writeRef } from '../cache/refs.ts';
 import { invariant } from '../core/check.ts';
-import { ColweaveError } from '../core/errors.ts';
+import { ColweaveError, type ErrorCode } from '../core/errors.ts';
 import { fieldNamed } from '../core/schema.ts';
-import type { FileDescriptor, SourceFile } from './types.ts';
+import { CACHED, ownReceipt } from './own-metadata.ts';
+import type { CachedLayout, FileDescriptor, SourceFile } from './types.ts';
 
-export const CACHED = 'cached';
+/** Whoever is asked does not answer; anything else is an answer. */
+const NO_ANSWER: ReadonlySet<ErrorCode> = new Set(['remote/unreachable', 'remote/timeout', 'remote/busy']);
 
-/** What a descriptor of a file behind a cache holds. */
-export interface CachedLayout {
-  readonly access: CacheAccess;
-  /** The file itself; absent = its server was not asked, or did not answer. */
-  readonly inner?: FileDescriptor;
-}
+export const isNoAnswer = (error: unknown): error is ColweaveError =>
+  error instanceof ColweaveError && NO_ANSWER.has(error.code);
 
 type Reopen = (descriptor: FileDescriptor) => Promise<SourceFile>;
 
@@ -30,7 +28,11 @@ export async function openCached(
   uri: string,
   tree: string | undefined,
   access: CacheAccess,
-  { direct, reopen }: { readonly direct: () => Promise<SourceFile>; readonly reopen: Reopen },
+  {
+    direct,
+    reopen,
+    mustAnswer = false,
+  }: { readonly direct: () => Promise<SourceFile>; readonly reopen: Reopen; readonly mustAnswer?: boolean },
 ): Promise<SourceFile> {
   if (!access.always && !isRemote(uri)) return direct();
   if (access.offline) return fromRef(uri, tree, access, undefined, reopen);
@@ -38,19 +40,21 @@ export async function openCached(
   try {
     file = await direct();
   } catch (error) {
-    // 75: whoever is asked does not answer; anything else is an answer
-    if (!(error instanceof ColweaveError) || error.exit !== 75) throw error;
+    if (mustAnswer || !isNoAnswer(error)) throw error;
     return fromRef(uri, tree, access, error, reopen);
   }
   try {
-    keepRef(file, uri, tree, access);
+    await keepRef(file, uri, tree, access);
   } catch (error) {
     if (!isUnusable(error)) {
       await file.close();
       throw error;
     }
   }
-  return throughCache(file.descriptor, { access, inner: file.descriptor }, reopen, file);
+  const { descriptor: inner } = file;
+  const receipt = ownReceipt(inner);
+  const layout = { access, inner, ownFormat: inner.format, ...(receipt === undefined ? {} : { receipt }) };
+  return throughCache(inner, layout, reopen, file);
 }
 
 /** In a worker, or again: the file itself is opened when a column is not in the cache. */
@@ -64,14 +68,24 @@ export async function reopenCached(
 
 const isUnusable = (error: unknown): boolean => error instanceof ColweaveError && error.code === 'cache/unusable';
 
-function keepRef(file: SourceFile, uri: string, tree: string | undefined, access: CacheAccess): void {
+async function keepRef(file: SourceFile, uri: string, tree: string | undefined, access: CacheAccess): Promise<void> {
   if (!access.writable) return;
   const { rows, schema, identity } = file.descriptor;
   const sizes = Object.fromEntries(
     schema.fields.map(({ name }) => [name, [file.bytesOf([name]), file.rawBytesOf([name])] as const]),
   );
   const { unreadable, redundant } = file;
-  writeRef(access, { uri, tree: tree ?? '', rows, schema, identity, unreadable, redundant, sizes });
+  const objects = await file.objects?.().catch(nothingIfUnreadable);
+  const receipt = ownReceipt(file.descriptor);
+  const about = {
+    ownFormat: file.descriptor.format,
+    ...(objects === undefined ? {} : { objects }),
+    ...(receipt === undefined ? {} : { receipt }),
+  };
+  // asked for by its name, the only tree is the same
+  for (const name of new Set([tree ?? '', identity.tree ?? ''])) {
+    writeRef(access, { uri, tree: name, rows, schema, identity, unreadable, redundant, sizes, ...about });
+  }
 }
 
 function fromRef(
@@ -85,14 +99,16 @@ function fromRef(
   if (ref === undefined) {
     throw new ColweaveError('cache/offline-miss', 'nothing cached', {
       where: [withoutSecrets(uri), ...(tree === undefined ? [] : [tree])],
-      hint: cause === undefined ? NOT_ASKED : NO_ANSWER,
+      hint: cause === undefined ? NOT_ASKED : TRY_AGAIN,
       cause,
     });
   }
   note(access, 'offline', `${ref.seen} ${withoutSecrets(uri)}`);
   const { rows, schema, identity } = ref;
   const descriptor: FileDescriptor = { format: CACHED, uri, rows, schema, identity, layout: undefined };
-  return throughCache(descriptor, { access }, reopen, undefined, ref);
+  const { ownFormat, receipt } = ref;
+  const layout = { access, ownFormat, ...(receipt === undefined ? {} : { receipt }) };
+  return throughCache(descriptor, layout, reopen, undefined, ref);
 }
 
 function throughCache(
@@ -117,7 +133,7 @@ function throughCache(
     bytesOf: (names) => opened?.bytesOf(names) ?? sizeOf(names, 0),
     rawBytesOf: (names) => opened?.rawBytesOf(names) ?? sizeOf(names, 1),
     ...(opened?.storageOf === undefined ? {} : { storageOf: (name: string) => opened.storageOf!(name) }),
-    ...(opened?.objects === undefined ? {} : { objects: () => opened.objects!() }),
+    ...objectsOf(opened, ref),
     async read(names, rowStart, rowEnd, signal, take, needed) {
       const known = names.every((name) => fieldNamed(schema, name) !== undefined);
       // an unknown name gets the error that the file itself gives
@@ -145,6 +161,17 @@ function throughCache(
       await original.close();
     },
   };
+}
+
+/** A file whose columns can be read may be damaged elsewhere. */
+function nothingIfUnreadable(error: unknown): undefined {
+  if (!(error instanceof ColweaveError)) throw error;
+}
+
+function objectsOf(opened: SourceFile | undefined, ref: FileRef | undefined): Pick<SourceFile, 'objects'> {
+  if (opened?.objects !== undefined) return { objects: () => opened.objects!() };
+  const objects = ref?.objects;
+  return objects === undefined ? {} : { objects: () => Promise.resolve(objects) };
 }
 
 /** The file itself, opened when the cache does not have what is wanted. */
@@ -180,7 +207,8 @@ function filler(
       return { key: columnKey(identity, name), field, rawBytes: file.rawBytesOf([name]) };
     });
     try {
-      await fillColumns(access, wanted, { uri, rows, read: file.read }, signal);
+      const { read, askAhead } = file;
+      await fillColumns(access, wanted, { uri, rows, read, ...(askAhead && { askAhead }) }, signal);
     } catch (error) {
       if (!isUnusable(error)) throw error;
       usable = false;
@@ -191,12 +219,12 @@ function filler(
 }
 
 const NOT_ASKED = 'fetch it once without --offline';
-const NO_ANSWER = 'try again when the server can be reached';
+const TRY_AGAIN = 'try again when the server can be reached';
 
 function offlineMiss(uri: string, access: CacheAccess, missing: readonly string[]): ColweaveError {
   const [first, ...others] = missing;
   const more = others.length === 0 ? '' : ` and ${others.length} more`;
-  const hint = access.offline ? NOT_ASKED : NO_ANSWER;
+  const hint = access.offline ? NOT_ASKED : TRY_AGAIN;
   return new ColweaveError('cache/offline-miss', `no cached column "${first}"${more}`, {
     where: [withoutSecrets(uri)],
     hint,

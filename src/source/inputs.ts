@@ -1,7 +1,8 @@
 // Owns what the words of one source mean: paths, quoted globs, directories, @lists, FILE:TREE.
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path';
-import { canonicalUrl, isRemote, isStoreName, withRedirector } from '../bytes/remote.ts';
+import { canonicalUrl, isRemote, isStoreName, withRedirectors } from '../bytes/remote.ts';
+import type { CacheAccess } from '../cache/place.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { naturalCompare, nearestNames } from '../core/text.ts';
 import { readList, readStdinList } from './lists.ts';
@@ -11,8 +12,12 @@ import { isPartitionFolder, type PartitionKey, partitionOf } from './partition-n
 export interface Input {
   readonly uri: string;
   readonly tree?: string;
+  /** Other servers' names of the same file, tried in this order where `uri` cannot be opened. */
+  readonly replicas?: readonly string[];
   /** What the names of folders below the one given say of all of its rows. */
   readonly partition?: readonly PartitionKey[];
+  /** Its columns are read through it. */
+  readonly cache?: CacheAccess;
 }
 
 /** Files that a directory given as a source contributes. */
@@ -20,7 +25,7 @@ const DATA_FILE = /\.(root|parquet|pq|arrow|arrows|feather)$/i;
 const PATTERN = /[*?[]/;
 
 export interface InputOptions {
-  /** Stands in front of /store/... names. */
+  /** Stands in front of /store/... names; several, joined by commas, are tried in turn. */
   readonly redirector?: string;
   /** The folder that relative names are relative to, lists and what they name too; absent = the current directory. */
   readonly base?: string;
@@ -66,9 +71,11 @@ function expandWord(word: string, open: readonly string[], options: InputOptions
     const { real, words } = readList(path, open);
     return words.flatMap((line) => expandWord(line, [...open, real], options));
   }
-  const { path, tree } = splitTree(placed(withRedirector(word, options.redirector), options));
+  const [asked, ...others] = withRedirectors(word, options.redirector);
+  const { path, tree } = splitTree(placed(asked, options));
   const named = tree === undefined ? {} : { tree };
-  if (isRemote(path)) return [{ uri: path, ...named }];
+  const replicas = others.map((other) => splitTree(other).path);
+  if (isRemote(path)) return [{ uri: path, ...named, ...(replicas.length === 0 ? {} : { replicas }) }];
   const isPattern = PATTERN.test(path) && !existsSync(path);
   const paths = isPattern ? expandGlob(path) : [path];
   const given = isPattern ? fixedPart(path) : path;

@@ -1,7 +1,8 @@
 // Owns the format 'parquet': opens a file, reads rows of named columns, and tells what its footer says to verify.
 import { createHash } from 'node:crypto';
 import { openStore } from '../bytes/open.ts';
-import type { ByteStore } from '../bytes/types.ts';
+import type { ByteRange, ByteStore } from '../bytes/types.ts';
+import type { Take } from '../core/arena.ts';
 import { invariant } from '../core/check.ts';
 import { type Column, concatColumns } from '../core/column.ts';
 import { ColweaveError } from '../core/errors.ts';
@@ -234,19 +235,19 @@ function sourceFile(store: ByteStore, descriptor: FileDescriptor): SourceFile {
       return { blocks: layout.rowGroups.length, codec: [...codecs].join(', ') };
     },
     rawBytesOf: (names) => sumChunks(layout, names.map(find), (chunk) => chunk.rawBytes),
-    async read(names, rowStart, rowEnd, signal) {
+    async read(names, rowStart, rowEnd, signal, take) {
       const leaves = names.map(find);
       const parts: Column[][] = leaves.map(() => []);
       for (const [g, group] of layout.rowGroups.entries()) {
         const start = Math.max(0, rowStart - group.rowStart);
         const end = Math.min(group.rows, rowEnd - group.rowStart);
         if (start >= end) continue;
-        const columns = await readGroup(open, leaves, { group, index: g, start, end }, signal);
+        const columns = await readGroup(open, leaves, { group, index: g, start, end, take }, signal);
         columns.forEach((column, i) => {
           parts[i]!.push(column);
         });
       }
-      return shareOffsets(leaves.map((leaf, i) => concatColumns(leaf.type, parts[i]!)));
+      return shareOffsets(leaves.map((leaf, i) => concatColumns(leaf.type, parts[i]!, take)));
     },
     close: () => store.close(),
   };
@@ -269,12 +270,42 @@ interface GroupRows {
   /** Rows of the group: start .. end (exclusive). */
   readonly start: number;
   readonly end: number;
+  readonly take: Take | undefined;
 }
+
+/** Stored bytes of the columns that one read is for; what does not fit is read into memory of its own. */
+const ROOM_BYTES = 4 * 2 ** 20;
+/** One a thread, save where several reads run at once. */
+let spareRoom: Uint8Array | undefined;
 
 async function readGroup(
   { store, memos }: OpenFile,
   leaves: readonly Leaf[],
-  { group, index, start, end }: GroupRows,
+  rows: GroupRows,
+  signal?: AbortSignal,
+): Promise<Column[]> {
+  const room = spareRoom ?? new Uint8Array(ROOM_BYTES);
+  spareRoom = undefined;
+  try {
+    const read = async (ranges: readonly ByteRange[]) =>
+      (await store.readInto?.(ranges, room, signal)) ?? store.read(ranges, signal);
+    return await decodeGroup({ read, uri: store.uri, memos }, leaves, rows, signal);
+  } finally {
+    spareRoom = room;
+  }
+}
+
+interface GroupFile {
+  /** What is read is overwritten by the next read. */
+  readonly read: (ranges: readonly ByteRange[]) => Promise<readonly Uint8Array[]>;
+  readonly uri: string;
+  readonly memos: Memos;
+}
+
+async function decodeGroup(
+  { read, uri, memos }: GroupFile,
+  leaves: readonly Leaf[],
+  { group, index, start, end, take }: GroupRows,
   signal?: AbortSignal,
 ): Promise<Column[]> {
   enterGroup(memos, index);
@@ -291,18 +322,18 @@ async function readGroup(
       { offset: chunk.start + head.offset, length: head.length },
       { offset: chunk.start + body.offset, length: body.length },
     ]);
-    const bytes = await store.read(ranges, signal);
+    const bytes = await read(ranges);
     open = parts.flatMap(({ i, ...part }, k) => {
       signal?.throwIfAborted();
       const leaf = leaves[i]!;
-      const rows = { leaf, memos, rows: group.rows, rowStart: start, rowEnd: end, ...part };
+      const rows = { leaf, memos, rows: group.rows, rowStart: start, rowEnd: end, take, ...part };
       try {
         const column = decodeChunk({ ...rows, head: bytes[2 * k]!, bytes: bytes[2 * k + 1]! });
         if (column === undefined) return [i];
         columns[i] = column;
         return [];
       } catch (cause) {
-        throw located(cause, store.uri, leaf.name, `row group ${index}`);
+        throw located(cause, uri, leaf.name, `row group ${index}`);
       }
     });
     if (open.length === 0) break;

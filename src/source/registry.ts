@@ -2,8 +2,9 @@
 import { openStore } from '../bytes/open.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { arrowFormat } from './arrow.ts';
-import { CACHED, type CachedLayout, openCached, reopenCached } from './cached.ts';
+import { isNoAnswer, openCached, reopenCached } from './cached.ts';
 import type { Input } from './inputs.ts';
+import { cachedLayout } from './own-metadata.ts';
 import { parquetFormat } from './parquet.ts';
 import { PARTITIONED, type PartitionLayout, partitionTypes, withPartition } from './partition.ts';
 import { rootRntuple } from './root-rntuple.ts';
@@ -17,9 +18,11 @@ const HEAD_BYTES = 64;
 
 /** Through the cache where one is given. Errors: source/remote, source/not-found, source/not-readable, source/not-root, cache/offline-miss and those of the format. */
 export async function openSource(uri: string, options: OpenOptions, signal?: AbortSignal): Promise<SourceFile> {
-  const { cache, ...own } = options;
+  const { cache, mustAnswer = false, ...own } = options;
   const direct = () => openDirect(uri, own, signal);
-  return cache === undefined ? direct() : openCached(uri, own.tree, cache, { direct, reopen: reopenSource });
+  return cache === undefined
+    ? direct()
+    : openCached(uri, own.tree, cache, { direct, reopen: reopenSource, mustAnswer });
 }
 
 async function openDirect(uri: string, options: OpenOptions, signal?: AbortSignal): Promise<SourceFile> {
@@ -35,14 +38,15 @@ async function openDirect(uri: string, options: OpenOptions, signal?: AbortSigna
 
 /** The same with the columns that the folders of the input give. `types`: those of the keys over all files of the source. */
 export async function openInput(
-  { uri, tree, partition }: Input,
+  input: Input,
   options: OpenOptions & { readonly types?: ReturnType<typeof partitionTypes> } = {},
   signal?: AbortSignal,
 ): Promise<SourceFile> {
+  const { uri, tree, partition, replicas = [] } = input;
   const name = tree ?? options.tree;
-  const { cache } = options;
+  const cache = input.cache ?? options.cache;
   const own = { ...(name === undefined ? {} : { tree: name }), ...(cache === undefined ? {} : { cache }) };
-  const file = await openSource(uri, own, signal);
+  const file = await openAnywhere([uri, ...replicas], own, signal);
   if (partition === undefined) return file;
   const types = options.types ?? partitionTypes([{ uri, partition }]);
   try {
@@ -56,12 +60,52 @@ export async function openInput(
   }
 }
 
+/** The servers in turn; what a cache knows of the file counts when none of them answers. */
+async function openAnywhere(
+  uris: readonly string[],
+  options: OpenOptions,
+  signal: AbortSignal | undefined,
+): Promise<SourceFile> {
+  const { cache } = options;
+  if (uris.length === 1 || cache === undefined) return openFirst(uris, (uri) => openSource(uri, options, signal));
+  try {
+    return await openFirst(uris, (uri) => openSource(uri, { ...options, mustAnswer: true }, signal));
+  } catch (error) {
+    if (cache.offline || !isNoAnswer(error)) throw error;
+    const known = { ...options, cache: { ...cache, offline: true } };
+    return await openFirst(uris, (uri) => openSource(uri, known, signal)).catch(() => {
+      throw error;
+    });
+  }
+}
+
+/** Another server may have what one has not, does not give, or is too busy to give; all else is the file's own trouble. */
+const ELSEWHERE = /^(remote\/(?!changed)|credentials\/|cache\/offline-miss$|source\/(not-found|not-readable|remote)$)/;
+
+/** The first that opens. Errors: that of the first server, with what the others said. */
+async function openFirst(uris: readonly string[], open: (uri: string) => Promise<SourceFile>): Promise<SourceFile> {
+  const failed: ColweaveError[] = [];
+  for (const uri of uris) {
+    try {
+      return await open(uri);
+    } catch (error) {
+      if (!(error instanceof ColweaveError) || !ELSEWHERE.test(error.code) || uris.length === 1) throw error;
+      failed.push(error);
+    }
+  }
+  const [first, ...others] = failed;
+  const { code, message, where, near, hint, details, cause } = first!;
+  const said = others.map((other) => `${other.where[0] ?? ''}: ${other.code}: ${other.message}`);
+  throw new ColweaveError(code, message, { where, near, hint, cause, details: [...details, ...said] });
+}
+
 export async function reopenSource(descriptor: FileDescriptor): Promise<SourceFile> {
   if (descriptor.format === PARTITIONED) {
     const { inner, partition } = descriptor.layout as PartitionLayout;
     return withPartition(await reopenSource(inner), partition);
   }
-  if (descriptor.format === CACHED) return reopenCached(descriptor, descriptor.layout as CachedLayout, reopenSource);
+  const cached = cachedLayout(descriptor);
+  if (cached !== undefined) return reopenCached(descriptor, cached, reopenSource);
   const format = SOURCE_FORMATS.find(({ name }) => name === descriptor.format);
   if (!format) throw new Error(`no format ${descriptor.format}`);
   return format.reopen(descriptor);

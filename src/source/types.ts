@@ -16,6 +16,16 @@ export interface FileDescriptor {
   readonly layout: unknown;
 }
 
+/** What a descriptor of a file behind a cache holds. */
+export interface CachedLayout {
+  readonly access: CacheAccess;
+  /** The file itself; absent = its server was not asked, or did not answer. */
+  readonly inner?: FileDescriptor;
+  readonly ownFormat: string;
+  /** The text of the receipt in the file. */
+  readonly receipt?: string;
+}
+
 export interface UnreadableColumn {
   readonly name: string;
   /** The file's own name of the type. */
@@ -79,6 +89,8 @@ export interface OpenOptions {
   readonly tree?: string;
   /** Columns are read from there, and put there; absent = from the file. */
   readonly cache?: CacheAccess;
+  /** What the cache knows of a file whose server does not answer is not enough: there are others to ask. */
+  readonly mustAnswer?: boolean;
 }
 
 /** A format: one file an implementation, one line in the registry. */

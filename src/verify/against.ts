@@ -1,11 +1,12 @@
 // Owns check 3: everything again from the sources. Keys are matched by sort and merge, values compared bit by bit.
 import type { FlatColumn } from '../core/column.ts';
 import type { Emit } from '../core/events.ts';
+import type { KeySpec } from '../core/key-spec.ts';
 import type { Receipt } from '../core/receipt.ts';
-import { readKeys } from '../keys/read.ts';
 import { closeDataset } from '../source/dataset.ts';
 import type { Input } from '../source/inputs.ts';
 import type { SourceFile } from '../source/types.ts';
+import type { ColumnDifference, Comparison } from './check-blocks.ts';
 import {
   checkEvents,
   doubledFinding,
@@ -14,18 +15,15 @@ import {
   sourceOffender,
   withoutCut,
 } from './events.ts';
-import { fillOf } from './filled.ts';
 import { findSources, type GivenSource } from './find-sources.ts';
 import { counted, type Finding, finding, named, OFFENDERS_MAX } from './findings.ts';
 import { guessSources } from './guess-sources.ts';
-import { checkIdentity } from './identity.ts';
+import { matchKeys, sourceKeys, type Workplace } from './key-tables.ts';
 import { addLumis, type LumiEvents, lumiOf } from './lumi.ts';
 import { readGood, rowRanges, type Torn } from './output-file.ts';
 import { checkRowMap } from './row-map.ts';
 import { selectAgain } from './selection.ts';
-import { mergeRows, type SortedKeys, sortKeys } from './sort-merge.ts';
-import { type ColumnDifference, type Comparison, compareSource } from './values.ts';
-import { checkWitnesses } from './witness.ts';
+import { mergeRows, type SortedKeys } from './sort-merge.ts';
 
 /** Columns that get a finding of their own; the others are listed together. */
 const COLUMNS_NAMED_MAX = 20;
@@ -37,75 +35,92 @@ export interface AgainstTest {
   readonly keys: SortedKeys;
 }
 
+/** The sources, which of their rows the output holds, and what is wrong with that. */
+export interface SourcesMatched {
+  readonly sources: readonly MatchedSource[];
+  readonly findings: readonly Finding[];
+  close(): Promise<void>;
+}
+
 /** Errors: those of the sources; what is wrong with the output, or with the choice of sources, is a finding. */
-export async function checkAgainst(
-  test: AgainstTest,
+export async function matchSources(
+  test: Omit<AgainstTest, 'keys'>,
+  { spec, sorted }: { readonly spec: KeySpec; readonly sorted: Promise<SortedKeys> },
   inputs: readonly Input[],
-  { emit, signal }: { readonly emit: Emit; readonly signal: AbortSignal },
-): Promise<readonly Finding[]> {
+  { place, emit }: { readonly place: Workplace; readonly emit: Emit },
+): Promise<SourcesMatched> {
   const { receipt } = test;
+  const { signal } = place;
   const given =
-    receipt === undefined ? await guessSources(test, inputs, emit, signal) : await findSources(receipt, inputs, signal);
+    receipt === undefined
+      ? await guessSources(test, spec, inputs, emit, signal)
+      : await findSources(receipt, inputs, signal);
+  const close = async () => {
+    await Promise.all(given.sources.map(({ dataset }) => closeDataset(dataset)));
+  };
   try {
+    await place.work.openSources(given.sources.map(({ dataset }) => dataset));
     const selection =
       receipt?.selection === undefined ? undefined : await selectAgain(receipt.selection, given.sources, signal);
-    const sources = await matchAll(test, given.sources, selection?.selected, signal);
-    const findings = [...given.findings, ...(selection?.findings ?? [])];
-    if (receipt === undefined) findings.push(...doubledFinding(test), ...foreign(test, sources));
-    else if (given.left.length === 0 && sources.length === receipt.sources.length) {
-      const events = checkEvents(test, sources, receipt);
-      if (events.part) emit({ type: 'note', text: `${test.path}: one file of a join into a directory` });
-      findings.push(...events.findings);
-    }
-    if (receipt !== undefined) {
-      findings.push(...(await checkWitnesses(test, sources, receipt, signal)));
-      findings.push(...(await checkIdentity(sources, receipt, signal)));
-    }
+    const sources = await matchAll(await sorted, given.sources, selection?.selected, place);
     if (given.left.length > 0)
       emit({ type: 'note', text: `not compared, as none of its files was given: source ${named(given.left)}` });
-    return [...findings, ...(await compareAll(test, sources, signal))];
-  } finally {
-    await Promise.all(given.sources.map(({ dataset }) => closeDataset(dataset)));
+    const findings = [...given.findings, ...(selection?.findings ?? [])];
+    return { sources, findings, close };
+  } catch (error) {
+    await close();
+    throw error;
   }
+}
+
+/** Which events the output must hold and holds, in which order. */
+export function checkMatched(test: AgainstTest, { sources }: SourcesMatched, emit: Emit): readonly Finding[] {
+  const { receipt } = test;
+  if (receipt === undefined) return [...doubledFinding(test), ...foreign(test, sources)];
+  if (sources.length < receipt.sources.length) return [];
+  const events = checkEvents(test, sources, receipt);
+  if (events.part) emit({ type: 'note', text: `${test.path}: one file of a join into a directory` });
+  return events.findings;
 }
 
 async function matchAll(
-  { keys }: AgainstTest,
+  keys: SortedKeys,
   sources: readonly GivenSource[],
   selected: Uint8Array | undefined,
-  signal: AbortSignal,
+  place: Workplace,
 ): Promise<readonly MatchedSource[]> {
-  const matched: MatchedSource[] = [];
-  for (const source of sources) {
-    const own = sortKeys(await readKeys(source.dataset, keys.keys.spec, undefined, signal));
-    const cut = source.index === 0 && selected !== undefined ? { selected } : {};
-    matched.push({ ...source, ...cut, keys: own, rowOf: withoutCut(mergeRows(keys, own), cut) });
-  }
-  return matched;
+  return Promise.all(
+    sources.map(async (source, i) => {
+      const own = await sourceKeys(place, source.dataset, i, keys);
+      const cut = source.index === 0 && selected !== undefined ? { selected } : {};
+      return { ...source, ...cut, keys: own, rowOf: withoutCut(await matchKeys(place, keys, own), cut) };
+    }),
+  );
 }
 
-async function compareAll(
+/** What the columns say of where events are: which are missing, and in a row map which entry of which file. */
+export async function checkPlaces(
   test: AgainstTest,
   sources: readonly MatchedSource[],
   signal: AbortSignal,
 ): Promise<readonly Finding[]> {
   const torn: Torn = new Map();
-  const fill = fillOf(test.receipt);
-  const comparisons: Comparison[] = [];
-  const flags: Finding[] = [];
+  const findings: Finding[] = [];
+  if (test.receipt === undefined) return findings;
   for (const source of sources) {
-    comparisons.push(await compareSource(test.file, source, { fill, torn, signal }));
-    if (test.receipt !== undefined) flags.push(...(await checkFlag(test, source, torn, signal)));
-    if (test.receipt?.spec.mapOnly === true) flags.push(...(await checkRowMap(test, source, torn, signal)));
+    findings.push(...(await checkFlag(test, source, torn, signal)));
+    if (test.receipt.spec.mapOnly === true) findings.push(...(await checkRowMap(test, source, torn, signal)));
   }
+  return findings;
+}
+
+/** One finding a column that differs from its source, up to a number. */
+export function checkValues(test: AgainstTest, comparisons: readonly Comparison[]): readonly Finding[] {
   const differences = test.receipt === undefined ? nearest(comparisons) : first(comparisons);
   const own = differences.slice(0, COLUMNS_NAMED_MAX).map((difference) => differenceFinding(test, difference));
   const rest = differences.slice(COLUMNS_NAMED_MAX).map(({ name }) => name);
-  const more =
-    rest.length === 0
-      ? []
-      : [finding('verify/value-differs', `${named(rest)} differ too`, { count: rest.length, columns: rest })];
-  return [...own, ...more, ...flags];
+  if (rest.length === 0) return own;
+  return [...own, finding('verify/value-differs', `${named(rest)} differ too`, { count: rest.length, columns: rest })];
 }
 
 /** By a receipt several sources may give a column (--dedup), and it must be that of each; the first that differs is named. */
@@ -157,8 +172,7 @@ async function checkFlag(
   const { file, keys } = test;
   const field = file.descriptor.schema.fields.find((other) => other.name === name);
   if (field?.type.kind !== 'flat' || field.type.dtype !== 'u8' || source.columns.has(name)) return [];
-  const lumis: LumiEvents = new Map();
-  addLumis(lumis, source.keys.keys);
+  const lumis = lumisOnce(source);
   const whole = source.selected === undefined ? undefined : mergeRows(keys, source.keys);
   const wrong: number[] = [];
   let text = '';
@@ -188,10 +202,22 @@ async function checkFlag(
   ];
 }
 
-function reasonOf(source: MatchedSource, { keys }: SortedKeys, lumis: LumiEvents, row: number): number {
+/** The lumi blocks of a source, counted when the first event is missing. */
+function lumisOnce({ keys }: MatchedSource): () => LumiEvents {
+  let lumis: LumiEvents | undefined;
+  return () => {
+    if (lumis === undefined) {
+      lumis = new Map();
+      addLumis(lumis, keys.keys);
+    }
+    return lumis;
+  };
+}
+
+function reasonOf(source: MatchedSource, { keys }: SortedKeys, lumis: () => LumiEvents, row: number): number {
   if (source.rowOf[row]! >= 0) return 0;
   const lumi = lumiOf(keys, row);
-  return lumi === undefined || lumis.has(lumi) ? 1 : 2;
+  return lumi === undefined || lumis().has(lumi) ? 1 : 2;
 }
 
 function foreign(test: AgainstTest, sources: readonly MatchedSource[]): Finding[] {

@@ -1,56 +1,47 @@
 // Owns check 2: what a file holds against what its receipt says, without the sources.
-import { invariant } from '../core/check.ts';
 import { ColweaveError } from '../core/errors.ts';
-import { type KeyTable, keyText } from '../core/key-spec.ts';
 import type { Receipt, ReceiptColumn } from '../core/receipt.ts';
 import { typeName } from '../core/schema.ts';
 import { type Seal, sealHex } from '../core/seal.ts';
-import type { Pool } from '../pool/pool.ts';
 import type { SourceFile } from '../source/types.ts';
-import { counted, type Finding, type FindingDetail, finding, named, OFFENDERS_MAX, type Offender } from './findings.ts';
+import type { BlockSeals, Flags, TornColumn } from './block.ts';
+import { counted, type Finding, type FindingDetail, finding, named, OFFENDERS_MAX } from './findings.ts';
 import { checkTitles } from './identity.ts';
-import { addLumis, compareLumis, expandLumis, type LumiEvents, lumiOf } from './lumi.ts';
-import { errorText, type RowRange } from './output-file.ts';
-import { checkRowGroups, type RowGroupCheck } from './row-groups.ts';
-import { type FileSeals, type Flags, sealFile } from './seals.ts';
-import { repeatedRows, type SortedKeys } from './sort-merge.ts';
-import { sealOnPool } from './work.ts';
+import type { KeyFacts } from './key-facts.ts';
+import { compareLumis, expandLumis } from './lumi.ts';
+import { errorText } from './output-file.ts';
+import type { RowGroupCheck } from './row-groups.ts';
 
 export interface FileUnderTest {
   readonly path: string;
   readonly file: SourceFile;
   readonly receipt: Receipt;
-  readonly keys: SortedKeys;
+  readonly keys: KeyFacts;
 }
 
-/** `pool`: threads for files that are worth them. */
-export async function checkReceipt(test: FileUnderTest, signal: AbortSignal, pool?: Pool): Promise<readonly Finding[]> {
-  const { file, receipt, keys } = test;
-  const flags = flagsOf(receipt);
-  const setUp = { descriptor: file.descriptor, keys: keys.keys, flags };
-  const onThreads = pool === undefined ? undefined : (ranges: readonly RowRange[]) => sealOnPool(pool, setUp, ranges);
-  const sealing = sealFile(file, keys.keys, flags, signal, onThreads);
-  const [seals, groups] = await Promise.all([sealing, checkRowGroups(file.descriptor, receipt, signal), sorted(keys)]);
+/** What was read of the file and summed up. */
+export interface FileContent {
+  readonly seals: BlockSeals;
+  readonly torn: ReadonlyMap<string, TornColumn>;
+  readonly groups: RowGroupCheck;
+}
+
+export function checkReceipt(test: FileUnderTest, { seals, torn, groups }: FileContent): readonly Finding[] {
+  const { receipt } = test;
   const findings = [
-    ...tornColumns(seals.torn),
+    ...tornColumns(torn),
     ...checkSchema(test),
-    ...checkTitles(file, receipt),
+    ...checkTitles(test.file, receipt),
     ...checkRows(test, seals.keys),
   ];
   const rowsHold = seals.keys.present === receipt.output.rows && sealHex(seals.keys) === receipt.output.keySeal;
-  if (rowsHold) findings.push(...checkColumns(receipt, seals, groups), ...checkFlags(receipt, seals));
+  if (rowsHold) findings.push(...checkColumns(receipt, { seals, torn, groups }), ...checkFlags(receipt, seals, torn));
   if (findings.length > 0) return [...findings, ...changedGroups(groups)];
   return [...rewritten(groups, test), ...checkOrder(receipt, seals)];
 }
 
-/** Sorts here what threads do not need, after they have got their work. */
-async function sorted(keys: SortedKeys): Promise<void> {
-  await new Promise(setImmediate);
-  invariant(keys.order.length === keys.keys.rows, 'an order of all rows');
-}
-
 /** Source label a column came from and the flag that tells its rows; only where fill values make the seals differ. */
-function flagsOf({ sources, output }: Receipt): Flags {
+export function flagsOf({ sources, output }: Receipt): Flags {
   const names = new Set(output.columns.map(({ name }) => name));
   const filled = new Set(output.columns.filter((column) => (column.filled ?? 0) > 0).map(({ name }) => name));
   const flags = new Map<string, string>();
@@ -62,7 +53,7 @@ function flagsOf({ sources, output }: Receipt): Flags {
   return flags;
 }
 
-function tornColumns(torn: FileSeals['torn']): Finding[] {
+export function tornColumns(torn: FileContent['torn']): Finding[] {
   if (torn.size === 0) return [];
   const [first] = torn.values();
   const names = [...torn.keys()];
@@ -101,28 +92,24 @@ function checkSchema({ file, receipt }: FileUnderTest): Finding[] {
 
 function checkRows(test: FileUnderTest, seal: Seal): Finding[] {
   const { receipt, keys } = test;
-  const repeated = repeatedRows(keys);
+  const { repeated } = keys;
   const detail = (): FindingDetail => ({
-    count: repeated.length,
-    lumis: distinct(repeated.slice(0, 1000).map(({ row }) => lumiOf(keys.keys, row))),
-    first: repeated.slice(0, OFFENDERS_MAX).map(({ row }) => offender(test, row)),
+    count: repeated,
+    lumis: distinct(keys.first.map(({ lumi }) => lumi)),
+    first: keys.first.slice(0, OFFENDERS_MAX).map(({ key, row }) => ({ key, file: test.path, entry: row })),
   });
   const { rows } = receipt.output;
   if (seal.present === rows && sealHex(seal) === receipt.output.keySeal) {
     const once = ['error', 'first-by-source'].includes(String(receipt.policies.duplicates));
-    if (repeated.length === 0 || !once) return [];
-    return [
-      finding('verify/duplicate-key', `${counted(repeated.length, 'row')} with the key of an earlier row`, detail()),
-    ];
+    if (repeated === 0 || !once) return [];
+    return [finding('verify/duplicate-key', `${counted(repeated, 'row')} with the key of an earlier row`, detail())];
   }
-  const events = seal.present - repeated.length;
-  const { fewer, more } = lumiDifference(receipt, keys.keys);
+  const events = seal.present - repeated;
+  const { fewer, more } = lumiDifference(receipt, keys);
   const findings: Finding[] = [];
-  if (repeated.length > 0) {
+  if (repeated > 0) {
     const where = detail().lumis ?? [];
-    findings.push(
-      finding('verify/rows-doubled', `${counted(repeated.length, 'row')} there twice${at(where)}`, detail()),
-    );
+    findings.push(finding('verify/rows-doubled', `${counted(repeated, 'row')} there twice${at(where)}`, detail()));
   }
   if (events < rows) {
     const text = `${counted(rows - events, 'row')} of ${rows} lost${at(fewer)}`;
@@ -146,21 +133,15 @@ function distinct(names: readonly (string | undefined)[]): string[] {
   return [...new Set(names.filter((name) => name !== undefined))];
 }
 
-function lumiDifference(receipt: Receipt, keys: KeyTable) {
+function lumiDifference(receipt: Receipt, keys: KeyFacts) {
   const expected = expandLumis(receipt.lumis.out, receipt.output.rows);
-  const actual: LumiEvents = new Map();
-  addLumis(actual, keys);
   return expected === undefined || receipt.lumis.out.length === 0
     ? { fewer: [], more: [] }
-    : compareLumis(actual, expected);
+    : compareLumis(keys.lumis(), expected);
 }
 
-export function offender({ path, keys }: Pick<FileUnderTest, 'path' | 'keys'>, row: number): Offender {
-  return { key: keyText(keys.keys, row), file: path, entry: row };
-}
-
-function checkColumns(receipt: Receipt, seals: FileSeals, groups: RowGroupCheck): Finding[] {
-  const columns = receipt.output.columns.filter(({ name }) => seals.columns.has(name) && !seals.torn.has(name));
+function checkColumns(receipt: Receipt, { seals, torn, groups }: FileContent): Finding[] {
+  const columns = receipt.output.columns.filter(({ name }) => seals.columns.has(name) && !torn.has(name));
   const bad = columns.filter((column) => !holds(column, seals.columns.get(column.name)!));
   if (bad.length === 0) return [];
   const pairs = exchangedPairs(bad, seals);
@@ -185,7 +166,7 @@ function holds({ present, seal }: ReceiptColumn, actual: Seal): boolean {
 }
 
 /** Columns of which each has just the seal that the other should have. */
-function exchangedPairs(bad: readonly ReceiptColumn[], seals: FileSeals): string[][] {
+function exchangedPairs(bad: readonly ReceiptColumn[], seals: BlockSeals): string[][] {
   const byName = new Map(bad.map((column) => [column.name, column]));
   const bySeal = new Map(bad.map((column) => [column.seal, column.name]));
   const pairs: string[][] = [];
@@ -197,7 +178,7 @@ function exchangedPairs(bad: readonly ReceiptColumn[], seals: FileSeals): string
   return pairs;
 }
 
-function nullText(bad: readonly ReceiptColumn[], seals: FileSeals): string {
+function nullText(bad: readonly ReceiptColumn[], seals: BlockSeals): string {
   const first = bad.find(({ name, present }) => seals.columns.get(name)!.present !== present);
   if (first === undefined) return '';
   const now = seals.columns.get(first.name)!.present;
@@ -205,7 +186,7 @@ function nullText(bad: readonly ReceiptColumn[], seals: FileSeals): string {
 }
 
 /** With fill values the output's seal is the output's own; the rows that the flags call present have the source's. */
-function checkFlags({ sources }: Receipt, { moved, torn }: FileSeals): Finding[] {
+function checkFlags({ sources }: Receipt, { moved }: BlockSeals, torn: FileContent['torn']): Finding[] {
   const bad = sources.flatMap(({ columns }) =>
     columns.filter(
       (column) => moved.has(column.name) && !torn.has(column.name) && !holds(column, moved.get(column.name)!),
@@ -232,7 +213,7 @@ function rewritten({ regrouped, changed }: RowGroupCheck, { file }: FileUnderTes
   return [finding('verify/rewritten', text)];
 }
 
-function checkOrder({ output }: Receipt, { order }: FileSeals): Finding[] {
+function checkOrder({ output }: Receipt, { order }: BlockSeals): Finding[] {
   if (output.order === undefined || sealHex(order) === output.order) return [];
   return [finding('verify/order-lost', 'the rows are in another order than the join wrote them')];
 }

@@ -16,7 +16,8 @@ import { repeatedRows, sortKeys } from './sort-merge.ts';
  * every source that has NAME. Files of equal columns are one source, unless they hold the same events.
  */
 export async function guessSources(
-  { file, keys, path }: AgainstTest,
+  { file, path }: Pick<AgainstTest, 'file' | 'path'>,
+  spec: KeySpec,
   inputs: readonly Input[],
   emit: Emit,
   signal: AbortSignal,
@@ -24,9 +25,9 @@ export async function guessSources(
   const names = file.descriptor.schema.fields.map((field) => field.name);
   const labels = names.flatMap((name) => (name.endsWith('_missing') ? [name.slice(0, -'_missing'.length)] : []));
   const known = new Set<string | undefined>(labels.map((label) => `${label}_missing`));
-  for (const { name } of keys.keys.spec.columns) known.add(keyColumnName(file.descriptor.schema, name));
+  for (const { name } of spec.columns) known.add(keyColumnName(file.descriptor.schema, name));
   const sources: GivenSource[] = [];
-  for (const dataset of await openGroups(await groupByColumns(inputs, signal), keys.keys.spec, signal)) {
+  for (const dataset of await openGroups(await groupByColumns(inputs, signal), spec, signal)) {
     const has = new Set(dataset.descriptor.schema.fields.map((field) => field.name));
     const origins = names
       .filter((name) => !known.has(name))

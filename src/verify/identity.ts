@@ -13,7 +13,7 @@ export function checkTitles({ descriptor }: SourceFile, { output }: Receipt): re
     const now = fieldNamed(descriptor.schema, name)?.doc;
     return title === undefined || now === undefined || now === '' || now === title
       ? []
-      : [otherTitle(name, now, title)];
+      : [otherTitle(name, `"${now}"`, title)];
   });
 }
 

@@ -11,8 +11,8 @@ import {
   scratchFolder,
 } from '../scratch/scratch.ts';
 import type { SourceFile } from '../source/types.ts';
+import { sortRows } from './key-order.ts';
 import { datasetOf } from './output-file.ts';
-import { sortRows } from './sort-merge.ts';
 
 /** Files whose events are looked at as one set; row numbers go on from file to file. */
 export interface EventSet {
@@ -26,8 +26,8 @@ export interface SortLimits {
   readonly signal: AbortSignal;
 }
 
-/** A row while its run is sorted: key words, order twice, record; and what the collector has not taken back of the run before. */
-const ROW_BYTES = 100;
+/** A row while its run is sorted: key words, sorting, record; and what the collector has not taken back of the run before. */
+const ROW_BYTES = 120;
 const RUN_ROWS_MAX = 1 << 22;
 const RUN_ROWS_MIN = 1 << 14;
 /** Bytes that all runs of a merge together read ahead. */

@@ -1,14 +1,13 @@
 // Owns reading the file under test: in row groups, in bounded memory, and every failure of its bytes kept as a finding.
-
+import type { Take } from '../core/arena.ts';
 import type { Column } from '../core/column.ts';
 import { ColweaveError } from '../core/errors.ts';
 import type { Dataset } from '../source/dataset.ts';
 import { parquetRowGroups } from '../source/parquet.ts';
 import type { SourceFile } from '../source/types.ts';
 
-/** Rows and raw bytes decoded at a time. */
+/** Rows looked at as one block in files that have no row groups. */
 const BLOCK_ROWS = 1 << 17;
-const BLOCK_BYTES = 64 * 2 ** 20;
 
 export interface RowRange {
   readonly start: number;
@@ -28,13 +27,24 @@ export function rowRanges({ descriptor }: SourceFile): readonly RowRange[] {
   return ranges;
 }
 
-/** Columns in batches, in file order, that decode to about BLOCK_BYTES for `rows` rows. */
-export function batches(file: SourceFile, names: readonly string[], rows: number): readonly (readonly string[])[] {
+interface Measured {
+  /** Decoded bytes of these columns. */
+  readonly rawBytesOf: (names: readonly string[]) => number;
+  readonly descriptor: { readonly rows: number };
+}
+
+/** Columns in batches, in the order given, that decode to about `bytesMax` for `rows` rows. */
+export function batches(
+  { rawBytesOf, descriptor }: Measured,
+  names: readonly string[],
+  rows: number,
+  bytesMax: number,
+): readonly (readonly string[])[] {
   const out: string[][] = [];
   let bytes = 0;
   for (const name of names) {
-    const raw = (file.rawBytesOf([name]) * rows) / Math.max(1, file.descriptor.rows);
-    if (out.length === 0 || bytes + raw > BLOCK_BYTES) {
+    const raw = (rawBytesOf([name]) * rows) / Math.max(1, descriptor.rows);
+    if (out.length === 0 || bytes + raw > bytesMax) {
       out.push([]);
       bytes = 0;
     }
@@ -54,10 +64,11 @@ export async function readGood(
   { start, end }: RowRange,
   torn: Torn,
   signal: AbortSignal,
+  take?: Take,
 ): Promise<ReadonlyMap<string, Column>> {
   const wanted = names.filter((name) => !torn.has(name));
   try {
-    const columns = await file.read(wanted, start, end, signal);
+    const columns = await file.read(wanted, start, end, signal, take);
     return new Map(wanted.map((name, i) => [name, columns[i]!]));
   } catch (error) {
     if (!(error instanceof ColweaveError)) throw error;

@@ -1,9 +1,8 @@
 // Owns comparing the stored bytes of row groups with the hashes that the receipt holds.
-import { createHash } from 'node:crypto';
-import { openStore } from '../bytes/open.ts';
 import type { Receipt } from '../core/receipt.ts';
 import { parquetRowGroups } from '../source/parquet.ts';
 import type { FileDescriptor } from '../source/types.ts';
+import { hashStored } from './stored-bytes.ts';
 
 export interface RowGroupCheck {
   /** Row groups of other sizes than were written: another tool wrote the file. */
@@ -12,31 +11,39 @@ export interface RowGroupCheck {
   readonly changed: readonly { readonly index: number; readonly start: number; readonly end: number }[];
 }
 
-/** sha256 of a row group is over the bytes of its column chunks, pages with their headers, in schema order. */
-export async function checkRowGroups(
+/** Of as many rows each as the receipt says? Only then are hashes worth making. */
+export function isRegrouped(descriptor: FileDescriptor, { output }: Receipt): boolean {
+  if (descriptor.format !== 'parquet') return false;
+  const groups = parquetRowGroups(descriptor);
+  return groups.length !== output.rowGroups.length || groups.some(({ rows }, i) => rows !== output.rowGroups[i]!.rows);
+}
+
+/** The same, of bytes read here. */
+export async function readRowGroups(
   descriptor: FileDescriptor,
-  { output }: Receipt,
+  receipt: Receipt,
   signal: AbortSignal,
 ): Promise<RowGroupCheck> {
-  if (descriptor.format !== 'parquet') return { regrouped: false, changed: [] };
-  const groups = parquetRowGroups(descriptor);
-  const regrouped =
-    groups.length !== output.rowGroups.length || groups.some(({ rows }, i) => rows !== output.rowGroups[i]!.rows);
-  if (regrouped) return { regrouped, changed: [] };
-  const store = await openStore(descriptor.uri);
-  try {
-    const changed: { index: number; start: number; end: number }[] = [];
-    for (const [index, { rowStart, rows, chunks }] of groups.entries()) {
-      const hash = createHash('sha256');
-      for (const { start, bytes } of chunks) {
-        const [stored] = await store.read([{ offset: start, length: bytes }], signal);
-        hash.update(stored!);
-      }
-      if (hash.digest('hex') !== output.rowGroups[index]!.sha256)
-        changed.push({ index, start: rowStart, end: rowStart + rows });
-    }
-    return { regrouped, changed };
-  } finally {
-    await store.close();
+  const regrouped = isRegrouped(descriptor, receipt);
+  const hashes = new Map<number, string>();
+  const groups = descriptor.format !== 'parquet' || regrouped ? [] : parquetRowGroups(descriptor);
+  for (const [index, { chunks }] of groups.entries()) {
+    const stored = chunks.map(({ start, bytes }) => ({ offset: start, length: bytes }));
+    hashes.set(index, await hashStored(descriptor.uri, stored, signal));
   }
+  return checkRowGroups(descriptor, receipt, regrouped, hashes);
+}
+
+/** `hashes`: sha256 of a row group over the bytes of its column chunks, pages with their headers, in schema order. */
+export function checkRowGroups(
+  descriptor: FileDescriptor,
+  { output }: Receipt,
+  regrouped: boolean,
+  hashes: ReadonlyMap<number, string>,
+): RowGroupCheck {
+  if (descriptor.format !== 'parquet' || regrouped) return { regrouped, changed: [] };
+  const changed = parquetRowGroups(descriptor).flatMap(({ rowStart: start, rows }, index) =>
+    hashes.get(index) === output.rowGroups[index]!.sha256 ? [] : [{ index, start, end: start + rows }],
+  );
+  return { regrouped, changed };
 }

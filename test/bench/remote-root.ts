@@ -2,14 +2,14 @@
 //   node test/bench/remote-root.ts URL whole|readv [COUNT BYTES] [REPEATS]
 
 import { tallyNow } from '../../src/bytes/counted.ts';
-import { openStore } from '../../src/bytes/open.ts';
+import { openXrootdStore } from '../../src/bytes/xrootd.ts';
 
 const [url, mode, count = '400', bytes = '32768', repeats = '5'] = process.argv.slice(2);
 const seconds: number[] = [];
 let checksum = 0;
 for (let i = 0; i < Number(repeats); i++) {
   const start = performance.now();
-  const store = await openStore(url!);
+  const store = await openXrootdStore(url!, {}); // not openStore, which keeps what was read
   const length = mode === 'whole' ? store.size : Number(bytes);
   const step = Math.floor((store.size - length) / Math.max(1, Number(count) - 1));
   const ranges =

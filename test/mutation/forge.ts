@@ -6,8 +6,10 @@ import { countLumis, lumiRanges } from '../../src/join/lumis.ts';
 import { readKeys } from '../../src/keys/read.ts';
 import { keySpecFor } from '../../src/keys/spec.ts';
 import { openSource } from '../../src/source/registry.ts';
+import { checkBlocks } from '../../src/verify/check-blocks.ts';
 import { datasetOf } from '../../src/verify/output-file.ts';
-import { sealFile } from '../../src/verify/seals.ts';
+import { startSchedule } from '../../src/verify/schedule.ts';
+import { workHere } from '../../src/verify/work.ts';
 import { readTable, writeTable } from './harness.ts';
 
 /** For outputs that hold whole rows of their sources: every seal and count is what a join of these rows would have written. */
@@ -18,7 +20,10 @@ export async function forgeReceipt(path: string): Promise<void> {
   const file = await openSource(path, {});
   const { rows, schema } = file.descriptor;
   const keys = await readKeys(datasetOf(file), keySpecFor((receipt.spec.on as string[]).join(','), schema, [path]));
-  const seals = await sealFile(file, keys, new Map(), signal);
+  const place = { work: workHere(file, signal), schedule: startSchedule(1), signal };
+  const wanted = { file, spec: keys.spec, keys, flags: new Map(), hashes: false, fill: undefined, sources: [] };
+  const { seals } = await checkBlocks(place, wanted);
+  await place.work.close();
   await file.close();
   const columns = schema.fields.map(({ name, type }) => {
     const { present } = seals.columns.get(name)!;

@@ -8,6 +8,8 @@ export interface DelayProxy {
   readonly port: number;
   /** Bytes that came from the server so far; NaN when it runs apart. */
   received(): number;
+  /** Resets all connections; new ones are taken. Nothing where it runs apart. */
+  cut(): void;
   close(): void;
 }
 
@@ -43,6 +45,9 @@ export function startDelayProxy(
       resolve({
         port,
         received: () => received,
+        cut: () => {
+          for (const socket of open) socket.resetAndDestroy();
+        },
         close: () => {
           server.close();
           for (const socket of open) socket.destroy();
@@ -58,7 +63,7 @@ function startApart(targetPort: number, roundTripMs: number): Promise<DelayProxy
   return new Promise((resolve, reject) => {
     child.once('error', reject).once('exit', () => reject(new Error('the delay proxy ended')));
     child.stdout.once('data', (text: Buffer) => {
-      resolve({ port: Number(text), received: () => Number.NaN, close: () => child.kill() });
+      resolve({ port: Number(text), received: () => Number.NaN, cut: () => {}, close: () => child.kill() });
     });
   });
 }

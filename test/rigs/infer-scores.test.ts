@@ -71,6 +71,16 @@ it('scores join by event, whatever the order of the files', () => {
   good(run(python, EXPECTED, 'compare', join(folder, 'scores.npz'), 'mlp', joined));
 });
 
+it('rows are scored while they are joined', () => {
+  const joined = join(folder, 'scored.parquet');
+  const file = join(HERE, 'infer', 'jettag.yaml');
+  const words = ['--with', join(folder, 'mlp-grpc.parquet'), '--infer', file, '--server', triton!.grpc, '-o', joined];
+  expect(good(colweave('join', ...NANO, ...words))).toContain('scores of jettag: 300 rows in 1 request');
+  good(run(python, EXPECTED, 'compare', join(folder, 'scores.npz'), 'jettag', joined));
+  good(run(python, EXPECTED, 'compare', join(folder, 'scores.npz'), 'mlp', joined));
+  good(colweave('verify', joined, '--against', ...NANO, join(folder, 'mlp-grpc.parquet')));
+});
+
 it('a description is a model file for the same tensors', () => {
   const text = good(colweave('infer', '--describe', triton!.grpc, 'jettag'));
   expect(text).toBe(good(colweave('infer', '--describe', triton!.http, 'jettag')));

@@ -53,7 +53,9 @@ export class ServerProcess {
   async start(): Promise<void> {
     const { name, env, readyUrl } = this.#command;
     const [program, ...words] = this.#command.words;
-    const child = spawn(program, words, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+    const stdio: ['ignore', 'pipe', 'pipe'] = ['ignore', 'pipe', 'pipe'];
+    // a group of its own: a server that is killed may leave helpers, which must end with it
+    const child = spawn(program, words, { stdio, detached: true, env: { ...process.env, ...env } });
     this.#child = child;
     const keep = (text: Buffer): void => {
       this.log = (this.log + text.toString()).slice(-LOG_BYTES_MAX);
@@ -62,7 +64,8 @@ export class ServerProcess {
     child.stderr?.on('data', keep);
     const end = Date.now() + START_SECONDS_MAX * 1000;
     while (!(await isReady(readyUrl))) {
-      const why = child.exitCode !== null ? `ended with ${child.exitCode}` : Date.now() > end ? 'is not ready' : '';
+      const ended = child.exitCode ?? child.signalCode;
+      const why = ended !== null ? `ended with ${ended}` : Date.now() > end ? 'is not ready' : '';
       if (why !== '') {
         await this.end('SIGKILL');
         throw new Error(`${name} ${why}:\n${this.log.slice(-4000)}`);
@@ -79,7 +82,16 @@ export class ServerProcess {
       child.kill(signal);
       await gone;
     }
+    if (child?.pid !== undefined) endGroup(child.pid);
     this.#command.clean?.();
+  }
+}
+
+function endGroup(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // nobody is left
   }
 }
 

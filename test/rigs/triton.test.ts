@@ -1,7 +1,5 @@
 // Against the real tritonserver: scores equal to onnxruntime's, and every failure that it can be brought to.
-import { readFileSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ColweaveError } from '../../src/core/errors.ts';
@@ -18,6 +16,7 @@ import {
   truthOf,
   withServers,
 } from './predict.ts';
+import { control, serveOnly } from './serve-only.ts';
 import { startTriton, type Triton, type TritonOptions } from './triton.ts';
 
 const PROTOCOLS = ['http', 'grpc'] as const;
@@ -30,24 +29,6 @@ const columnOf = (rows: number): number[] => {
   const X = numbers(rows * 20);
   return Array.from({ length: rows }, (_, row) => X[row * 20]!);
 };
-
-const control = async (server: Triton, model: string, what: 'load' | 'unload'): Promise<void> => {
-  const answer = await fetch(`${server.http}/v2/repository/models/${model}/${what}`, { method: 'POST', body: '{}' });
-  expect(answer.status, await answer.text()).toBe(200);
-};
-
-/** Serves other versions until the returned function is called. */
-async function serveOnly(server: Triton, model: string, version: number): Promise<() => Promise<void>> {
-  const config = join(server.repository, model, 'config.pbtxt');
-  const text = readFileSync(config, 'utf8');
-  const only = `version_policy: { specific { versions: [${version}] } }`;
-  writeFileSync(config, text.replace(/version_policy.*/, only));
-  await control(server, model, 'load');
-  return async () => {
-    writeFileSync(config, text);
-    await control(server, model, 'load');
-  };
-}
 
 function server(options: TritonOptions): () => Triton {
   let started: Triton | undefined;
@@ -71,7 +52,7 @@ describe('scores', () => {
       const each = { ...MLP, rows: 20_000 };
       const found = await withServers([triton()[protocol]], 'mlp', each, async (balance) => {
         const scores = await predict(balance, each, { batchRows: 20_000 });
-        expect([balance.report().halved, balance.rowsMax]).toEqual([3, 5000]);
+        expect([balance.report().halved, balance.rowsMax]).toEqual([3, 8192]);
         return scores;
       });
       expectNear(found, truthOf(each));

@@ -1,6 +1,6 @@
 // Reading from real XRootD servers: joins are byte-identical with those of local files, bytes and values are what the C++
 // client and uproot read of the same URLs, and who may not read ends with status 4 and the reason.
-import { createHash } from 'node:crypto';
+import { createHash, randomFillSync } from 'node:crypto';
 import {
   chmodSync,
   copyFileSync,
@@ -14,9 +14,12 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { tallyNow } from '../../src/bytes/counted.ts';
 import { openStore } from '../../src/bytes/open.ts';
+import { openXrootdStore } from '../../src/bytes/xrootd.ts';
 import { openSource } from '../../src/source/registry.ts';
 import { digests } from '../unit/column-digests.ts';
+import { startDelayProxy } from './delay-proxy.ts';
 import { describeRig, FIXTURES, type Ran, rigPython, runCommand, TOP } from './harness.ts';
 import { type Flavour, missingForXrootd, serveFile, startXrootd, stopXrootd, type XrootdRig } from './xrootd.ts';
 
@@ -131,6 +134,40 @@ describeRig('what others read of the same URLs', missingForXrootd() ?? python.mi
       expect((await digests(source)).Jet_pt).toBe(theirs[i]!.jets);
       await source.close();
     }
+  });
+});
+
+describeRig('a connection to xrootd that is reset', missingForXrootd(), () => {
+  const rig = useRig('anonymous');
+
+  it('five times in mid-read: every byte right, and the reads made again are counted', async () => {
+    const path = join(rig().dir, 'big.bin');
+    const bytes = randomFillSync(Buffer.alloc(24_000_000));
+    writeFileSync(path, bytes);
+    serveFile(rig(), path, 'big.bin');
+    const proxy = await startDelayProxy(Number(new URL(rig().urls.http).port), 4);
+    const store = await openXrootdStore(`root://localhost:${proxy.port}//store/big.bin`, {});
+    const cuts = [2, 9, 20, 26, 33].map((megabytes) => megabytes * 1e6);
+    const cutting = setInterval(() => {
+      if (proxy.received() > (cuts[0] ?? Number.POSITIVE_INFINITY)) {
+        cuts.shift();
+        proxy.cut();
+      }
+    }, 1);
+    const short = Array.from({ length: 700 }, (_, i) => ({ offset: i * 34_000, length: 3000 }));
+    for (const ranges of [[{ offset: 0, length: store.size }], short, [{ offset: 5_000_000, length: 9_000_000 }]]) {
+      const arrays = await store.read(ranges);
+      const wrong = ranges.filter(
+        ({ offset, length }, i) => !bytes.subarray(offset, offset + length).equals(arrays[i]!),
+      );
+      expect(wrong).toEqual([]);
+    }
+    clearInterval(cutting);
+    await store.close();
+    proxy.close();
+    const [, { retries }] = tallyNow().find(([name]) => name.endsWith(`:${proxy.port}`))!;
+    expect(cuts).toEqual([]);
+    expect(retries).toBeGreaterThanOrEqual(5);
   });
 });
 

@@ -15,6 +15,8 @@ import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { columnKey, entryName, entryPath } from '../../src/cache/entry-name.ts';
 import { type CacheJob, openCache } from '../../src/cache/jobs.ts';
+import { ColweaveError, type ErrorCode } from '../../src/core/errors.ts';
+import { openCached } from '../../src/source/cached.ts';
 import { openSource, reopenSource } from '../../src/source/registry.ts';
 import type { SourceFile } from '../../src/source/types.ts';
 import { digests, fixture, readDigests } from './column-digests.ts';
@@ -23,6 +25,8 @@ const root = mkdtempSync(join(tmpdir(), 'colweave-cache-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 const EXPECTED = readDigests('root-digests.json');
 const FILE = 'nano_1.root';
+/** Fixed arrays, and lists of them. */
+const SHAPES = 'shapes.root';
 
 let serial = 0;
 const newFolder = () => join(root, `cache${serial++}`);
@@ -54,14 +58,14 @@ const pathOf = (folder: string, file: SourceFile, column: string) =>
 it('gives the columns that uproot reads, from the file and then from entries alone', async () => {
   const folder = newFolder();
   const own = join(root, 'own.root');
-  copyFileSync(fixture(FILE), own);
-  const columns = Object.keys(EXPECTED[FILE]!).length;
+  copyFileSync(fixture(SHAPES), own);
+  const columns = Object.keys(EXPECTED[SHAPES]!).length;
   const first = await inJob(folder, (file) => digests(file), { uri: own });
-  expect(first.result).toEqual(EXPECTED[FILE]);
+  expect(first.result).toEqual(EXPECTED[SHAPES]);
   expect(first.counts).toMatchObject({ hits: 0, fetched: columns, damaged: 0, offline: 0 });
   rmSync(own); // nothing but the cache is left
   const again = await inJob(folder, (file) => digests(file, 7), { uri: own, offline: true });
-  expect(again.result).toEqual(EXPECTED[FILE]);
+  expect(again.result).toEqual(EXPECTED[SHAPES]);
   expect(again.counts).toMatchObject({ hits: columns, fetched: 0, offline: 1 });
 });
 
@@ -91,14 +95,18 @@ it('has lists of one collection share their offsets, as the file does', async ()
 
 it('opens again from a descriptor that went to a thread', async () => {
   const folder = newFolder();
-  await inJob(folder, async (file, job) => {
-    const other = await reopenSource(structuredClone(file.descriptor));
-    expect(await digests(other)).toEqual(EXPECTED[FILE]);
-    await other.close();
-    const there = job.counts().fetched;
-    await digests(file);
-    expect(job.counts().fetched).toBe(there);
-  });
+  await inJob(
+    folder,
+    async (file, job) => {
+      const other = await reopenSource(structuredClone(file.descriptor));
+      expect(await digests(other)).toEqual(EXPECTED[SHAPES]);
+      await other.close();
+      const there = job.counts().fetched;
+      await digests(file);
+      expect(job.counts().fetched).toBe(there);
+    },
+    { uri: fixture(SHAPES) },
+  );
 });
 
 it('finds a damaged entry when it is read, and fetches it again', async () => {
@@ -144,6 +152,39 @@ it('says what it has not when no server may be asked', async () => {
   });
 });
 
+it('knows a file by the name of its tree too, named or not', async () => {
+  const folder = newFolder();
+  await inJob(folder, read(['MET_pt']));
+  const job = openCache({ folder, offline: true, always: true });
+  const file = await openSource(fixture(FILE), { tree: 'Events', cache: job.access });
+  expect((await file.read(['MET_pt'], 3, 5))[0]!.length).toBe(2);
+  await file.close();
+  await expect(openSource(fixture(FILE), { tree: 'Runs', cache: job.access })).rejects.toMatchObject({
+    code: 'cache/offline-miss',
+  });
+  job.close();
+});
+
+it('says what it knows when a server does not answer, but not when it says no', async () => {
+  const folder = newFolder();
+  await inJob(folder, read(['MET_pt']));
+  const job = openCache({ folder, offline: false, always: true });
+  const opening = (code: ErrorCode) =>
+    openCached(fixture(FILE), undefined, job.access, {
+      direct: () => Promise.reject(new ColweaveError(code, 'as tested')),
+      reopen: reopenSource,
+    });
+  const file = await opening('remote/unreachable');
+  expect((await file.read(['MET_pt'], 0, 5))[0]!.length).toBe(5);
+  await expect(file.read(['MET_phi'], 0, 5)).rejects.toMatchObject({ code: 'cache/offline-miss' });
+  await file.close();
+  expect(job.counts().offline).toBe(1);
+  for (const code of ['source/not-found', 'remote/changed'] as const) {
+    await expect(opening(code)).rejects.toMatchObject({ code });
+  }
+  job.close();
+});
+
 it('gives the error of the file for a column that is not in it', async () => {
   await expect(inJob(newFolder(), read(['MET_ptt']))).rejects.toMatchObject({ code: 'source/no-column' });
 });
@@ -179,11 +220,12 @@ it('makes a directory of its own that nobody else can look into', async () => {
 
 it('does without a directory that it cannot write to', async () => {
   const folder = newFolder();
-  await inJob(folder, read(['MET_pt']));
+  const [name] = Object.keys(EXPECTED[SHAPES]!);
+  await inJob(folder, read([name!]), { uri: fixture(SHAPES) });
   const job = openCache({ folder, offline: false, always: true });
   const access = { ...job.access, writable: false, job: '' };
-  const file = await openSource(fixture(FILE), { cache: access });
-  expect(await digests(file)).toEqual(EXPECTED[FILE]);
+  const file = await openSource(fixture(SHAPES), { cache: access });
+  expect(await digests(file)).toEqual(EXPECTED[SHAPES]);
   await file.close();
   job.close();
   expect(

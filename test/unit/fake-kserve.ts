@@ -1,7 +1,12 @@
 // A server of the Open Inference Protocol that answers right, or wrong in exactly the way a test asks for, down to the byte.
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { createServer as createHttp2, type Http2Server, type ServerHttp2Stream } from 'node:http2';
-import type { AddressInfo, Socket } from 'node:net';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import {
+  createServer as createHttp2,
+  createSecureServer as createSecureHttp2,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import { createServer as createSecure } from 'node:https';
+import type { AddressInfo, Server as NetServer, Socket } from 'node:net';
 import { decodeFields, MessageWriter } from '../../src/infer/protobuf.ts';
 
 /** Named after what it does to one request. */
@@ -107,8 +112,13 @@ function newFake(): Fake {
   };
 }
 
-/** `next` sees each inference first: one port over several servers behaves as they do in turn. */
-export async function fakeHttp(behind?: () => Fake): Promise<Fake> {
+interface Tls {
+  readonly key: string;
+  readonly cert: string;
+}
+
+/** `behind` answers instead: one port over several servers behaves as they do in turn. */
+export async function fakeHttp(behind?: () => Fake, tls?: Tls): Promise<Fake> {
   const fake = newFake();
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const chunks: Buffer[] = [];
@@ -116,14 +126,13 @@ export async function fakeHttp(behind?: () => Fake): Promise<Fake> {
     fake.tokens.add(request.headers.authorization ?? '');
     await answerHttp(behind?.() ?? fake, { request, response, body: Buffer.concat(chunks) });
   };
-  return serve(
-    fake,
-    createServer((request, response) => void handle(request, response).catch(() => response.destroy())),
-  );
+  const listener = (request: IncomingMessage, response: ServerResponse): void =>
+    void handle(request, response).catch(() => response.destroy());
+  return serve(fake, tls === undefined ? createServer(listener) : createSecure(tls, listener), tls ? 'https' : 'http');
 }
 
 /** The same on a port that may be opened again. */
-async function serve(fake: Fake, server: Server | Http2Server): Promise<Fake> {
+async function serve(fake: Fake, server: NetServer, scheme: string): Promise<Fake> {
   const sockets = new Set<Socket>();
   let count = 0;
   server.on('connection', (socket: Socket) => {
@@ -143,7 +152,6 @@ async function serve(fake: Fake, server: Server | Http2Server): Promise<Fake> {
     await closed;
   };
   await fake.listen();
-  const scheme = 'setTimeout' in server && !('maxHeadersCount' in server) ? 'grpc' : 'http';
   return Object.assign(fake, { url: `${scheme}://127.0.0.1:${port}`, connections: () => count });
 }
 
@@ -245,9 +253,9 @@ async function inferHttp(
 }
 
 /** The same model over gRPC. */
-export async function fakeGrpc(): Promise<Fake> {
+export async function fakeGrpc(_?: undefined, tls?: Tls): Promise<Fake> {
   const fake = newFake();
-  const server = createHttp2({ settings: { initialWindowSize: 1 << 20 } });
+  const server = tls === undefined ? createHttp2() : createSecureHttp2(tls);
   server.on('sessionError', () => {});
   server.on('stream', (stream, headers) => {
     const chunks: Buffer[] = [];
@@ -258,7 +266,7 @@ export async function fakeGrpc(): Promise<Fake> {
       void answerGrpc(fake, { stream, path: String(headers[':path']), message: Buffer.concat(chunks).subarray(5) });
     });
   });
-  return serve(fake, server);
+  return serve(fake, server, tls ? 'grpcs' : 'grpc');
 }
 
 interface GrpcTurn {

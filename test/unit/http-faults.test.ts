@@ -8,11 +8,11 @@ import { type FakeRequest, headOf, type Reply, replyTo, type Served, startFake, 
 
 /** Small, so that giving up takes milliseconds. */
 const QUICK = {
-  policy: { triesMax: 3, delayMs: 2, delayMsMax: 10, deadlineMs: 1500 },
-  patience: { connectMs: 300, answerMs: 200, stallMs: 100, stallBytesMin: 512 },
+  policy: { triesMax: 3, delayMs: 2, delayMsMax: 10, deadlineMs: 4000 },
+  patience: { connectMs: 1000, answerMs: 500, stallMs: 250, stallBytesMin: 512 },
 };
 /** Beyond the deadline only by what a busy machine adds. */
-const IN_TIME_MS = 4000;
+const IN_TIME_MS = 9000;
 
 const FILE = Buffer.from(Uint8Array.from({ length: 300_000 }, (_, i) => (i * 2654435761) >>> 13));
 const OTHER = Buffer.from(FILE.map((byte) => byte ^ 0x5a));

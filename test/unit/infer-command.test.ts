@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { runInfer } from '../../src/command/infer.ts';
 import type { InferOptions, InferReport } from '../../src/command/infer-types.ts';
+import { runJoin } from '../../src/command/join.ts';
+import type { JoinOptions, JoinReport } from '../../src/command/types.ts';
 import { runVerify } from '../../src/command/verify.ts';
 import type { FlatColumn, ListColumn } from '../../src/core/column.ts';
 import type { WorkEvent } from '../../src/core/events.ts';
@@ -173,6 +175,87 @@ describe('scores', () => {
     const [score] = await columns(output, ['score']);
     expect(score!.valid!.filter((valid) => valid === 0)).toHaveLength(1);
     expect(await verdict(output)).toBe('verified');
+  });
+});
+
+describe('a join with a model', () => {
+  const SHARED: JoinOptions = {
+    primary: NANO,
+    friends: [{ label: 'f', files: ['fixtures/friend_reordered.root'] }],
+    how: 'inner',
+    columns: [],
+    layout: 'arrow',
+    missing: { kind: 'null' },
+    schema: 'strict',
+    dropUnreadable: false,
+    writer: 'parquet',
+    compression: 'zstd',
+    dryRun: false,
+    receipt: true,
+    force: false,
+  };
+  const context = { emit: () => {}, signal: new AbortController().signal };
+  const joined = async (server: Fake, model: string, more: Partial<JoinOptions> = {}) => {
+    const output = join(folder, `joined${serial++}.parquet`);
+    const infer = { file: model, servers: [server.url] };
+    const report = (await runJoin({ ...SHARED, infer, output, ...more }, context)) as JoinReport;
+    return { output, report };
+  };
+
+  it('has the scores of its own rows, made of columns of any source, sealed', async () => {
+    const server = await fake();
+    const weighted = modelFile(
+      'weighted.yaml',
+      'model: double\nmax-batch-size: 32\ninputs: {X: {columns: [puWeight_f, MET_pt]}}\noutputs: {Y: score}\n',
+    );
+    const { output, report } = await joined(server, weighted, { jobs: 1 });
+    const [weight, score] = await columns(output, ['puWeight_f', 'score']);
+    expect(weight!.length).toBeGreaterThan(250);
+    expect(plain(score!)).toEqual((plain(weight!) as number[]).map((value) => scoreOf(value, '1')));
+    expect(report.scores).toMatchObject({
+      model: 'double',
+      rows: weight!.length,
+      nonFinite: [{ name: 'score', values: 0 }],
+    });
+    expect(report.plan.columnsOut.at(-1)).toMatchObject({ name: 'score', source: 'the model' });
+    expect(await verdict(output, [...NANO, 'fixtures/friend_reordered.root'])).toBe('verified');
+    expect((await receiptOf(output)).spec.infer).toMatchObject({ model: 'double', version: '1', batch: { rows: 32 } });
+  });
+
+  it('has lists of scores of objects, also for a selection', async () => {
+    const { output } = await joined(await fake(), JETS, { friends: [], where: 'nJet >= 2', how: 'left' });
+    const [pt, score] = await columns(output, ['Jet_pt', 'Jet_score']);
+    expect(pt!.length).toBeLessThan(300);
+    expect(plain(score!)).toEqual((plain(pt!) as number[][]).map((jets) => jets.map((value) => scoreOf(value, '1'))));
+    expect(await verdict(output, NANO)).toBe('verified');
+  });
+
+  it('is made again for another version, and not for the same', async () => {
+    const server = await fake();
+    const output = join(folder, 'again.parquet');
+    const options = { friends: [], output };
+    await joined(server, EVENTS, options);
+    expect((await joined(server, EVENTS, options)).report).toMatchObject({ upToDate: true });
+    server.versions = ['2'];
+    await expect(joined(server, EVENTS, options)).rejects.toMatchObject({ code: 'output/exists' });
+  });
+
+  it('publishes nothing when a score cannot be had, or a name is taken', async () => {
+    const server = await fake();
+    server.fault = () => 'refuse';
+    const output = join(folder, 'never.parquet');
+    await expect(joined(server, EVENTS, { output })).rejects.toMatchObject({ code: 'infer/refused' });
+    expect(readdirSync(folder).filter((name) => name.includes('never'))).toEqual([]);
+    const taken = modelFile(
+      'taken.yaml',
+      'model: double\ninputs: {X: {columns: [MET_pt, MET_phi]}}\noutputs: {Y: MET_phi}\n',
+    );
+    await expect(joined(server, taken, { output })).rejects.toMatchObject({ code: 'join/name-clash' });
+    const absent = modelFile(
+      'absent.yaml',
+      'model: double\ninputs: {X: {columns: [MET_pt, puWeight]}}\noutputs: {Y: s}\n',
+    );
+    await expect(joined(server, absent, { output, friends: [] })).rejects.toMatchObject({ code: 'source/no-column' });
   });
 });
 

@@ -1,5 +1,9 @@
 // Every way in which servers fail (byte-level fakes): no row is wrong, lost or doubled, and what cannot be repaired has a code.
-import { afterEach, describe, expect, test } from 'vitest';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { ColweaveError } from '../../src/core/errors.ts';
 import type { WorkEvent } from '../../src/core/events.ts';
 import type { Balance } from '../../src/infer/balance.ts';
@@ -11,11 +15,14 @@ const QUICK: Partial<Policy> = {
   budgetMs: 2_000,
   startMs: 300,
   surveyMs: 500,
-  deadlineFirstMs: 150,
-  deadlineMinMs: 60,
+  // a busy machine must not look like a server that does not answer
+  deadlineFirstMs: 5_000,
+  deadlineMinMs: 5_000,
   pauseMs: 10,
   pauseMaxMs: 40,
 };
+/** For servers that do not answer. */
+const IMPATIENT: Partial<Policy> = { deadlineFirstMs: 100, deadlineMinMs: 100 };
 const PROTOCOLS = [
   ['http', fakeHttp],
   ['grpc', fakeGrpc],
@@ -31,7 +38,7 @@ afterEach(async () => {
 });
 
 async function start(make: () => Promise<Fake>, count = 1): Promise<Fake[]> {
-  const made = await Promise.all(Array.from({ length: count }, make));
+  const made = await Promise.all(Array.from({ length: count }, () => make()));
   fakes.push(...made);
   return made;
 }
@@ -124,12 +131,13 @@ describe.each(PROTOCOLS)('%s', (name, make) => {
   ] as Fault[])('%s once: asked again, and right', async (fault) => {
     const [server] = await start(make);
     server!.fault = at(3, fault);
-    const { balance } = await open([server!]);
+    const { balance } = await open([server!], { policy: fault === 'hole' ? IMPATIENT : {} });
     const begin = performance.now();
     expect(await runAll(balance, 10)).toBe(10);
-    // 150 ms until a request without an answer is given up, then 40 ms of pause at most
-    expect(performance.now() - begin).toBeLessThan(1000);
-    expect(server!.asked.length).toBe(fault === 'goaway' ? 10 : 11);
+    // 100 ms until a request without an answer is given up, then 40 ms of pause at most; the rest is for a busy machine
+    expect(performance.now() - begin).toBeLessThan(2000);
+    if (fault === 'hole') expect(server!.asked.length).toBeGreaterThanOrEqual(11);
+    else expect(server!.asked.length).toBe(fault === 'goaway' ? 10 : 11);
   });
 
   test.each([
@@ -182,7 +190,7 @@ describe.each(PROTOCOLS)('%s', (name, make) => {
   test('a black hole beside a good server: found once, and left alone', async () => {
     const servers = await start(make, 2);
     servers[0]!.fault = () => 'hole';
-    const { balance } = await open(servers);
+    const { balance } = await open(servers, { policy: IMPATIENT });
     expect(await runAll(balance, 30)).toBe(30);
     expect(servers[1]!.asked.length).toBeGreaterThanOrEqual(30);
     expect(balance.report().servers[0]!.failures['infer/no-answer']).toBeGreaterThan(0);
@@ -254,11 +262,23 @@ describe.each(PROTOCOLS)('%s', (name, make) => {
     expect((await balance.finish({ outputs: ['Y'] }, never)).spotRows).toBe(80 * 4);
   });
 
-  test('a token is sent with every request', async () => {
+  test('old connections are replaced while a run goes on, and nothing fails', async () => {
     const [server] = await start(make);
-    const { balance } = await open([server!], { connect: { token: 'secret' } });
+    server!.delayMs = 2;
+    const { balance, events } = await open([server!], { connect: { renewMs: 40 } });
+    expect(await runAll(balance, 80)).toBe(80);
+    expect(server!.connections()).toBeGreaterThan(name === 'grpc' ? 1 : 4);
+    expect([balance.report().servers[0]!.failures, events, server!.asked.length]).toEqual([{}, [], 80]);
+  });
+
+  test('a token is sent with every request, the one that holds by then', async () => {
+    const [server] = await start(make);
+    let token = 'first';
+    const { balance } = await open([server!], { connect: { token: () => token } });
     await runAll(balance, 2);
-    expect([...server!.tokens]).toEqual(['Bearer secret']);
+    token = 'renewed';
+    await runAll(balance, 2);
+    expect([...server!.tokens]).toEqual(['Bearer first', 'Bearer renewed']);
   });
 });
 
@@ -311,6 +331,24 @@ test('a server that comes back with another configuration is not used again', as
   expect(balance.report().servers[0]!.state).toBe('out');
 });
 
+test('a server that drops the version while it has nothing to do is not used again; what it answered stays', async () => {
+  const servers = await start(fakeHttp, 2);
+  const { balance } = await open(servers, { policy: { proofMs: 30 } });
+  await runAll(balance, 10);
+  servers[1]!.versions = ['2'];
+  while (balance.report().servers[1]!.state !== 'out') await new Promise((resolve) => setTimeout(resolve, 5));
+  await runAll(balance, 10);
+  expect((await balance.finish({ outputs: ['Y'] }, never)).servers.map(({ state }) => state)).toEqual(['up', 'out']);
+});
+
+test('answers of a version that nobody serves any more at the end are still its answers', async () => {
+  const [server] = await start(fakeHttp);
+  const { balance } = await open([server!]);
+  await runAll(balance, 5);
+  server!.versions = ['2'];
+  expect((await balance.finish({ outputs: ['Y'] }, never)).servers[0]!.rows).toBe(5 * ROWS);
+});
+
 test('a server that was exchanged unnoticed is found at the end: nothing may be used', async () => {
   const [server] = await start(fakeHttp);
   const { balance } = await open([server!]);
@@ -318,6 +356,32 @@ test('a server that was exchanged unnoticed is found at the end: nothing may be 
   server!.parameter = 'b';
   await runAll(balance, 5);
   expect((await failureOf(balance.finish({ outputs: ['Y'] }, never))).code).toBe('infer/version-differs');
+});
+
+describe('TLS', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'colweave-tls-'));
+  const at = (name: string): string => join(folder, name);
+  const words = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '1'];
+  const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1'];
+  execFileSync('openssl', [...words, ...names, '-keyout', at('key'), '-out', at('cert')], { stdio: 'ignore' });
+  const [key, cert] = ['key', 'cert'].map((name) => readFileSync(at(name), 'utf8')) as [string, string];
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  test.each(PROTOCOLS)(
+    '%s: trusted when its authority is named, and else refused with the way out',
+    async (_, make) => {
+      const [server] = await start(() => make(undefined, { key, cert }));
+      expect(server!.url).toMatch(/^(https|grpcs):/);
+      const { balance } = await open([server!], { connect: { ca: [cert], token: 'secret' } });
+      expect(await runAll(balance, 5)).toBe(5);
+      expect([...server!.tokens]).toEqual(['Bearer secret']);
+      const failure = await failureOf(open([server!], { policy: { startMs: 50 } }));
+      expect([failure.code, failure.hint]).toEqual([
+        'infer/unreachable',
+        'name the certificate of its authority with --ca FILE',
+      ]);
+    },
+  );
 });
 
 test('Retry-After is obeyed, and a busy server is no failed server', async () => {

@@ -1,4 +1,5 @@
 // The parts below the balance: protobuf against Google's bytes, limits that adapt, deadlines, what statuses mean, rows cut and joined.
+import { createServer, type Socket } from 'node:net';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Concurrency } from '../../src/infer/concurrency.ts';
@@ -11,12 +12,13 @@ import {
   encodeInferRequest,
   MalformedMessage,
 } from '../../src/infer/grpc-messages.ts';
+import { KSERVE_HTTP } from '../../src/infer/kserve-http.ts';
 import { Latency } from '../../src/infer/latency.ts';
 import { configOfJson, modelInfo } from '../../src/infer/model-info.ts';
 import { POLICY, pauseOf } from '../../src/infer/policy.ts';
 import { decodeFields, MessageWriter, numbersOf } from '../../src/infer/protobuf.ts';
 import { protocolOf } from '../../src/infer/protocols.ts';
-import { httpKind, refusalError, retryAfterMs, shown } from '../../src/infer/server-error.ts';
+import { httpKind, refusalError, retryAfterMs, ServerError, shown } from '../../src/infer/server-error.ts';
 import { halves, together } from '../../src/infer/split.ts';
 import { bytesOfJson, jsonData } from '../../src/infer/tensor.ts';
 import messages from './kserve-messages.json' with { type: 'json' };
@@ -258,4 +260,51 @@ test('a URL names its protocol, or is told which', () => {
   expect(protocolOf('host:8001', 'grpc')).toMatchObject({ url: 'grpc://host:8001' });
   expect(protocolOf('https://site/path').protocol.name).toBe('http');
   expect(() => protocolOf('ftp://site')).toThrow('no URL of an inference server');
+});
+
+test('an answer over HTTP with bytes changed, cut or added: a coded error, or an answer of the right form', async () => {
+  const output = { name: 'Y', datatype: 'FP32', shape: [2, 1], parameters: { binary_data_size: 8 } };
+  const json = JSON.stringify({ id: 'r', model_name: 'm', model_version: '1', outputs: [output] });
+  const head = `HTTP/1.1 200 OK\r\nInference-Header-Content-Length: ${json.length}\r\nContent-Length: ${json.length + 8}\r\n\r\n`;
+  const good = Buffer.concat([Buffer.from(head + json), Buffer.alloc(8, 1)]);
+  const server = Buffer.from(JSON.stringify({ extensions: ['binary_tensor_data'] }));
+  let next: Buffer = good;
+  const sockets = new Set<Socket>();
+  const listener = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => {});
+    socket.on('data', (bytes) => {
+      if (bytes.includes('GET /v2 '))
+        socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${server.length}\r\n\r\n${server}`);
+      else if (bytes.includes('POST ')) socket.end(next);
+    });
+  });
+  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
+  const endpoint = KSERVE_HTTP.connect(`http://127.0.0.1:${(listener.address() as { port: number }).port}`, {});
+  const X = { name: 'X', type: 'FP32', shape: [2, 1], bytes: new Uint8Array(8) } as const;
+  const request = { id: 'r', model: 'm', version: '1', inputs: [X], outputs: ['Y'] };
+  const change = fc.record({
+    at: fc.nat(good.length - 1),
+    byte: fc.nat(255),
+    how: fc.constantFrom('set', 'cut', 'add'),
+  });
+  await fc.assert(
+    fc.asyncProperty(change, async ({ at, byte, how }) => {
+      const [before, after] = [good.subarray(0, at), good.subarray(at + 1)];
+      next = Buffer.concat([
+        before,
+        ...(how === 'cut' ? [] : [Buffer.of(byte)]),
+        ...(how === 'add' ? [good.subarray(at)] : how === 'set' ? [after] : []),
+      ]);
+      const end = AbortSignal.timeout(2000);
+      const answer = await endpoint.infer(request, end).catch((failure: unknown) => failure);
+      if (answer instanceof Error) expect(answer).toBeInstanceOf(ServerError);
+      else
+        expect(answer).toMatchObject({ id: 'r', version: '1', outputs: [{ name: 'Y', type: 'FP32', shape: [2, 1] }] });
+    }),
+    { numRuns: 200 },
+  );
+  await endpoint.close();
+  for (const socket of sockets) socket.destroy();
+  listener.close();
 });

@@ -161,7 +161,17 @@ describe('files on servers', () => {
     }
   });
 
-  it('cannot be read yet, and say so', async () => {
-    await expect(openSource('root://host//store/a.root', {})).rejects.toMatchObject({ code: 'source/remote', exit: 3 });
+  it('several redirectors give the same name on each server', () => {
+    const redirector = 'https://one/cms,root://two';
+    const [input] = expandInputs(['/store/a.root:Runs'], { redirector });
+    const replicas = ['root://two//store/a.root'];
+    expect(input).toEqual({ uri: 'https://one/cms/store/a.root', tree: 'Runs', replicas });
+  });
+
+  it('of a kind that nothing reads say so', async () => {
+    await expect(openSource('gsiftp://host//store/a.root', {})).rejects.toMatchObject({
+      code: 'source/remote',
+      exit: 3,
+    });
   });
 });

@@ -6,6 +6,8 @@ import { createServer, type Server, type Socket } from 'node:net';
 export type Fault =
   /** Sends so many bytes of the answer, then resets. */
   | { readonly kind: 'reset'; readonly afterBytes: number }
+  /** Sends so many bytes, then closes: what came before arrives. */
+  | { readonly kind: 'hangUp'; readonly afterBytes: number }
   /** Sends so many bytes, then nothing for ever. */
   | { readonly kind: 'stall'; readonly afterBytes: number }
   /** One byte each so many milliseconds. */
@@ -185,6 +187,8 @@ function send(socket: Socket, answer: Buffer, fault: Fault | undefined): Promise
   return new Promise((resolve) => {
     if (fault?.kind === 'reset') {
       socket.write(answer.subarray(0, fault.afterBytes), () => socket.resetAndDestroy());
+    } else if (fault?.kind === 'hangUp') {
+      socket.end(answer.subarray(0, fault.afterBytes));
     } else if (fault?.kind === 'stall') {
       socket.write(answer.subarray(0, fault.afterBytes));
     } else if (fault?.kind === 'drip') {

@@ -119,6 +119,10 @@ describe('reads', () => {
     expect(error.code).toBe('source/truncated');
   });
 
+  it('of a server that has no status of an open file', async () => {
+    await expectRight(await open(await fake({ fault: always('stat', serverSays(3013, 'not supported')) })));
+  });
+
   it('gives the sum that the server has', async () => {
     expect(await (await open(await fake())).checksum!()).toEqual({ algorithm: 'adler32', hex: '0000abcd' });
   });
@@ -156,6 +160,28 @@ describe('a server that fails once is asked again', () => {
   it.each(faults)('%s', async (_, name, fault) => {
     await expectRight(await open(await fake({ fault: once(name, fault) })));
   });
+});
+
+it('a line that breaks after each answer is read to the end', async () => {
+  const reads = new Map<number, number>();
+  const fault = ({ name, connection }: { name: string; connection: number }): Fault | undefined => {
+    if (name !== 'read') return undefined;
+    const before = reads.get(connection) ?? 0;
+    reads.set(connection, before + 1);
+    return before === 0 ? undefined : { kind: 'hangUp', afterBytes: 50_000 };
+  };
+  const store = await open(await fake({ fault }));
+  const limit = OPTIONS.policy.triesMax * 2 ** 20;
+  expect(BYTES.length).toBeGreaterThan(limit);
+  await expectRight(store, [{ offset: 0, length: BYTES.length }]);
+});
+
+it.each(['read', 'readv'])('bytes lost at the end of a %s are not taken from the next answer', async (name) => {
+  const ranges = name === 'read' ? [MIXED[0]!] : MIXED.slice(3, 30);
+  for (const lost of [1, 9, 30]) {
+    const change = (answer: Buffer) => answer.subarray(0, answer.length - lost);
+    await expectRight(await open(await fake({ fault: once(name, { kind: 'bytes', change }) })), ranges);
+  }
 });
 
 describe('a server that goes on failing ends in a coded error, in time', () => {

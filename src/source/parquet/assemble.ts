@@ -1,9 +1,12 @@
 // Owns the way from levels and dense values to a column: validity, list offsets, nulls spread out.
 // Levels are those of the Dremel paper; https://github.com/apache/parquet-format#nested-encoding
+import { listsKernel } from '../../codec/page-kernels.ts';
+import type { Take } from '../../core/arena.ts';
 import { invariant } from '../../core/check.ts';
 import { type Column, type FlatColumn, flatColumn, type Utf8Column } from '../../core/column.ts';
-import { allocate, bitsOf, type Dtype, viewAs } from '../../core/dtype.ts';
+import { allocate, bitsOf, bytesOf, type Dtype, type Values, viewAs } from '../../core/dtype.ts';
 import { ColweaveError } from '../../core/errors.ts';
+import type { ColumnType } from '../../core/schema.ts';
 import type { Leaf } from './schema.ts';
 import { damaged } from './thrift.ts';
 import type { FixedValues, PageValues } from './values.ts';
@@ -11,14 +14,20 @@ import type { FixedValues, PageValues } from './values.ts';
 /** Levels of whole rows; `def` absent = every entry is there. */
 export interface Levels {
   readonly entries: number;
+  /** Rows that begin. */
+  readonly rows: number;
   readonly rep?: Uint8Array | undefined;
   readonly def?: Uint8Array | undefined;
 }
 
 /** `values` are those of the entries that are there, in order. */
 export function assembleColumn(leaf: Leaf, shape: Shape, values: PageValues): Column {
-  const dense = denseColumn(leaf, values);
-  let column: Column = spreadItems(dense, shape.items);
+  return assembleValues(shape, denseColumn(leaf, values));
+}
+
+/** The same of values as the column has them. */
+export function assembleValues(shape: Shape, dense: Dense, take: Take = allocate): Column {
+  let column: Column = spreadItems(dense, shape.items, take);
   for (const { offsets, valid } of shape.lists.toReversed()) {
     invariant(column.length === offsets[offsets.length - 1], 'items of a list are counted alike twice');
     column = { kind: 'list', length: offsets.length - 1, offsets, items: column, valid };
@@ -35,8 +44,12 @@ export interface Shape {
 
 export function shapeOf(leaf: Leaf, levels: Levels): Shape {
   if (levels.rep === undefined) return { lists: [], items: itemsOf(leaf, levels.def, 0) };
-  const { rep } = levels;
+  const { rep, rows } = levels;
   const def = levels.def ?? new Uint8Array(levels.entries).fill(leaf.defMax);
+  const [itemDef] = leaf.repeatedDefs;
+  if (leaf.repeatedDefs.length === 1) {
+    return { lists: [rowLists(rows, rep, def, itemDef!)], items: itemsOf(leaf, def, itemDef!) };
+  }
   checkOrder(leaf, rep, def);
   const lists = leaf.repeatedDefs.map((_, level) => listLevel(leaf, rep, def, level));
   return { lists, items: itemsOf(leaf, def, leaf.repeatedDefs.at(-1)!) };
@@ -49,7 +62,6 @@ export function shapeOf(leaf: Leaf, levels: Levels): Shape {
 function listLevel(leaf: Leaf, rep: Uint8Array, def: Uint8Array, level: number) {
   const parentDef = level === 0 ? 0 : leaf.repeatedDefs[level - 1]!;
   const itemDef = leaf.repeatedDefs[level]!;
-  if (leaf.repeatedDefs.length === 1) return rowLists(rep, def, itemDef);
   let lists = 0;
   for (let i = 0; i < rep.length; i++) lists += rep[i]! <= level && def[i]! >= parentDef ? 1 : 0;
   const offsets = new Int32Array(lists + 1);
@@ -70,27 +82,48 @@ function listLevel(leaf: Leaf, rep: Uint8Array, def: Uint8Array, level: number) 
 }
 
 /** Lists of rows, without a branch an entry: which entries begin a row cannot be predicted. What is written last is right. */
-function rowLists(rep: Uint8Array, def: Uint8Array, itemDef: number) {
-  let rows = 0;
-  for (let i = 0; i < rep.length; i++) rows += 1 - rep[i]!;
+function rowLists(rows: number, rep: Uint8Array, def: Uint8Array, itemDef: number) {
+  if (rep.length > 0 && rep[0] !== 0) throw damaged('levels begin inside a row');
   const offsets = new Int32Array(rows + 1);
-  let row = 0;
-  let items = 0;
-  for (let i = 0; i < rep.length; i++) {
-    row += 1 - rep[i]!;
-    items += def[i]! >= itemDef ? 1 : 0;
-    offsets[row] = items;
-  }
-  if (itemDef < 2) return { offsets, valid: undefined };
+  const good = listsKernel(rep, def, itemDef, offsets) ?? rowEnds(rep, def, itemDef, offsets);
+  if (!good) throw damaged('levels continue a list that has no item');
+  if (itemDef < 2 || !anyBelow(def, itemDef - 1)) return { offsets, valid: undefined };
   // an entry that goes on with a list is an item of it: it says of the list what the first entry said
   const valid = new Uint8Array(rows + 1);
-  row = 0;
+  let row = 0;
   for (let i = 0; i < rep.length; i++) {
     row += 1 - rep[i]!;
     valid[row] = def[i]! >= itemDef - 1 ? 1 : 0;
   }
   const own = valid.subarray(1);
   return { offsets, valid: own.includes(0) ? own.slice() : undefined };
+}
+
+/** Without a branch an entry, as most columns have none such. */
+function anyBelow(levels: Uint8Array, least: number): boolean {
+  const bias = 256 - least;
+  let all = 256;
+  for (let i = 0; i < levels.length; i++) all &= levels[i]! + bias;
+  return all === 0;
+}
+
+/** What listsKernel does, one entry at a time. */
+function rowEnds(rep: Uint8Array, def: Uint8Array, itemDef: number, offsets: Int32Array): boolean {
+  const bias = 256 - itemDef; // level + bias is 256 or more where there is an item
+  let row = 0;
+  let items = 0;
+  let before = 1;
+  let lost = 0;
+  for (let i = 0; i < rep.length; i++) {
+    const goesOn = rep[i]!;
+    const item = (def[i]! + bias) >>> 8;
+    row += 1 - goesOn;
+    items += item;
+    offsets[row] = items;
+    lost |= goesOn & (1 - (item & before));
+    before = item;
+  }
+  return lost === 0;
 }
 
 /** A row begins with level 0, and an entry that continues a list follows an item of that list and is one. */
@@ -124,15 +157,16 @@ function itemsOf({ defMax: max }: Leaf, def: Uint8Array | undefined, itemDef: nu
   return valid;
 }
 
-function spreadItems(dense: Dense, valid: Uint8Array | undefined): Column {
+function spreadItems(dense: Dense, valid: Uint8Array | undefined, take: Take): Column {
   if (valid === undefined) return dense;
-  return dense.kind === 'flat' ? spreadFlat(dense, valid) : spreadText(dense, valid);
+  return dense.kind === 'flat' ? spreadFlat(dense, valid, take) : spreadText(dense, valid);
 }
 
-function spreadFlat(dense: FlatColumn, valid: Uint8Array): FlatColumn {
-  const values = allocate(dense.dtype, valid.length);
+function spreadFlat(dense: FlatColumn, valid: Uint8Array, take: Take): FlatColumn {
+  const values = take(dense.dtype, valid.length);
   const from = bitsOf(dense.values) as Uint32Array;
   const to = bitsOf(values) as Uint32Array;
+  bytesOf(values).fill(0);
   let next = 0;
   for (let i = 0; i < valid.length; i++) if (valid[i] === 1) to[i] = from[next++]!;
   return flatColumn(dense.dtype, values, valid);
@@ -164,14 +198,34 @@ function denseColumn(leaf: Leaf, values: PageValues): Dense {
 
 /** Integers of 8 and 16 bits are stored in 32; a value that does not fit is named, never cut. */
 function narrowed(leaf: Leaf, values: FixedValues, dtype: Dtype) {
+  const out = allocate(dtype, values.count);
+  narrowInto(leaf, values, out);
+  return out;
+}
+
+export function narrowInto(leaf: Leaf, values: FixedValues, out: Values): void {
   const from = new Int32Array(values.bytes.buffer, values.bytes.byteOffset, values.count);
-  const out = allocate(dtype, values.count) as Int16Array;
+  if (out instanceof Uint8Array) narrowBytes(leaf, from, out);
+  else narrowOthers(leaf, from, out as Int16Array);
+}
+
+// One loop for the type that NanoAOD is full of.
+function narrowBytes(leaf: Leaf, from: Int32Array, out: Uint8Array): void {
+  let bits = 0;
+  for (let i = 0; i < from.length; i++) {
+    out[i] = from[i]!;
+    bits |= from[i]!;
+  }
+  if (bits >>> 8 !== 0) narrowOthers(leaf, from, out);
+}
+
+function narrowOthers(leaf: Leaf, from: Int32Array, out: Int16Array | Uint8Array): void {
+  const { item } = leaf;
   for (let i = 0; i < from.length; i++) {
     const value = from[i]!;
     out[i] = value;
-    if (out[i] !== value) throw outOfRange(leaf, BigInt(value), dtype);
+    if (out[i] !== value) throw outOfRange(leaf, BigInt(value), (item as Extract<ColumnType, { kind: 'flat' }>).dtype);
   }
-  return out;
 }
 
 function decimals(leaf: Leaf, values: PageValues, dtype: Dtype) {

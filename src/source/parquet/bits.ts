@@ -1,5 +1,6 @@
 // Owns packed integers: bit-packed runs, the RLE / bit-packing hybrid, and levels of both kinds.
 // https://github.com/apache/parquet-format/blob/master/Encodings.md
+import { levelsKernel, spreadBits } from '../../codec/page-kernels.ts';
 import { damaged } from './thrift.ts';
 
 /** Where integers are put: levels are bytes, dictionary indices are words. */
@@ -35,8 +36,11 @@ export function bitWidth(max: number): number {
 
 /** `width` (up to 32) bits from bit `bit` on, least significant first; bytes beyond the array count as 0. */
 export function bitsAt(bytes: Uint8Array, bit: number, width: number): number {
-  const at = Math.floor(bit / 8);
-  const shift = bit & 7;
+  return bitsFrom(bytes, Math.floor(bit / 8), bit & 7, width);
+}
+
+/** The same from bit `shift` (0 to 7) of byte `at` on. */
+export function bitsFrom(bytes: Uint8Array, at: number, shift: number, width: number): number {
   const low = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
   let value = low >>> shift;
   if (shift + width > 32) value |= bytes[at + 4]! << (32 - shift);
@@ -54,6 +58,10 @@ export function unpackBits(
 ): void {
   if (width === 1) {
     unpackSingleBits(bytes, at, count, out, outAt);
+    return;
+  }
+  if (width === 2) {
+    unpackPairs(bytes, at, count, out, outAt);
     return;
   }
   if (width > 24) {
@@ -75,7 +83,28 @@ export function unpackBits(
   }
 }
 
+function unpackPairs(bytes: Uint8Array, at: number, count: number, out: Integers, outAt: number): void {
+  const whole = count >> 2;
+  let to = outAt;
+  for (let i = at; i < at + whole; i++) {
+    const byte = bytes[i]!;
+    out[to] = byte & 3;
+    out[to + 1] = (byte >> 2) & 3;
+    out[to + 2] = (byte >> 4) & 3;
+    out[to + 3] = byte >> 6;
+    to += 4;
+  }
+  for (let i = 0; i < (count & 3); i++) out[to + i] = (bytes[at + whole]! >> (2 * i)) & 3;
+}
+
+/** Fewer bits than this are not worth a call of a kernel. */
+const KERNEL_BITS_MIN = 256;
+
 function unpackSingleBits(bytes: Uint8Array, at: number, count: number, out: Integers, outAt: number): void {
+  if (count >= KERNEL_BITS_MIN && out instanceof Uint8Array) {
+    spreadBits(bytes.subarray(at, at + Math.ceil(count / 8)), 0, count, out.subarray(outAt, outAt + count));
+    return;
+  }
   const whole = count >> 3;
   let to = outAt;
   for (let i = at; i < at + whole; i++) {
@@ -127,7 +156,10 @@ export function decodeHybrid(cursor: ByteCursor, width: number, out: Integers): 
 export function decodeLevels(cursor: ByteCursor, max: number, count: number): Uint8Array {
   const out = new Uint8Array(count);
   const width = bitWidth(max);
-  decodeHybrid(cursor, width, out);
+  const { bytes: page, at: from, end } = cursor;
+  const ended = levelsKernel({ page, from, end, width }, out);
+  if (ended === undefined) decodeHybrid(cursor, width, out);
+  else cursor.at = ended;
   checkLevels(out, max, width);
   return out;
 }
@@ -153,9 +185,11 @@ export function decodeBitPackedLevels(cursor: ByteCursor, max: number, count: nu
 
 function checkLevels(levels: Uint8Array, max: number, width: number): void {
   if (max === 2 ** width - 1) return;
-  for (let i = 0; i < levels.length; i++) {
-    if (levels[i]! > max) throw damaged(`level ${levels[i]} is above ${max}`);
-  }
+  const bias = 255 - max; // only what is above the maximum sets bit 8, without a branch
+  let above = 0;
+  for (let i = 0; i < levels.length; i++) above |= levels[i]! + bias;
+  if (above < 256) return;
+  throw damaged(`level ${levels.find((level) => level > max)} is above ${max}`);
 }
 
 /** Are the levels one run of `value`? Most pages of nullable columns have no null, and then need no array. */

@@ -1,8 +1,11 @@
 // Owns reading one column chunk: walks its pages, opens those that hold the wanted rows, puts them together.
+import type { Take } from '../../core/arena.ts';
+import { invariant } from '../../core/check.ts';
 import { type Column, concatColumns } from '../../core/column.ts';
+import { bytesOf, type Dtype, dtypeBytes, type Values } from '../../core/dtype.ts';
 import { ColweaveError } from '../../core/errors.ts';
 import { Encoding, PageType } from '../../core/parquet-format.ts';
-import { assembleColumn, type Levels, shapeOf } from './assemble.ts';
+import { assembleColumn, assembleValues, type Levels, narrowInto, shapeOf } from './assemble.ts';
 import { byteCursor } from './bits.ts';
 import type { ColumnChunk } from './footer.ts';
 import { shapeOnce } from './level-cache.ts';
@@ -34,8 +37,12 @@ export interface ChunkRows {
   readonly rows: number;
   readonly rowStart: number;
   readonly rowEnd: number;
+  /** Makes the arrays of values, where a row group is wanted whole. */
+  readonly take?: Take | undefined;
 }
 
+/** More than this is not made room for on the word of a column chunk alone. */
+const PLACED_BYTES_MAX = 128 * 2 ** 20;
 /** Dictionaries of more values than this are no real ones. */
 const DICTIONARY_VALUES_MAX = 2 ** 27;
 
@@ -52,6 +59,15 @@ interface Walk {
   dictionary: PageValues | undefined;
   dictionaries: number;
   readonly kept: { readonly page: DataPage; readonly values: PageValues }[];
+  /** Where the values of all pages go, one after the other, when every row is wanted: no page is then kept for later reads. */
+  readonly placed: Placed | undefined;
+}
+
+interface Placed {
+  readonly dtype: Dtype;
+  /** Of as many values as there are entries: those that are not null lie at its beginning. */
+  readonly values: Values;
+  filled: number;
 }
 
 /** The rows, or undefined where the window does not hold them all: then it must reach to the chunk's end. */
@@ -59,7 +75,8 @@ export function decodeChunk(rows: ChunkRows): Column | undefined {
   if (rows.rowStart === rows.rowEnd) return concatColumns(rows.leaf.type, []);
   const { from, dictionary } = rows.window;
   const { row, entries, page } = from;
-  const walk: Walk = { rows, row, firstRow: 0, entries, page, dictionary, dictionaries: 0, kept: [] };
+  const placed = from.page === 0 ? placeFor(rows) : undefined;
+  const walk: Walk = { rows, row, firstRow: 0, entries, page, dictionary, dictionaries: 0, kept: [], placed };
   try {
     if (rows.head.length > 0) walkHead(walk);
     if (!walkPages(walk)) return undefined;
@@ -67,6 +84,13 @@ export function decodeChunk(rows: ChunkRows): Column | undefined {
     throw located(cause, `page ${walk.page}`);
   }
   return assembleKept(walk);
+}
+
+function placeFor({ leaf, chunk, rows, rowStart, rowEnd, take }: ChunkRows): Placed | undefined {
+  const { item, storage } = leaf;
+  if (take === undefined || rowStart > 0 || rowEnd < rows || item.kind !== 'flat') return undefined;
+  if (storage === 'decimal' || chunk.entries * dtypeBytes(item.dtype) > PLACED_BYTES_MAX) return undefined;
+  return { dtype: item.dtype, values: take(item.dtype, chunk.entries), filled: 0 };
 }
 
 /** The same error, saying where; errors that are not ours pass. */
@@ -158,6 +182,10 @@ function takeDataPage(walk: Walk, at: number, header: PageHeader, body: Uint8Arr
 function keepPage(walk: Walk, at: number, header: PageHeader, page: DataPage): void {
   const { leaf, memos, memo } = walk.rows;
   if (walk.kept.length === 0) walk.firstRow = walk.row;
+  if (walk.placed !== undefined) {
+    walk.kept.push({ page: { ...page, values: NO_BYTES }, values: placeValues(walk, walk.placed, at, header, page) });
+    return;
+  }
   if (memo.last?.at === at) {
     walk.kept.push(memo.last);
     return;
@@ -166,6 +194,39 @@ function keepPage(walk: Walk, at: number, header: PageHeader, page: DataPage): v
   const opened = { at, page: { ...page, values: NO_BYTES }, values };
   keepOpened(memos, memo, opened);
   walk.kept.push(opened);
+}
+
+/** Decodes the values of a page to where they belong. */
+function placeValues(
+  { rows: { leaf, memo }, dictionary }: Walk,
+  placed: Placed,
+  at: number,
+  header: PageHeader,
+  page: DataPage,
+): PageValues {
+  const target = placed.values.subarray(placed.filled, placed.filled + page.present);
+  placed.filled += page.present;
+  const narrow = leaf.storage === 'narrow';
+  const room = narrow ? narrowRoom : () => bytesOf(target);
+  const values =
+    memo.last?.at === at
+      ? memo.last.values
+      : decodeValues(leaf, header.encoding, page.values, page.present, dictionary, room);
+  invariant(values.kind === 'fixed' && values.count === target.length, 'numbers are of fixed width');
+  if (narrow) narrowInto(leaf, values, target);
+  else if (values.bytes.buffer !== target.buffer) bytesOf(target).set(values.bytes);
+  return values;
+}
+
+let narrowScratch = new Uint8Array(0);
+/** More than this is not kept for the next page. */
+const NARROW_KEPT_MAX = 4 * 2 ** 20;
+
+/** Values of 32 bits that are narrowed before the next page is decoded. */
+function narrowRoom(bytes: number): Uint8Array {
+  if (bytes > NARROW_KEPT_MAX) return new Uint8Array(bytes);
+  if (narrowScratch.length < bytes) narrowScratch = new Uint8Array(bytes);
+  return narrowScratch.subarray(0, bytes);
 }
 
 function readDictionary(walk: Walk, header: PageHeader, body: Uint8Array): void {
@@ -189,15 +250,20 @@ function readDictionary(walk: Walk, header: PageHeader, body: Uint8Array): void 
 function assembleKept(walk: Walk): Column {
   const { leaf, rowStart, rowEnd, memos } = walk.rows;
   const pages = walk.kept.map(({ page }) => page);
-  const values = concatValues(
-    leaf,
-    walk.kept.map((item) => item.values),
-  );
   const rows = { start: rowStart - walk.firstRow, end: rowEnd - walk.firstRow };
   const { shape, first, last } = shapeOnce(memos.levels, pages, rows, () => {
     const { first: before, last: after, ...levels } = keptLevels(walk, rows);
     return { shape: shapeOf(leaf, levels), first: before, last: after };
   });
+  const { placed } = walk;
+  if (placed !== undefined) {
+    const values = placed.values.subarray(0, placed.filled);
+    return assembleValues(shape, { kind: 'flat', dtype: placed.dtype, length: placed.filled, values }, walk.rows.take);
+  }
+  const values = concatValues(
+    leaf,
+    walk.kept.map((item) => item.values),
+  );
   return assembleColumn(leaf, shape, sliceValues(values, first, last));
 }
 
@@ -223,7 +289,8 @@ function keptLevels(
   const first = start === 0 ? 0 : presentBefore(def, leaf.defMax, 0, start);
   const present = kept.reduce((sum, { page }) => sum + page.present, 0);
   const last = end === entries ? present : first + presentBefore(def, leaf.defMax, start, end);
-  return { entries: end - start, rep: rep?.subarray(start, end), def: def?.subarray(start, end), first, last };
+  const levels = { entries: end - start, rows: endRow - startRow };
+  return { ...levels, rep: rep?.subarray(start, end), def: def?.subarray(start, end), first, last };
 }
 
 function concatBytes(parts: readonly Uint8Array[], length: number): Uint8Array {

@@ -1,6 +1,6 @@
 // Owns the delta encodings: DELTA_BINARY_PACKED, DELTA_LENGTH_BYTE_ARRAY, DELTA_BYTE_ARRAY.
 // https://github.com/apache/parquet-format/blob/master/Encodings.md#delta-encoding-delta_binary_packed--5
-import { type ByteCursor, bitsAt, readVarint32 } from './bits.ts';
+import { type ByteCursor, bitsFrom, readVarint32 } from './bits.ts';
 import { damaged } from './thrift.ts';
 import type { TextValues } from './values.ts';
 
@@ -62,18 +62,18 @@ function addMiniblock(cursor: ByteCursor, block: Miniblock, out: Uint32Array, fi
   const { width, least, values, words } = block;
   if (width > 64) throw damaged(`delta: integers of ${width} bits`);
   if (Math.ceil((values * width) / 8) > cursor.end - cursor.at) throw damaged('delta: a block runs over the end');
-  const { bytes } = cursor;
+  const { bytes, at } = cursor;
   const lowWidth = Math.min(width, 32);
-  let bit = cursor.at * 8;
   let low = out[(filled - 1) * words]!;
   let high = words === 2 ? out[(filled - 1) * words + 1]! : 0;
-  for (let i = filled; i < filled + values; i++, bit += width) {
-    const sum = low + least.low + (lowWidth === 0 ? 0 : bitsAt(bytes, bit, lowWidth));
+  for (let i = filled, bit = 0; i < filled + values; i++, bit += width) {
+    const sum = low + least.low + (lowWidth === 0 ? 0 : bitsFrom(bytes, at + (bit >> 3), bit & 7, lowWidth));
     low = sum >>> 0;
     out[i * words] = low;
     if (words === 1) continue;
     const carry = (sum - low) / 2 ** 32;
-    high = (high + least.high + carry + (width > 32 ? bitsAt(bytes, bit + 32, width - 32) : 0)) >>> 0;
+    const above = width > 32 ? bitsFrom(bytes, at + (bit >> 3) + 4, bit & 7, width - 32) : 0;
+    high = (high + least.high + carry + above) >>> 0;
     out[i * words + 1] = high;
   }
   cursor.at = Math.min(cursor.end, cursor.at + block.blockBytes);

@@ -24,7 +24,7 @@ function firstEqual(offsets: Int32Array, known: Map<string, Int32Array[]>): Int3
     return offsets;
   }
   const bytes = bytesOf(offsets);
-  const found = others.find((other) => Buffer.compare(bytesOf(other), bytes) === 0);
+  const found = others.find((other) => other === offsets || Buffer.compare(bytesOf(other), bytes) === 0);
   if (found === undefined) others.push(offsets);
   return found ?? offsets;
 }

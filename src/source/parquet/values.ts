@@ -1,18 +1,25 @@
 // Owns the values of a page: PLAIN, dictionary, BYTE_STREAM_SPLIT and RLE encodings to bytes of fixed width or to text.
+import { joinBytes, spreadBits, wordsKernel } from '../../codec/page-kernels.ts';
+import { wordsOf } from '../../core/dtype.ts';
 import { Encoding, PhysicalType } from '../../core/parquet-format.ts';
-import { type ByteCursor, byteCursor, decodeHybrid, unpackBits } from './bits.ts';
+import { type ByteCursor, byteCursor, decodeHybrid } from './bits.ts';
 import { decodeDelta, decodeDeltaLength, decodeDeltaText } from './delta.ts';
 import { damaged } from './thrift.ts';
 
 export type PageValues = FixedValues | TextValues;
 
-/** `count` values of `width` bytes, as stored (bool: one byte a value), at the start of a buffer of its own. */
+/** `count` values of `width` bytes, as stored (bool: one byte a value), where a typed array can view them. */
 export interface FixedValues {
   readonly kind: 'fixed';
   readonly count: number;
   readonly width: number;
-  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly bytes: Uint8Array;
 }
+
+/** Makes room for the values of a page, at a multiple of their width in its buffer. What is there is written over. */
+export type Room = (bytes: number) => Uint8Array;
+
+const fresh: Room = (bytes) => new Uint8Array(bytes);
 
 /** Value i is bytes[offsets[i] .. offsets[i + 1]). */
 export interface TextValues {
@@ -51,25 +58,26 @@ export function valueWidth({ physical, typeBytes }: Physical): number {
   }
 }
 
-/** The `count` values that are encoded in all of `source`. */
+/** The `count` values that are encoded in all of `source`; most encodings of fixed width put them where `room` says. */
 export function decodeValues(
   leaf: Physical,
   encoding: number,
   source: Uint8Array,
   count: number,
   dictionary: PageValues | undefined,
+  room: Room = fresh,
 ): PageValues {
   const cursor = byteCursor(source);
   switch (encoding as Encoding) {
     case Encoding.PLAIN:
-      return decodePlain(leaf, cursor, count);
+      return decodePlain(leaf, cursor, count, room);
     case Encoding.PLAIN_DICTIONARY:
     case Encoding.RLE_DICTIONARY:
-      return decodeDictionary(cursor, count, dictionary);
+      return decodeDictionary(cursor, count, dictionary, room);
     case Encoding.RLE:
-      return decodeBooleanRuns(leaf, cursor, count);
+      return decodeBooleanRuns(leaf, cursor, count, room);
     case Encoding.BYTE_STREAM_SPLIT:
-      return decodeStreams(leaf, cursor, count);
+      return decodeStreams(leaf, cursor, count, room);
     case Encoding.DELTA_BINARY_PACKED:
       return decodeDeltaIntegers(leaf, cursor, count);
     case Encoding.DELTA_LENGTH_BYTE_ARRAY:
@@ -88,22 +96,22 @@ function misplaced(encoding: number, leaf: Physical): Error {
   return damaged(`encoding ${encoding} does not go with physical type ${leaf.physical}`);
 }
 
-export function decodePlain(leaf: Physical, cursor: ByteCursor, count: number): PageValues {
+export function decodePlain(leaf: Physical, cursor: ByteCursor, count: number, room: Room = fresh): PageValues {
   const width = valueWidth(leaf);
   if (width === 0) return decodePlainText(cursor, count);
   if (leaf.physical === PhysicalType.BOOLEAN) {
     if (Math.ceil(count / 8) > cursor.end - cursor.at) throw damaged('values run over the end of the page');
-    const bits = new Uint8Array(count);
-    unpackBits(cursor.bytes, cursor.at, 1, count, bits, 0);
+    const bits = room(count);
+    spreadBits(cursor.bytes.subarray(cursor.at, cursor.end), 0, count, bits);
     return { kind: 'fixed', count, width, bytes: bits };
   }
-  return { kind: 'fixed', count, width, bytes: takeBytes(cursor, count * width) };
+  return { kind: 'fixed', count, width, bytes: takeBytes(cursor, count * width, room) };
 }
 
-/** A copy at the start of a buffer of its own, so that any typed array can view it. */
-function takeBytes(cursor: ByteCursor, length: number): Uint8Array<ArrayBuffer> {
+/** A copy where a typed array can view it, which the page itself may not be. */
+function takeBytes(cursor: ByteCursor, length: number, room: Room): Uint8Array {
   if (length > cursor.end - cursor.at) throw damaged('values run over the end of the page');
-  const bytes = new Uint8Array(length);
+  const bytes = room(length);
   bytes.set(cursor.bytes.subarray(cursor.at, cursor.at + length));
   return bytes;
 }
@@ -138,12 +146,24 @@ function copyBytes(source: Uint8Array, at: number, length: number, target: Uint8
   else for (let k = 0; k < length; k++) target[to + k] = source[at + k]!;
 }
 
-function decodeDictionary(cursor: ByteCursor, count: number, dictionary: PageValues | undefined): PageValues {
+function decodeDictionary(
+  cursor: ByteCursor,
+  count: number,
+  dictionary: PageValues | undefined,
+  room: Room,
+): PageValues {
   if (dictionary === undefined) throw damaged('a page needs a dictionary, and there is none');
-  const indices = new Uint32Array(count);
+  if (dictionary.kind === 'fixed' && dictionary.width === 4 && count > 0 && cursor.at < cursor.end) {
+    const bytes = room(count * 4);
+    const { bytes: page, at, end } = cursor;
+    const part = { page, from: at + 1, end, width: page[at]! };
+    if (wordsKernel(part, wordsOf(dictionary.bytes), wordsOf(bytes))) return { kind: 'fixed', count, width: 4, bytes };
+  }
+  const indices = indexRoom(count);
   if (count > 0) {
     if (cursor.at >= cursor.end) throw damaged('a page of dictionary indices is empty');
     const width = cursor.bytes[cursor.at++]!;
+    if (width === 0) indices.fill(0);
     decodeHybrid(cursor, width, indices);
   }
   let largest = 0;
@@ -151,29 +171,40 @@ function decodeDictionary(cursor: ByteCursor, count: number, dictionary: PageVal
   if (count > 0 && largest >= dictionary.count) {
     throw damaged(`index ${largest} into a dictionary of ${dictionary.count} values`);
   }
-  return dictionary.kind === 'fixed' ? gatherFixed(dictionary, indices) : gatherText(dictionary, indices);
+  return dictionary.kind === 'fixed' ? gatherFixed(dictionary, indices, room) : gatherText(dictionary, indices);
 }
 
-function gatherFixed(dictionary: FixedValues, indices: Uint32Array): FixedValues {
+let indexScratch = new Uint32Array(0);
+/** More than this is not kept for the next page. */
+const INDICES_KEPT_MAX = 1 << 20;
+
+/** Every index is written before it is read. */
+function indexRoom(count: number): Uint32Array {
+  if (count > INDICES_KEPT_MAX) return new Uint32Array(count);
+  if (indexScratch.length < count) indexScratch = new Uint32Array(count);
+  return indexScratch.subarray(0, count);
+}
+
+function gatherFixed(dictionary: FixedValues, indices: Uint32Array, room: Room): FixedValues {
   const { width } = dictionary;
   const count = indices.length;
-  const bytes = new Uint8Array(count * width);
-  if (width === 4 || width === 8) {
-    const from = new Uint32Array(dictionary.bytes.buffer);
-    const to = new Uint32Array(bytes.buffer);
-    if (width === 4) {
-      for (let i = 0; i < count; i++) to[i] = from[indices[i]!]!;
-    } else {
-      for (let i = 0; i < count; i++) {
-        const k = indices[i]! * 2;
-        to[2 * i] = from[k]!;
-        to[2 * i + 1] = from[k + 1]!;
-      }
-    }
-  } else {
-    for (let i = 0; i < count; i++) copyBytes(dictionary.bytes, indices[i]! * width, width, bytes, i * width);
-  }
+  const bytes = room(count * width);
+  if (width === 4) gather4(wordsOf(dictionary.bytes), indices, wordsOf(bytes));
+  else if (width === 8) gather8(wordsOf(dictionary.bytes), indices, wordsOf(bytes));
+  else for (let i = 0; i < count; i++) copyBytes(dictionary.bytes, indices[i]! * width, width, bytes, i * width);
   return { kind: 'fixed', count, width, bytes };
+}
+
+function gather4(from: Uint32Array, indices: Uint32Array, to: Uint32Array): void {
+  for (let i = 0; i < indices.length; i++) to[i] = from[indices[i]!]!;
+}
+
+function gather8(from: Uint32Array, indices: Uint32Array, to: Uint32Array): void {
+  for (let i = 0; i < indices.length; i++) {
+    const k = indices[i]! * 2;
+    to[2 * i] = from[k]!;
+    to[2 * i + 1] = from[k + 1]!;
+  }
 }
 
 function gatherText(dictionary: TextValues, indices: Uint32Array): TextValues {
@@ -195,9 +226,9 @@ function gatherText(dictionary: TextValues, indices: Uint32Array): TextValues {
 }
 
 /** Booleans as the hybrid of levels, after 4 bytes that say its length. */
-function decodeBooleanRuns(leaf: Physical, cursor: ByteCursor, count: number): FixedValues {
+function decodeBooleanRuns(leaf: Physical, cursor: ByteCursor, count: number, room: Room): FixedValues {
   if (leaf.physical !== PhysicalType.BOOLEAN) throw misplaced(Encoding.RLE, leaf);
-  const bytes = new Uint8Array(count);
+  const bytes = room(count);
   if (count === 0) return { kind: 'fixed', count, width: 1, bytes };
   if (cursor.end - cursor.at < 4) throw damaged('values run over the end of the page');
   cursor.at += 4;
@@ -206,40 +237,16 @@ function decodeBooleanRuns(leaf: Physical, cursor: ByteCursor, count: number): F
 }
 
 /** Byte k of every value lies in stream k. */
-function decodeStreams(leaf: Physical, cursor: ByteCursor, count: number): FixedValues {
+function decodeStreams(leaf: Physical, cursor: ByteCursor, count: number, room: Room): FixedValues {
   const width = valueWidth(leaf);
   if (width < 2 && leaf.physical !== PhysicalType.FIXED_LEN_BYTE_ARRAY)
     throw misplaced(Encoding.BYTE_STREAM_SPLIT, leaf);
   if (count * width > cursor.end - cursor.at) throw damaged('values run over the end of the page');
-  const source = cursor.bytes.subarray(cursor.at, cursor.at + count * width);
-  const bytes = new Uint8Array(count * width);
-  if (width === 4) mergeStreams(source, count, 0, new Uint32Array(bytes.buffer), 0, 1);
-  else if (width === 8) {
-    const words = new Uint32Array(bytes.buffer);
-    mergeStreams(source, count, 0, words, 0, 2);
-    mergeStreams(source, count, 4, words, 1, 2);
-  } else {
-    for (let k = 0; k < width; k++) for (let i = 0; i < count; i++) bytes[i * width + k] = source[k * count + i]!;
-  }
+  const page = cursor.bytes.subarray(cursor.at, cursor.at + count * width);
+  const bytes = room(count * width);
+  if (width === 4 || width === 8) joinBytes({ page, elements: count, width, zigzag: false }, 0, count, bytes);
+  else for (let k = 0; k < width; k++) for (let i = 0; i < count; i++) bytes[i * width + k] = page[k * count + i]!;
   return { kind: 'fixed', count, width, bytes };
-}
-
-/** Four streams from `stream` on give the words words[first], words[first + step], ... */
-function mergeStreams(
-  source: Uint8Array,
-  count: number,
-  stream: number,
-  words: Uint32Array,
-  first: number,
-  step: number,
-): void {
-  const byte0 = source.subarray(stream * count, (stream + 1) * count);
-  const byte1 = source.subarray((stream + 1) * count, (stream + 2) * count);
-  const byte2 = source.subarray((stream + 2) * count, (stream + 3) * count);
-  const byte3 = source.subarray((stream + 3) * count, (stream + 4) * count);
-  for (let i = 0; i < count; i++) {
-    words[first + i * step] = byte0[i]! | (byte1[i]! << 8) | (byte2[i]! << 16) | (byte3[i]! << 24);
-  }
 }
 
 function decodeDeltaIntegers(leaf: Physical, cursor: ByteCursor, count: number): FixedValues {
@@ -263,7 +270,7 @@ function decodeDeltaBytes(leaf: Physical, cursor: ByteCursor, count: number): Pa
   for (let i = 0; i < count; i++) {
     if (offsets[i + 1]! - offsets[i]! !== width) throw damaged(`a value is not of ${width} bytes`);
   }
-  return { kind: 'fixed', count, width, bytes: new Uint8Array(bytes) };
+  return { kind: 'fixed', count, width, bytes };
 }
 
 /** Values from .. end (exclusive): a view where it can be one. */

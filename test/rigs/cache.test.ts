@@ -1,0 +1,271 @@
+// The cache as a group uses it: many processes and two users on one directory, a server that counts what it sends and is then
+// stopped, and jobs killed at any moment.
+import { spawn, spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { type CountingServer, startCountingServer } from './counting-server.ts';
+
+const TOP = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const FILE = 'nano.root';
+const PROCESSES = 8;
+const KILLS = 50;
+/** Columns travel once, with gaps between baskets that are cheaper to read than to leave out. */
+const SLACK = 1.05;
+
+const EVENTS = 40_000;
+
+/** The Python that makes the data; absent = the rig is skipped. */
+const python = spawnSync(join(TOP, 'test', 'rigs', 'venv.sh'), ['--where'], { encoding: 'utf8' }).stdout.trim();
+const it = test.skipIf(!existsSync(python) && !process.env.CI);
+
+let root = '';
+let server: CountingServer | undefined;
+beforeAll(() => {
+  root = mkdtempSync(join(tmpdir(), 'colweave-cache-rig-'));
+  chmodSync(root, 0o755);
+  mkdirSync(join(root, 'data'));
+  const words = [join(TOP, 'test', 'rigs', 'make_cached.py'), join(root, 'data', FILE), `${EVENTS}`];
+  const { status, stderr } = spawnSync(python, words, { encoding: 'utf8' });
+  if (existsSync(python)) expect(status, stderr).toBe(0);
+});
+afterEach(async () => {
+  await server?.close();
+  server = undefined;
+});
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+let serial = 0;
+function newFolder(name: string): string {
+  const path = join(root, `${name}${serial++}`);
+  mkdirSync(path);
+  return path;
+}
+
+interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function fetchColumns(
+  columns: string,
+  {
+    cache,
+    output,
+    words = [],
+  }: { readonly cache: string; readonly output: string; readonly words?: readonly string[] },
+  { killAfterMs, uid, url = server!.url }: { killAfterMs?: number; uid?: number; url?: string } = {},
+): Promise<Ended> {
+  const argv = [
+    join(TOP, 'bin', 'colweave.js'),
+    'fetch',
+    `${url}/${FILE}`,
+    '-c',
+    columns,
+    '-j',
+    '1',
+    '-o',
+    output,
+    '--cache',
+    cache,
+    ...words,
+  ];
+  const user = uid === undefined ? {} : { uid, gid: GROUP };
+  // HOME of root is closed to others
+  const child = spawn(process.execPath, argv, {
+    ...user,
+    cwd: root,
+    env: { PATH: process.env.PATH, HOME: root, TMPDIR: root },
+  });
+  const timer = killAfterMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), killAfterMs);
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (text) => {
+    stdout += text;
+  });
+  child.stderr.on('data', (text) => {
+    stderr += text;
+  });
+  return new Promise((resolve) => {
+    child.on('close', (code) => {
+      clearTimeout(timer);
+      resolve({ code, stdout, stderr });
+    });
+  });
+}
+
+async function fetched(...asked: Parameters<typeof fetchColumns>): Promise<Ended> {
+  const ended = await fetchColumns(...asked);
+  expect(ended, ended.stderr).toMatchObject({ code: 0 });
+  return ended;
+}
+
+const GROUP = 20_000;
+const USERS = [20_001, 20_002] as const;
+
+/** What a group sets up: chgrp, chmod 2770. */
+function sharedFolder(): string {
+  const path = newFolder('shared');
+  if (process.getuid?.() === 0) chownSync(path, 0, GROUP);
+  chmodSync(path, 0o2770);
+  return path;
+}
+
+const entriesIn = (cache: string): string[] =>
+  readdirSync(join(cache, 'columns'), { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.col'));
+
+/** How often each entry was added, by the logs of all jobs. */
+function additions(cache: string): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const name of readdirSync(join(cache, 'jobs'))) {
+    for (const line of readFileSync(join(cache, 'jobs', name), 'utf8').split('\n')) {
+      const [word, entry] = line.split(' ');
+      if (word === 'add') counts.set(entry!, (counts.get(entry!) ?? 0) + 1);
+    }
+  }
+  return counts;
+}
+
+async function check(cache: string): Promise<Ended> {
+  const child = spawn(process.execPath, [join(TOP, 'bin', 'colweave.js'), 'fetch', '--cache-check', '--cache', cache]);
+  let stdout = '';
+  child.stdout.on('data', (text) => {
+    stdout += text;
+  });
+  return new Promise((resolve) => child.on('close', (code) => resolve({ code, stdout, stderr: '' })));
+}
+
+const COLLECTIONS = ['Jet_*', 'Muon_*', 'Electron_*', 'Tau_*', 'Photon_*', 'MET_*', 'GenPart_*', 'FatJet_*'];
+
+it('many processes at once: each column travels once', async () => {
+  server = await startCountingServer(join(root, 'data'), 5);
+  // what one process needs for all of it, and for the metadata alone
+  const alone = newFolder('alone');
+  await fetched(COLLECTIONS.join(), { cache: alone, output: 'alone.parquet' });
+  const all = server.taken();
+  await fetched(COLLECTIONS.join(), { cache: alone, output: 'again.parquet' });
+  const metadata = server.taken();
+  const cache = newFolder('cache');
+  const sets = Array.from({ length: PROCESSES }, (_, i) =>
+    [0, 1, 2, 3].map((k) => COLLECTIONS[(i + k) % COLLECTIONS.length]).join(),
+  );
+  await Promise.all(sets.map((columns, i) => fetched(columns, { cache, output: `part${i}.parquet` })));
+  const together = server.taken();
+  const payload = all.bytes - metadata.bytes;
+  const travelled = together.bytes - PROCESSES * metadata.bytes;
+  console.info(
+    `payload ${payload} B, travelled for ${PROCESSES} processes ${travelled} B (${together.requests} requests)`,
+  );
+  expect(payload).toBeGreaterThan(100_000);
+  expect(travelled).toBeLessThanOrEqual(payload * SLACK);
+  expect(new Set(additions(cache).values())).toEqual(new Set([1]));
+  expect(entriesIn(cache)).toHaveLength(entriesIn(alone).length);
+  expect((await check(cache)).code).toBe(0);
+});
+
+it('a second user with other columns: what both name is there, only the difference travels', async ({ skip }) => {
+  if (process.getuid?.() !== 0) return skip('two users need root');
+  server = await startCountingServer(join(root, 'data'));
+  const cache = sharedFolder();
+  const outputs = USERS.map((uid) => {
+    const folder = newFolder('home');
+    chownSync(folder, uid, GROUP);
+    return folder;
+  });
+  await fetched('Jet_pt,Jet_eta,MET_pt', { cache, output: join(outputs[0]!, 'a.parquet') }, { uid: USERS[0] });
+  server.taken();
+  const second = await fetched('Jet_pt,MET_pt', { cache, output: join(outputs[1]!, 'b.parquet') }, { uid: USERS[1] });
+  const metadata = server.taken().bytes;
+  // run, luminosityBlock, event, and what was asked for
+  expect(second.stdout).toMatch(/^cache: 5 columns were there, 0 fetched$/m);
+  const third = await fetched('Jet_*,MET_pt', { cache, output: join(outputs[1]!, 'c.parquet') }, { uid: USERS[1] });
+  const superset = server.taken().bytes - metadata;
+  expect(third.stdout).toMatch(/^cache: 6 columns were there, 3 fetched/m);
+  const alone = newFolder('alone');
+  await fetched('Jet_*,!Jet_pt,!Jet_eta', { cache: alone, output: 'difference.parquet' });
+  const difference = server.taken().bytes - metadata; // the keys among it
+  console.info(`superset ${superset} B, the difference alone ${difference} B`);
+  expect(superset).toBeLessThanOrEqual(difference);
+  expect(superset).toBeGreaterThan(0);
+});
+
+it('works with the server stopped, and says so', async () => {
+  server = await startCountingServer(join(root, 'data'));
+  const cache = newFolder('cache');
+  const { url } = server;
+  await fetched('Jet_pt,MET_pt', { cache, output: 'on.parquet' });
+  await server.close();
+  server = undefined;
+  const off = await fetched('MET_pt,Jet_pt', { cache, output: 'off.parquet' }, { url });
+  expect(off.stderr).toContain('no server was asked for 1 file');
+  const asked = await fetched('Jet_pt,MET_pt', { cache, output: 'offline.parquet', words: ['--offline'] }, { url });
+  expect(asked.stderr).toContain('no server was asked for 1 file');
+  expect(readFileSync(join(root, 'offline.parquet'))).toEqual(readFileSync(join(root, 'on.parquet')));
+  const missing = await fetchColumns('Jet_phi', { cache, output: 'missing.parquet', words: ['--offline'] }, { url });
+  expect(missing.code).toBe(75);
+  expect(missing.stderr).toContain('cache/offline-miss');
+});
+
+it('finds a flipped byte in an entry, and fetches that column again', async () => {
+  server = await startCountingServer(join(root, 'data'));
+  const cache = newFolder('cache');
+  await fetched('Jet_pt,MET_pt', { cache, output: 'whole.parquet' });
+  for (const name of entriesIn(cache)) {
+    const path = join(cache, 'columns', name);
+    const bytes = readFileSync(path);
+    const at = bytes.length >> 2;
+    const descriptor = openSync(path, 'r+');
+    writeSync(descriptor, Uint8Array.of(bytes[at]! ^ 1), 0, 1, at);
+    closeSync(descriptor);
+    const again = await fetched('Jet_pt,MET_pt', { cache, output: 'repaired.parquet', words: ['--redo'] });
+    expect(again.stderr).toContain('warning: cache/damaged: 1 entry was damaged');
+    expect(again.stdout).toMatch(/^cache: 4 columns were there, 1 fetched/m);
+    expect(readFileSync(join(root, 'repaired.parquet'))).toEqual(readFileSync(join(root, 'whole.parquet')));
+  }
+});
+
+it(`killed at ${KILLS} moments: no partial entry, and the next one goes on`, { timeout: 600_000 }, async () => {
+  server = await startCountingServer(join(root, 'data'), 3);
+  const reference = newFolder('reference');
+  const start = Date.now();
+  await fetched('*', { cache: reference, output: 'reference.parquet' });
+  const wholeMs = Date.now() - start;
+  let cache = newFolder('cache');
+  let killed = 0;
+  let kept = 0;
+  for (let i = 0; i < KILLS; i++) {
+    const killAfterMs = 50 + Math.random() * wholeMs * 0.9;
+    const { code } = await fetchColumns('*', { cache, output: `killed${i}.parquet` }, { killAfterMs });
+    if (code === null) killed++;
+    expect(existsSync(join(root, `killed${i}.parquet`))).toBe(code === 0);
+    if (!existsSync(join(cache, 'columns'))) continue; // killed before it began
+    const seen = await check(cache);
+    expect(seen, seen.stdout).toMatchObject({ code: 0 });
+    kept += entriesIn(cache).length;
+    if (i % 5 === 4) {
+      await fetched('*', { cache, output: `after${i}.parquet` });
+      expect(readFileSync(join(root, `after${i}.parquet`))).toEqual(readFileSync(join(root, 'reference.parquet')));
+      expect(entriesIn(cache)).toHaveLength(entriesIn(reference).length);
+      cache = newFolder('cache');
+    }
+  }
+  console.info(
+    `${killed} of ${KILLS} killed, ${kept} entries found whole, none damaged; a whole fetch takes ${wholeMs} ms`,
+  );
+  expect(killed).toBeGreaterThan(KILLS / 2);
+});
