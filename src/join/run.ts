@@ -74,6 +74,7 @@ export async function runPlan<Encoded>(
     let witness = noWitness(plan);
     const used = plan.sources.map(() => NO_SEAL);
     for (const [index, part] of plan.parts.entries()) {
+      options.signal.throwIfAborted();
       const schema = { fields: plan.columns.map((column) => column.field) };
       const sink = await format.open(options.targets[index]!, schema, { ...options.sink, force: options.force });
       sinks.push(sink);
