@@ -19,8 +19,8 @@ import { type Against, type Difference, spanOf } from './values.ts';
 const SPAN_FACTOR = 4;
 /** Raw bytes of a source's columns read in its own order at a time. */
 const PIECES_BYTES = 96 * 2 ** 20;
-/** Room beyond that for the lengths of lists, which metadata do not count: bytes a row. */
-const LENGTHS_BYTES = 16;
+/** Room beyond that for the ends of lists, which metadata do not count: bytes a row, if there is a list. */
+const ENDS_BYTES = 16;
 
 export interface BlocksWanted {
   readonly file: SourceFile;
@@ -155,7 +155,8 @@ async function comparePieces(place: Workplace, wanted: BlocksWanted, pass: Pass,
   const from = [...new Set(side.columns.values())];
   const portions = evenly(from, (name) => rawBytesOf([name]), PIECES_BYTES);
   const most = Math.max(0, ...portions.map(rawBytesOf));
-  const slab = portions.length === 0 ? undefined : makeSlab(most + LENGTHS_BYTES * rows);
+  const lists = from.some((name) => fieldNamed(dataset.descriptor.schema, name)?.type.kind !== 'flat');
+  const slab = portions.length === 0 ? undefined : makeSlab(most + (lists ? ENDS_BYTES * rows : 0));
   for (const batch of portions) {
     signal.throwIfAborted();
     emptySlab(slab!);

@@ -11,30 +11,33 @@ export interface Piece extends RowRange {
   readonly columns: ReadonlyMap<string, Column>;
 }
 
-/** Room for the arrays of all pieces of a batch; the first word says how much of it is taken. */
+/** Room for the arrays of all pieces of a batch; the first word says how many units of it are taken. */
 export type Slab = SharedArrayBuffer;
 
-const HEAD_BYTES = 64;
-const ALIGNMENT = 16;
+/** What arrays lie at multiples of. */
+const UNIT_BYTES = 16;
+const HEAD_UNITS = 4;
 
 export function makeSlab(bytes: number): Slab {
-  const slab = new SharedArrayBuffer(HEAD_BYTES + bytes);
+  const slab = new SharedArrayBuffer((HEAD_UNITS + Math.ceil(bytes / UNIT_BYTES)) * UNIT_BYTES);
   emptySlab(slab);
   return slab;
 }
 
 /** What was in it is given up. */
 export function emptySlab(slab: Slab): void {
-  Atomics.store(new Int32Array(slab, 0, 1), 0, HEAD_BYTES);
+  Atomics.store(new Int32Array(slab, 0, 1), 0, HEAD_UNITS);
 }
 
 /** Threads take from it at once; what does not fit is made afresh. */
 function takeFrom(slab: Slab): Take {
   const taken = new Int32Array(slab, 0, 1);
+  const all = slab.byteLength / UNIT_BYTES;
   return (dtype, length) => {
-    const bytes = (length * dtypeBytes(dtype) + ALIGNMENT - 1) & -ALIGNMENT;
-    const at = Atomics.load(taken, 0) + bytes > slab.byteLength ? slab.byteLength : Atomics.add(taken, 0, bytes);
-    return at + bytes > slab.byteLength ? allocateShared(dtype, length) : viewAs(dtype, slab, at, length);
+    const units = Math.ceil((length * dtypeBytes(dtype)) / UNIT_BYTES);
+    if (Atomics.load(taken, 0) + units > all) return allocateShared(dtype, length);
+    const at = Atomics.add(taken, 0, units);
+    return at + units > all ? allocateShared(dtype, length) : viewAs(dtype, slab, at * UNIT_BYTES, length);
   };
 }
 

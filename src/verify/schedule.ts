@@ -14,7 +14,8 @@ export interface Schedule {
 
 type Item = (seat: number) => Promise<void>;
 
-export function startSchedule(width: number): Schedule {
+/** After `signal` whatever is not begun fails with its reason. */
+export function startSchedule(width: number, signal?: AbortSignal): Schedule {
   const urgent: Item[] = [];
   const stretches = Array.from({ length: width }, (): Item[] => []);
   const idle = new Set(stretches.keys());
@@ -40,7 +41,11 @@ export function startSchedule(width: number): Schedule {
   };
   const add = <T>(list: Item[], work: Work<T>): Promise<T> => {
     const result = new Promise<T>((resolve, reject) => {
-      list.push((seat) => work(seat).then(resolve, reject));
+      const begun = async (seat: number) => {
+        signal?.throwIfAborted();
+        return work(seat);
+      };
+      list.push((seat) => begun(seat).then(resolve, reject));
     });
     queueMicrotask(begin);
     return result;

@@ -45,7 +45,7 @@ export async function verifyContent(
   } catch (error) {
     return [asFinding(error)];
   }
-  const schedule = startSchedule(work.width);
+  const schedule = startSchedule(work.width, signal);
   try {
     return await checkContent(test, { work, schedule, signal }, emit);
   } finally {
