@@ -102,7 +102,8 @@ async function ofRoot(file: SourceFile, signal: AbortSignal): Promise<OfFile> {
     const weights = names.has('Runs') ? await inTree(file, 'Runs', signal, readWeights) : undefined;
     return { ...nothing, histories, ...(weights === undefined ? {} : { weights }) };
   } catch (error) {
-    if (error instanceof ColweaveError) return nothing;
+    // a server that does not answer now is no file that says nothing: the receipt would depend on the weather
+    if (error instanceof ColweaveError && !error.code.startsWith('remote/')) return nothing;
     throw error;
   }
 }
