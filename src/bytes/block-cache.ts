@@ -73,16 +73,16 @@ export function withBlockCache(store: ByteStore): ByteStore {
     readInto: (ranges, room, signal) =>
       take(ranges, (rest) => store.readInto?.(rest, room, signal) ?? store.read(rest, signal)),
     askAhead(ranges) {
-      const fresh = ranges.filter(
-        (range) =>
-          range.length > 0 &&
-          !ahead.has(placeOf(range)) &&
-          !isRemembered(uri, range) &&
-          recent.get(range) === undefined,
-      );
-      const bytes = fresh.reduce((sum, { length }) => sum + length, 0);
-      if (bytes === 0 || aheadBytes + bytes > AHEAD_BYTES_MAX) return;
-      aheadBytes += bytes;
+      const isNew = (range: ByteRange) =>
+        range.length > 0 && !ahead.has(placeOf(range)) && !isRemembered(uri, range) && recent.get(range) === undefined;
+      // in the order in which they will be wanted, as far as there is room
+      const fresh: ByteRange[] = [];
+      for (const range of ranges.filter(isNew).sort((left, right) => left.offset - right.offset)) {
+        if (aheadBytes + range.length > AHEAD_BYTES_MAX) break;
+        aheadBytes += range.length;
+        fresh.push(range);
+      }
+      if (fresh.length === 0) return;
       const arrays = store.read(fresh, closing.signal);
       arrays.catch(() => {}); // whoever takes a range is told
       for (const [index, range] of fresh.entries()) ahead.set(placeOf(range), { arrays, index });

@@ -16,15 +16,16 @@ export function describeRig(name: string, missing: string | undefined, body: () 
   else describe(name, () => it.skip(`skipped: ${missing}`, () => {}));
 }
 
-/** The Python of requirements-NAME.txt; `missing` says how to make it. */
-export function rigPython(name: string): { path: string; missing?: string } {
-  const { stdout } = spawnSync(join(HERE, 'venv.sh'), ['--where', '--list', `requirements-${name}.txt`], {
+/** The Python of requirements-NAME.txt, or of requirements.txt; `missing` says how to make it. */
+export function rigPython(name?: string): { path: string; missing?: string } {
+  const list = name === undefined ? [] : ['--list', `requirements-${name}.txt`];
+  const { stdout } = spawnSync(join(HERE, 'venv.sh'), ['--where', ...list], {
     encoding: 'utf8',
   });
   const path = (stdout ?? '').trim();
   return existsSync(path)
     ? { path }
-    : { path, missing: `no Python environment: run test/rigs/venv.sh --list requirements-${name}.txt` };
+    : { path, missing: `no Python environment: run ${['test/rigs/venv.sh', ...list].join(' ')}` };
 }
 
 export interface Ran {

@@ -54,7 +54,7 @@ function expectSameJoin({ dir, urls }: XrootdRig, env: Readonly<Record<string, s
 }
 
 // that of interop: it can read http
-const python = rigPython('');
+const python = rigPython();
 
 for (const flavour of ['anonymous', 'redirector'] as const) {
   describeRig(`reading http from xrootd: ${flavour}`, missingForXrootd(), () => {

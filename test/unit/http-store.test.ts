@@ -188,6 +188,13 @@ describe('secrets', () => {
   });
 });
 
+test('a time limit that is no number of seconds is refused before anything is asked', async () => {
+  process.env.COLWEAVE_REMOTE_TIMEOUT = 'soon';
+  const server = await serving();
+  await expect(openHttp(`${server.url}/a`)).rejects.toMatchObject({ code: 'usage/bad-option', exit: 2 });
+  expect(server.requests).toEqual([]);
+});
+
 test('the next server is asked where one has no such file; when none has it, all are named', async () => {
   const without = await serve((_, socket) => write(socket, { status: 404, headers: {}, body: Buffer.alloc(0) }));
   const bytes = readFileSync('fixtures/friend_i64.parquet');

@@ -62,22 +62,35 @@ export async function runPages(reader: Reader, tasks: readonly PageTask[], signa
   const stored = (page: number) => bytes[page]! + CHECKSUM_BYTES * summed[page]!;
   const room = takeRoom();
   try {
-    for (let start = 0; start < jobs.length; ) {
+    const batches = cutBatches(jobs, ({ page }) => stored(page));
+    const rangesOf = (batch: readonly Job[]) =>
+      batch.map(({ page }) => ({ offset: offset[page]!, length: stored(page) }));
+    for (const [b, batch] of batches.entries()) {
       signal?.throwIfAborted();
-      let end = start;
-      let total = 0;
-      while (end < jobs.length && (end === start || total + stored(jobs[end]!.page) <= BATCH_BYTES_MAX)) {
-        total += stored(jobs[end++]!.page);
-      }
-      const batch = jobs.slice(start, end);
-      const ranges = batch.map(({ page }) => ({ offset: offset[page]!, length: stored(page) }));
+      // what comes next travels while this is decoded
+      for (const next of batches.slice(b, b + 2)) if (batches.length > 1) store.askAhead?.(rangesOf(next));
+      const ranges = rangesOf(batch);
       const raws = await (store.readInto?.(ranges, room, signal) ?? store.read(ranges, signal));
       for (let i = 0; i < batch.length; i++) runJob(reader, batch[i]!, raws[i]!);
-      start = end;
     }
   } finally {
     spareRoom = room;
   }
+}
+
+/** Neighbours, as many as are read at once: one at least. */
+function cutBatches(jobs: readonly Job[], bytesIn: (job: Job) => number): Job[][] {
+  const batches: Job[][] = [];
+  let total = Number.POSITIVE_INFINITY;
+  for (const job of jobs) {
+    total += bytesIn(job);
+    if (total > BATCH_BYTES_MAX) {
+      batches.push([]);
+      total = bytesIn(job);
+    }
+    batches.at(-1)!.push(job);
+  }
+  return batches;
 }
 
 /** Pages at hand are placed at once, and so are the zeros of columns that came later. */
