@@ -179,6 +179,7 @@ export function readUse(access: CacheAccess, tidy = false): CacheUse {
   for (const name of readdirSync(folder)) {
     if (!/\.(log|done)$/.test(name)) continue;
     const path = join(folder, name);
+    if (path === access.job) continue; // whoever asks
     let log: JobLog;
     try {
       log = readLog(path);

@@ -252,10 +252,16 @@ it(`killed at ${KILLS} moments: no partial entry, and the next one goes on`, { t
     const killAfterMs = 50 + Math.random() * wholeMs * 0.9;
     const { code } = await fetchColumns('*', { cache, output: `killed${i}.parquet` }, { killAfterMs });
     if (code === null) killed++;
-    expect(existsSync(join(root, `killed${i}.parquet`))).toBe(code === 0);
+    // killed after it was published, it is whole
+    const output = join(root, `killed${i}.parquet`);
+    if (code === 0) expect(existsSync(output)).toBe(true);
+    if (existsSync(output))
+      expect(readFileSync(output), `killed after ${killAfterMs} ms`).toEqual(
+        readFileSync(join(root, 'reference.parquet')),
+      );
     if (!existsSync(join(cache, 'columns'))) continue; // killed before it began
     const seen = await check(cache);
-    expect(seen, seen.stdout).toMatchObject({ code: 0 });
+    expect(seen, `killed after ${killAfterMs} ms: ${seen.stdout}`).toMatchObject({ code: 0 });
     kept += entriesIn(cache).length;
     if (i % 5 === 4) {
       await fetched('*', { cache, output: `after${i}.parquet` });
