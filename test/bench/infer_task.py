@@ -2,7 +2,7 @@
 """The whole task, columns in and Parquet out: `colweave infer` against coffea's triton_wrapper and tritonclient, each followed by pyarrow's writer, on the same file and the same server.
 One child process a run, interleaved; wall time and peak memory (ru_maxrss) of the child, start-up included and, as "work", without imports for the Python ones. Scores of all are compared by key.
 usage: infer_task.py --server http://H:P --grpc grpc://H:P --data FILE.parquet [--model mlp] [--runs 5] [--batch 8192] [--only NAME,..] > report.json
-       infer_task.py --make DATA.parquet FILE.root...   (key columns and the 20 inputs of the model, from NanoAOD)
+       infer_task.py --make DATA.parquet FILE.root...   (key columns and the 20 inputs of the model, standardized, from NanoAOD)
 Needs the environment of test/rigs/requirements-infer.txt, dist/ and node."""
 import argparse
 import json
@@ -30,7 +30,9 @@ def make(out, files):
     tables = []
     for path in files:
         arrays = uproot.open(f"{path}:Events").arrays(KEYS + FLAT, library="np")
-        tables.append(pa.table({name: arrays[name] if name in KEYS else arrays[name].astype(np.float32) for name in KEYS + FLAT}))
+        # scores of inputs as they are would all be near 0 or 1, and tell no event from another
+        scaled = {name: (arrays[name] - arrays[name].mean()) / max(arrays[name].std(), 1e-6) for name in FLAT}
+        tables.append(pa.table({name: arrays[name] if name in KEYS else scaled[name].astype(np.float32) for name in KEYS + FLAT}))
     pq.write_table(pa.concat_tables(tables), out, compression="zstd", row_group_size=131072)
 
 
