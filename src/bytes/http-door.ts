@@ -42,10 +42,28 @@ export function doorTo(uri: string, url: URL, { patience, policy, sign, isBucket
     url,
     moved: undefined,
     isBucket,
-    patience: { ...PATIENCE, ...patience },
-    policy: { ...RETRY, ...policy },
+    patience: { ...within(PATIENCE), ...patience },
+    policy: { ...RETRY, ...(timeoutMs() === undefined ? {} : { deadlineMs: timeoutMs()! }), ...policy },
     ...(sign === undefined ? {} : { sign }),
   };
+}
+
+/** $COLWEAVE_REMOTE_TIMEOUT: seconds that one request may take, with all of its tries. Errors: usage/bad-option. */
+function timeoutMs(env: NodeJS.ProcessEnv = process.env): number | undefined {
+  const text = env.COLWEAVE_REMOTE_TIMEOUT;
+  if (text === undefined || text === '') return undefined;
+  const seconds = Number(text);
+  if (seconds > 0 && seconds <= 86_400) return seconds * 1000;
+  throw new ColweaveError('usage/bad-option', `COLWEAVE_REMOTE_TIMEOUT cannot be "${text}"`, {
+    hint: 'give a number of seconds, such as 60',
+  });
+}
+
+/** Each stage leaves time for a few tries. */
+function within({ connectMs, answerMs, stallMs, stallBytesMin }: Patience): Patience {
+  const most = (timeoutMs() ?? Number.POSITIVE_INFINITY) / 4;
+  const bounded = { connectMs: Math.min(connectMs, most), answerMs: Math.min(answerMs, most) };
+  return { ...bounded, stallMs: Math.min(stallMs, most), stallBytesMin };
 }
 
 /** As browsers and curl have it or less: a grid door redirects once or twice. */

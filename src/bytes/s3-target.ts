@@ -68,11 +68,13 @@ async function putWhole(target: Door, store: ByteStore, signal: AbortSignal | un
 const lengthOf = (body: Uint8Array) => ({ 'Content-Length': String(body.length) });
 
 async function putParts(target: Door, store: ByteStore, signal: AbortSignal | undefined): Promise<void> {
-  const begun = await call(target, { method: 'POST', headers: { 'Content-Length': '0' }, query: 'uploads' }, signal);
+  // without the signal: an upload whose name never came back could not be taken back
+  const begun = await call(target, { method: 'POST', headers: { 'Content-Length': '0' }, query: 'uploads' }, undefined);
   const id = /<UploadId>([^<]+)<\/UploadId>/.exec(await begun.text())?.[1];
   if (id === undefined) throw odd(target, 'it names no upload');
   const upload = `uploadId=${encodeURIComponent(id)}`;
   try {
+    signal?.throwIfAborted();
     const partBytes = Math.max(PART_BYTES_MIN, Math.ceil(store.size / PARTS_MAX));
     const tags = new Array<string>(Math.ceil(store.size / partBytes));
     await inParallel([...tags.keys()], PARTS_AT_ONCE, async (part) => {

@@ -67,6 +67,7 @@ export async function openXrootdStore(uri: string, options: XrootdOptions, signa
     known: undefined,
     witness: undefined,
     answered: 0,
+    outOfStep: 0,
   };
   try {
     await fileOf(state, signal);
@@ -94,6 +95,8 @@ interface State {
   opening: Promise<RemoteFile> | undefined;
   /** What was opened first. */
   known: Known | undefined;
+  /** Connections that ended with an answer that made no sense, or with none. */
+  outOfStep: number;
   /** Requests that were answered in full. */
   answered: number;
   witness: { readonly offset: number; readonly bytes: Uint8Array } | undefined;
@@ -107,7 +110,7 @@ function xrootdStore(state: State): ByteStore {
     const { pieces, arrays } = layOut(uri, size, ranges, limits, room);
     if (pieces.length === 0) return arrays;
     trafficOf(state.known!.server).bytesAsked += ranges.reduce((sum, { length }) => sum + length, 0);
-    await readPieces(state, pieces, signal);
+    await readSurely(state, pieces, signal);
     state.witness ??= { offset: pieces[0]!.offset, bytes: pieces[0]!.into.slice(0, WITNESS_BYTES_MAX) };
     return arrays;
   };
@@ -124,6 +127,20 @@ function xrootdStore(state: State): ByteStore {
       await file?.close();
     },
   };
+}
+
+/**
+ * What came before an answer that made no sense may be wrong itself: bytes that were lost on the way are taken from what
+ * follows. The status of the file, asked last, shows that the answers were in step; if they were not, all is read again.
+ */
+async function readSurely(state: State, pieces: readonly Piece[], signal: AbortSignal | undefined): Promise<void> {
+  const { triesMax } = state.options.policy ?? RETRY;
+  for (let count = 1; count <= triesMax; count++) {
+    const { outOfStep } = state;
+    await readPieces(state, pieces, signal);
+    if (state.outOfStep === outOfStep) return;
+  }
+  throw notProtocol(`its answers were out of step ${triesMax} times`, state.where);
 }
 
 /** Fills all pieces, several requests at a time, then asks whether the file is still what it was. */
@@ -267,7 +284,10 @@ function fileOf(state: State, signal: AbortSignal | undefined): Promise<RemoteFi
 async function openFile(state: State, signal: AbortSignal): Promise<RemoteFile> {
   const { file } = state;
   if (file !== undefined && file.session.link.failure === undefined) return file;
-  if (file !== undefined) forget(state, file);
+  if (file !== undefined) {
+    if (/^remote\/(protocol|timeout)$/.test(file.session.link.failure?.code ?? '')) state.outOfStep++;
+    forget(state, file);
+  }
   // not ended by the signal of one request: others may wait for the same opening
   state.opening ??= openAgain(state, AbortSignal.timeout((state.options.policy ?? RETRY).deadlineMs)).finally(() => {
     state.opening = undefined;

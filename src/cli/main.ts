@@ -5,6 +5,7 @@ import { isPoolWorker, serveJobs, setCounting, setWorkerEntry } from '../pool/po
 setCounting({ take: takeTally, add: (counted) => addTally(counted as Tally) });
 if (isPoolWorker()) {
   serveJobs({
+    keys: async () => (await import('../join/key-jobs.ts')).registerKeyJobs(),
     join: async () => (await import('../join/work.ts')).registerJoinJobs(),
     check: async () => (await import('../verify/work.ts')).registerVerifyJobs(),
   });

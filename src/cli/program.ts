@@ -231,10 +231,10 @@ function verifyCommand(): Command {
     ),
     option('--write-lumis <FILE>', 'write the lumi blocks that were processed (CMS JSON)').argParser(parseNonEmpty),
     option('--on <KEY>', 'cms, atlas, or columns joined by commas (default: by tree content)').argParser(parseNonEmpty),
-    option('--memory <SIZE>', 'memory cap: keys beyond it are sorted in scratch').argParser(parseSize),
   ]);
   group(command, 'Running:', [
     option('-j, --jobs <N>', 'worker threads (default: the cores this job may use)').argParser(parseCount),
+    option('--memory <SIZE>', 'memory cap: keys beyond it are sorted in scratch').argParser(parseSize),
   ]);
   return command;
 }

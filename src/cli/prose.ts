@@ -194,6 +194,7 @@ export const VERIFY: Prose = {
   summary: 'check that no event was mixed, lost or doubled in a joined file',
   paragraphs: [
     'Reads joined files again, with readers that share nothing with the writer, and compares every column with the receipt. With --against the source files are read again too, matched anew, and the first offending event is named.',
+    'Each row group is decoded once, on -j threads, for the receipt and for --against alike; what is found, and in which words, is the same for any -j. Memory holds the columns at hand and the keys. With the receipt alone, keys beyond --memory pass through scratch, so that memory does not grow with the file; with --against the keys of the file and of its sources are in memory, and of a source whose rows lie all over it some columns at a time.',
     'A file that another tool rewrote with equal content is "rewritten": its columns still agree with the receipt, and that is no damage.',
     'Without any receipt it compares sets of events of files of any readable format: the same events, a subset, disjoint, inside a lumi mask.',
   ],

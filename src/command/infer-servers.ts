@@ -6,7 +6,7 @@ import type { Emit } from '../core/events.ts';
 import { type Connected, connect, describeModel } from '../infer/connect.ts';
 import { expandServers, serverOfSite } from '../infer/discover.ts';
 import type { Model } from '../infer/model.ts';
-import type { ModelInfo } from '../infer/types.ts';
+import type { ConnectOptions, ModelInfo } from '../infer/types.ts';
 import type { DescribeOptions, InferOptions } from './infer-types.ts';
 import type { CommandContext } from './types.ts';
 
@@ -61,11 +61,12 @@ function serverNames(given: readonly string[], model: Model): readonly string[] 
 }
 
 /** By the order of WLCG token discovery. It opens storage too: it goes over TLS, or nowhere. */
-function tokenOf(urls: readonly string[], emit: Emit): { readonly token?: string } {
+function tokenOf(urls: readonly string[], emit: Emit): Pick<ConnectOptions, 'token'> {
   if (urls.length === 0 || !urls.every((url) => /^(https|grpcs):/i.test(url))) return {};
   const { usable, unusable } = findToken();
   if (unusable !== undefined) emit({ type: 'warning', code: unusable.code, text: unusable.what });
-  return usable === undefined ? {} : { token: usable.reveal() };
+  // looked for again before each request: a run may take longer than a token holds, and what renews it writes the file anew
+  return usable === undefined ? {} : { token: () => findToken().usable?.reveal() };
 }
 
 function authorities(paths: readonly string[] | undefined): { readonly ca?: readonly string[] } {

@@ -65,14 +65,14 @@ export function relateHistories(mine: readonly History[], theirs: readonly Histo
   return { kind: shared === b.length ? 'ancestor' : 'siblings', last };
 }
 
-/** Mean weights of one sample are closer than this, whatever job made a file: told beyond it, never fatal. */
-const MEAN_RATIO_MAX = 1.5;
+/** Sizes of weights of one sample are closer than this, whatever job made a file and however rare large ones are: told beyond it, never fatal. */
+const SIZE_RATIO_MAX = 10;
 
-/** Do the mean generator weights of two files or sources look like those of two samples? */
+/** Do the generator weights (their root mean squares) of two files or sources look like those of two samples? */
 export function weightsApart(left: GeneratedWeights, right: GeneratedWeights): boolean {
   const [a, b] = [left, right].map(({ sumw2, count }) => Math.sqrt(sumw2 / count)) as [number, number];
   if (!(a > 0 && b > 0 && Number.isFinite(a) && Number.isFinite(b))) return false;
-  return Math.max(a / b, b / a) > MEAN_RATIO_MAX;
+  return Math.max(a / b, b / a) > SIZE_RATIO_MAX;
 }
 
 export const historyText = (history: History): string => history.map(({ process }) => process).join(', ');

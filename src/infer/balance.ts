@@ -8,10 +8,10 @@ import { Gate } from './gate.ts';
 import { type Answer, Job } from './job.ts';
 import { type Policy, pauseOf } from './policy.ts';
 import { Server, type ServerReport } from './server.ts';
-import { givenUp, ServerError } from './server-error.ts';
+import { givenUp, noAnswer, ServerError } from './server-error.ts';
 import { halves, together } from './split.ts';
 import { checkSpot, type SpotRows, SpotSampler } from './spot-check.ts';
-import { prove, SOME, versionDiffers } from './survey.ts';
+import { checkSame, SOME, survey, versionDiffers } from './survey.ts';
 import { rowsOf } from './tensor.ts';
 import type { Endpoint, InferRequest, InferResponse, ModelInfo } from './types.ts';
 
@@ -73,7 +73,8 @@ export class Balance {
       if (up.includes(server.endpoint)) server.back();
       else void this.#probe(server);
     }
-    this.#proofs = setInterval(() => void this.#proveAll(), policy.proofMs);
+    const prove = (): Promise<void> => this.#proveAll((server, failure) => this.#exclude(server, failure));
+    this.#proofs = setInterval(() => void prove(), policy.proofMs);
     this.#proofs.unref();
   }
 
@@ -105,11 +106,13 @@ export class Balance {
    * infer/spot-check, infer/version-differs, or why a check could not be made.
    */
   async finish(request: Pick<InferRequest, 'outputs'>, signal: AbortSignal): Promise<BalanceReport> {
+    clearInterval(this.#proofs);
     const { name, version } = this.info;
     const rest = this.#spots.flush({ model: name, version, outputs: request.outputs });
     if (rest !== undefined) this.#check(rest, undefined, signal);
     await Promise.all(this.#checks);
-    await this.#proveAll();
+    // its answers so far were all of the version
+    await this.#proveAll(() => {});
     if (this.#fatal !== undefined) throw this.#fatal;
     return this.report();
   }
@@ -192,13 +195,7 @@ export class Balance {
     const limitMs = server.latency.deadlineMs(this.#policy);
     const cancel = new AbortController();
     const stop = (): void => cancel.abort(signal.reason);
-    const late = (): void =>
-      cancel.abort(
-        new ServerError('infer/no-answer', `no answer to ${rows} rows within ${(limitMs / 1000).toFixed(1)} s`, {
-          where: [server.endpoint.url],
-          retry: 'elsewhere',
-        }),
-      );
+    const late = (): void => cancel.abort(noAnswer(server.endpoint.url, rows, limitMs));
     const timer = setTimeout(late, limitMs);
     signal.addEventListener('abort', stop, { once: true });
     server.sent(rows);
@@ -311,7 +308,7 @@ export class Balance {
     for (let n = 0; server.state === 'down' && !signal.aborted; n++) {
       try {
         await sleep(pauseOf(n, this.#policy), undefined, { signal });
-        await this.#prove(server);
+        checkSame(this.info, await this.#survey(server), server.endpoint.url);
         server.back();
         this.#emit({ type: 'note', text: `${server.endpoint.url}: serves ${this.info.name} again` });
         this.#pump();
@@ -330,23 +327,30 @@ export class Balance {
     return retry === 'never' || server.comesAndGoes;
   }
 
-  #prove({ endpoint }: Server): Promise<void> {
-    return prove(
-      endpoint,
-      this.info,
-      AbortSignal.any([this.#closing.signal, AbortSignal.timeout(this.#policy.surveyMs)]),
-    );
+  #survey({ endpoint }: Server): Promise<ModelInfo> {
+    const { name, version } = this.info;
+    const limit = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(this.#policy.surveyMs)]);
+    return survey(endpoint, { name, version }, limit);
   }
 
-  /** Rows that came from something else since the last time cannot be told from the others: nothing may be used. */
-  async #proveAll(): Promise<void> {
+  /** Asks those that are up what they serve; `missing` is called for one that does not have the version any more. */
+  async #proveAll(missing: (server: Server, failure: ServerError) => void): Promise<void> {
+    const one = async (server: Server): Promise<void> => {
+      const found = await this.#survey(server);
+      try {
+        checkSame(this.info, found, server.endpoint.url);
+      } catch (failure) {
+        // rows that came from something else since the last time cannot be told from the others: nothing may be used
+        this.#stop(failure);
+      }
+    };
     const up = this.#servers.filter(({ state }) => state === 'up');
-    const proofs = await Promise.allSettled(up.map((server) => this.#prove(server)));
-    for (const proof of proofs) {
+    const proofs = await Promise.allSettled(up.map(one));
+    for (const [at, proof] of proofs.entries()) {
+      // a server that does not answer now says nothing about what it answered before
       if (proof.status === 'fulfilled' || !(proof.reason instanceof ServerError)) continue;
       const { code, retry } = proof.reason;
-      // a server that does not answer now says nothing about what it answered before
-      if (code === 'infer/version-differs' && retry === 'never') this.#stop(proof.reason);
+      if (code === 'infer/version-differs' && retry === 'never') missing(up[at]!, proof.reason);
     }
   }
 

@@ -7,7 +7,7 @@ import {
   type IncomingHttpHeaders,
 } from 'node:http2';
 import { getCACertificates } from 'node:tls';
-import { RENEW_MS } from './http-call.ts';
+import { authorization, RENEW_MS } from './http-call.ts';
 import {
   badAnswer,
   httpKind,
@@ -69,7 +69,6 @@ export function grpcCaller(base: URL, url: string, options: ConnectOptions): Grp
   const port = base.port === '' ? `:${secure ? 443 : PORT}` : '';
   const authority = `${secure ? 'https' : 'http'}://${base.host}${port}`;
   const trust = options.ca === undefined ? {} : { ca: [...getCACertificates('default'), ...options.ca] };
-  const fixed = options.token === undefined ? {} : { authorization: `Bearer ${options.token}` };
   let current: Session | undefined;
   const session = (): Session => {
     if (current !== undefined && Date.now() - current.since > (options.renewMs ?? RENEW_MS)) current.retire();
@@ -77,7 +76,7 @@ export function grpcCaller(base: URL, url: string, options: ConnectOptions): Grp
     return current;
   };
   const once = (path: string, parts: readonly Uint8Array[], signal: AbortSignal): Promise<Uint8Array> =>
-    callOnce(session(), { path, parts, url, fixed }, signal);
+    callOnce(session(), { path, parts, url, fixed: authorization(options) }, signal);
   return {
     call: async (path, parts, signal) => {
       try {
@@ -137,7 +136,7 @@ interface Call {
   readonly path: string;
   readonly parts: readonly Uint8Array[];
   readonly url: string;
-  readonly fixed: Readonly<Record<string, string>>;
+  readonly fixed: { readonly authorization?: string };
 }
 
 function openStream(session: Session, { path, fixed, url }: Call): ClientHttp2Stream {

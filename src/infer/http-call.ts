@@ -40,7 +40,6 @@ export function httpCaller(base: URL, options: ConnectOptions): HttpCaller {
   const secure = base.protocol === 'https:';
   const agents = renewedAgents(secure, options);
   const below = base.pathname.replace(/\/+$/, '');
-  const fixed = options.token === undefined ? {} : { authorization: `Bearer ${options.token}` };
   const requestOf = (exchange: HttpExchange): RequestOptions => ({
     agent: agents.current(),
     // URL keeps the brackets of an IPv6 address
@@ -48,7 +47,11 @@ export function httpCaller(base: URL, options: ConnectOptions): HttpCaller {
     port: base.port === '' ? (secure ? 443 : 80) : base.port,
     method: exchange.method,
     path: below + exchange.path,
-    headers: { ...fixed, ...exchange.headers, 'content-length': String(bytesOf(exchange.parts ?? [])) },
+    headers: {
+      ...authorization(options),
+      ...exchange.headers,
+      'content-length': String(bytesOf(exchange.parts ?? [])),
+    },
   });
   const send = secure ? secureRequest : plainRequest;
   const once = (exchange: HttpExchange, signal: AbortSignal): Promise<HttpAnswer> =>
@@ -66,6 +69,11 @@ export function httpCaller(base: URL, options: ConnectOptions): HttpCaller {
     },
     close: () => agents.close(),
   };
+}
+
+export function authorization({ token }: ConnectOptions): { readonly authorization?: string } {
+  const now = typeof token === 'function' ? token() : token;
+  return now === undefined ? {} : { authorization: `Bearer ${now}` };
 }
 
 /** Agents in place of one: an old one keeps no connection that becomes free. */

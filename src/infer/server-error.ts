@@ -136,6 +136,11 @@ export function lostError(url: string, cause: unknown): ServerError {
   });
 }
 
+export function noAnswer(url: string, rows: number, limitMs: number): ServerError {
+  const message = `no answer to ${rows} rows within ${(limitMs / 1000).toFixed(1)} s`;
+  return new ServerError('infer/no-answer', message, { where: [url], retry: 'elsewhere' });
+}
+
 /** What came is no answer to what was asked. */
 export function badAnswer(url: string, message: string, hint?: string): ServerError {
   return new ServerError('infer/bad-answer', message, {

@@ -107,9 +107,3 @@ export function checkSame(pinned: ModelInfo, other: ModelInfo, url: string): voi
     },
   );
 }
-
-/** Errors: why the server may get no rows; infer/version-differs when it serves something else by now. */
-export async function prove(endpoint: Endpoint, pinned: ModelInfo, signal: AbortSignal): Promise<void> {
-  const found = await survey(endpoint, { name: pinned.name, version: pinned.version }, signal);
-  checkSame(pinned, found, endpoint.url);
-}

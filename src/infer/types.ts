@@ -118,8 +118,8 @@ export interface Protocol {
 }
 
 export interface ConnectOptions {
-  /** Bearer token; never printed or stored. */
-  readonly token?: string;
+  /** Bearer token, asked for before each request since it may be renewed; never printed or stored. */
+  readonly token?: string | (() => string | undefined);
   /** PEM certificates to trust besides the system's. */
   readonly ca?: readonly string[];
   /** Connections to one server at most; a balancer in front of it may count new ones. */

@@ -15,6 +15,9 @@ import type { CachedLayout, FileDescriptor, SourceFile } from './types.ts';
 /** Whoever is asked does not answer; anything else is an answer. */
 const NO_ANSWER: ReadonlySet<ErrorCode> = new Set(['remote/unreachable', 'remote/timeout', 'remote/busy']);
 
+export const isNoAnswer = (error: unknown): error is ColweaveError =>
+  error instanceof ColweaveError && NO_ANSWER.has(error.code);
+
 type Reopen = (descriptor: FileDescriptor) => Promise<SourceFile>;
 
 /**
@@ -25,7 +28,11 @@ export async function openCached(
   uri: string,
   tree: string | undefined,
   access: CacheAccess,
-  { direct, reopen }: { readonly direct: () => Promise<SourceFile>; readonly reopen: Reopen },
+  {
+    direct,
+    reopen,
+    mustAnswer = false,
+  }: { readonly direct: () => Promise<SourceFile>; readonly reopen: Reopen; readonly mustAnswer?: boolean },
 ): Promise<SourceFile> {
   if (!access.always && !isRemote(uri)) return direct();
   if (access.offline) return fromRef(uri, tree, access, undefined, reopen);
@@ -33,7 +40,7 @@ export async function openCached(
   try {
     file = await direct();
   } catch (error) {
-    if (!(error instanceof ColweaveError) || !NO_ANSWER.has(error.code)) throw error;
+    if (mustAnswer || !isNoAnswer(error)) throw error;
     return fromRef(uri, tree, access, error, reopen);
   }
   try {

@@ -2,7 +2,7 @@
 import { openStore } from '../bytes/open.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { arrowFormat } from './arrow.ts';
-import { openCached, reopenCached } from './cached.ts';
+import { isNoAnswer, openCached, reopenCached } from './cached.ts';
 import type { Input } from './inputs.ts';
 import { cachedLayout } from './own-metadata.ts';
 import { parquetFormat } from './parquet.ts';
@@ -18,9 +18,11 @@ const HEAD_BYTES = 64;
 
 /** Through the cache where one is given. Errors: source/remote, source/not-found, source/not-readable, source/not-root, cache/offline-miss and those of the format. */
 export async function openSource(uri: string, options: OpenOptions, signal?: AbortSignal): Promise<SourceFile> {
-  const { cache, ...own } = options;
+  const { cache, mustAnswer = false, ...own } = options;
   const direct = () => openDirect(uri, own, signal);
-  return cache === undefined ? direct() : openCached(uri, own.tree, cache, { direct, reopen: reopenSource });
+  return cache === undefined
+    ? direct()
+    : openCached(uri, own.tree, cache, { direct, reopen: reopenSource, mustAnswer });
 }
 
 async function openDirect(uri: string, options: OpenOptions, signal?: AbortSignal): Promise<SourceFile> {
@@ -44,7 +46,7 @@ export async function openInput(
   const name = tree ?? options.tree;
   const cache = input.cache ?? options.cache;
   const own = { ...(name === undefined ? {} : { tree: name }), ...(cache === undefined ? {} : { cache }) };
-  const file = await openFirst([uri, ...replicas], (each) => openSource(each, own, signal));
+  const file = await openAnywhere([uri, ...replicas], own, signal);
   if (partition === undefined) return file;
   const types = options.types ?? partitionTypes([{ uri, partition }]);
   try {
@@ -58,8 +60,27 @@ export async function openInput(
   }
 }
 
+/** The servers in turn; what a cache knows of the file counts when none of them answers. */
+async function openAnywhere(
+  uris: readonly string[],
+  options: OpenOptions,
+  signal: AbortSignal | undefined,
+): Promise<SourceFile> {
+  const { cache } = options;
+  if (uris.length === 1 || cache === undefined) return openFirst(uris, (uri) => openSource(uri, options, signal));
+  try {
+    return await openFirst(uris, (uri) => openSource(uri, { ...options, mustAnswer: true }, signal));
+  } catch (error) {
+    if (cache.offline || !isNoAnswer(error)) throw error;
+    const known = { ...options, cache: { ...cache, offline: true } };
+    return await openFirst(uris, (uri) => openSource(uri, known, signal)).catch(() => {
+      throw error;
+    });
+  }
+}
+
 /** Another server may have what one has not, does not give, or is too busy to give; all else is the file's own trouble. */
-const ELSEWHERE = /^(remote\/(?!changed)|credentials\/|source\/(not-found|not-readable|remote)$)/;
+const ELSEWHERE = /^(remote\/(?!changed)|credentials\/|cache\/offline-miss$|source\/(not-found|not-readable|remote)$)/;
 
 /** The first that opens. Errors: that of the first server, with what the others said. */
 async function openFirst(uris: readonly string[], open: (uri: string) => Promise<SourceFile>): Promise<SourceFile> {

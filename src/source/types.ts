@@ -89,6 +89,8 @@ export interface OpenOptions {
   readonly tree?: string;
   /** Columns are read from there, and put there; absent = from the file. */
   readonly cache?: CacheAccess;
+  /** What the cache knows of a file whose server does not answer is not enough: there are others to ask. */
+  readonly mustAnswer?: boolean;
 }
 
 /** A format: one file an implementation, one line in the registry. */

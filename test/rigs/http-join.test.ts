@@ -2,7 +2,9 @@
 // the same URLs, and who may not read ends with status 4 and the reason.
 import { chmodSync, copyFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { deflateSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openStore } from '../../src/bytes/open.ts';
 import { openSource } from '../../src/source/registry.ts';
 import { digests } from '../unit/column-digests.ts';
 import { describeRig, FIXTURES, type Ran, rigPython, runCommand, TOP } from './harness.ts';
@@ -79,6 +81,16 @@ for (const flavour of ['anonymous', 'redirector'] as const) {
       ];
       const double = colweave(['join', ...twice, '-o', join(rig().dir, 'twice.parquet')]);
       expect([double.status, double.stderr]).toEqual([3, expect.stringContaining('source/duplicate-file')]);
+    });
+
+    it('gives the sum of a file that the server keeps', async () => {
+      const store = await openStore(`${rig().urls.http}/store/nano_1.root`);
+      // the last four bytes of a zlib stream are the adler32 of what is in it
+      const hex = deflateSync(readFileSync(join(FIXTURES, 'nano_1.root')))
+        .subarray(-4)
+        .toString('hex');
+      expect(await store.checksum!()).toEqual({ algorithm: 'adler32', hex });
+      await store.close();
     });
 
     it('tells what travelled', () => {

@@ -271,11 +271,14 @@ describe.each(PROTOCOLS)('%s', (name, make) => {
     expect([balance.report().servers[0]!.failures, events, server!.asked.length]).toEqual([{}, [], 80]);
   });
 
-  test('a token is sent with every request', async () => {
+  test('a token is sent with every request, the one that holds by then', async () => {
     const [server] = await start(make);
-    const { balance } = await open([server!], { connect: { token: 'secret' } });
+    let token = 'first';
+    const { balance } = await open([server!], { connect: { token: () => token } });
     await runAll(balance, 2);
-    expect([...server!.tokens]).toEqual(['Bearer secret']);
+    token = 'renewed';
+    await runAll(balance, 2);
+    expect([...server!.tokens]).toEqual(['Bearer first', 'Bearer renewed']);
   });
 });
 
@@ -326,6 +329,24 @@ test('a server that comes back with another configuration is not used again', as
   expect([right, servers[0]!.asked.length]).toEqual([200, seen]);
   expect(events.map(({ type }) => type)).toEqual(['warning', 'warning']);
   expect(balance.report().servers[0]!.state).toBe('out');
+});
+
+test('a server that drops the version while it has nothing to do is not used again; what it answered stays', async () => {
+  const servers = await start(fakeHttp, 2);
+  const { balance } = await open(servers, { policy: { proofMs: 30 } });
+  await runAll(balance, 10);
+  servers[1]!.versions = ['2'];
+  while (balance.report().servers[1]!.state !== 'out') await new Promise((resolve) => setTimeout(resolve, 5));
+  await runAll(balance, 10);
+  expect((await balance.finish({ outputs: ['Y'] }, never)).servers.map(({ state }) => state)).toEqual(['up', 'out']);
+});
+
+test('answers of a version that nobody serves any more at the end are still its answers', async () => {
+  const [server] = await start(fakeHttp);
+  const { balance } = await open([server!]);
+  await runAll(balance, 5);
+  server!.versions = ['2'];
+  expect((await balance.finish({ outputs: ['Y'] }, never)).servers[0]!.rows).toBe(5 * ROWS);
 });
 
 test('a server that was exchanged unnoticed is found at the end: nothing may be used', async () => {

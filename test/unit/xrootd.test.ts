@@ -176,6 +176,14 @@ it('a line that breaks after each answer is read to the end', async () => {
   await expectRight(store, [{ offset: 0, length: BYTES.length }]);
 });
 
+it.each(['read', 'readv'])('bytes lost at the end of a %s are not taken from the next answer', async (name) => {
+  const ranges = name === 'read' ? [MIXED[0]!] : MIXED.slice(3, 30);
+  for (const lost of [1, 9, 30]) {
+    const change = (answer: Buffer) => answer.subarray(0, answer.length - lost);
+    await expectRight(await open(await fake({ fault: once(name, { kind: 'bytes', change }) })), ranges);
+  }
+});
+
 describe('a server that goes on failing ends in a coded error, in time', () => {
   const faults: readonly [string, string, Fault, string][] = [
     ['reset', 'read', { kind: 'reset', afterBytes: 10 }, 'remote/unreachable'],
