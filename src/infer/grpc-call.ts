@@ -32,6 +32,8 @@ const WINDOW_BYTES = 16 * 1024 * 1024;
  * bounded by who calls: no limit here.
  */
 const MEMORY_MB = 1_000_000;
+/** One call is begun on so many sessions that end before they answer. */
+const SESSIONS_MAX = 3;
 /** Triton's, where a URL names none. */
 const PORT = 8001;
 
@@ -79,12 +81,13 @@ export function grpcCaller(base: URL, url: string, options: ConnectOptions): Grp
     callOnce(session(), { path, parts, url, fixed: authorization(options) }, signal);
   return {
     call: async (path, parts, signal) => {
-      try {
-        return await once(path, parts, signal);
-      } catch (failure) {
-        // the server ended the session politely, or just before it was used again: that says nothing about the server
-        if (failure instanceof StaleSession) return await once(path, parts, signal);
-        throw failure;
+      for (let n = 1; ; n++) {
+        try {
+          return await once(path, parts, signal);
+        } catch (failure) {
+          // the server ended the session politely, or just before it was used again: that says nothing about the server
+          if (!(failure instanceof StaleSession) || n === SESSIONS_MAX) throw failure;
+        }
       }
     },
     close: () => current?.http2.destroy(),
@@ -99,7 +102,8 @@ class Session {
   ending = false;
   /** The server said that it will take no more calls, and why that is no failure. */
   goneAway = false;
-  readonly since = Date.now();
+  /** When it was connected: calls that wait for that would be lost with it. */
+  since = Number.POSITIVE_INFINITY;
 
   constructor(authority: string, trust: { readonly ca?: readonly string[] }) {
     this.http2 = connect(authority, {
@@ -107,7 +111,10 @@ class Session {
       maxSessionMemory: MEMORY_MB,
       settings: { enablePush: false, initialWindowSize: WINDOW_BYTES },
     } as Parameters<typeof connect>[1]);
-    this.http2.once('connect', () => this.http2.setLocalWindowSize(WINDOW_BYTES));
+    this.http2.once('connect', () => {
+      this.since = Date.now();
+      this.http2.setLocalWindowSize(WINDOW_BYTES);
+    });
     this.http2.once('goaway', (code: number) => {
       this.goneAway = code === constants.NGHTTP2_NO_ERROR;
       this.retire();
@@ -215,7 +222,7 @@ function send(stream: ClientHttp2Stream, parts: readonly Uint8Array[]): void {
 }
 
 function lostCall(session: Session, url: string, cause: unknown): ServerError {
-  const refused = /REFUSED_STREAM/.test(String((cause as Error | undefined)?.message));
+  const refused = /REFUSED_STREAM|receiving a GOAWAY/.test(String((cause as Error | undefined)?.message));
   if (!session.goneAway && !refused) return lostError(url, cause);
   return new StaleSession('infer/unreachable', 'the server ended the session', {
     where: [url],

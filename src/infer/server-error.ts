@@ -40,6 +40,7 @@ export function shown(body: Uint8Array): string {
 /** The size is at fault, not the content: Triton for batches and requests, proxies, gRPC. */
 const TOO_LARGE =
   /batch-size must be <=|exceeds? (?:the )?(?:maximum|max\b|limit)|larger than (?:the )?max|too large|max-input-size/i;
+const MODEL_NOT_FOUND = /ModelNotFound|unknown model/i;
 const NOT_SERVED = /not at ready state|not ready|no available versions|unknown model|is not found|not found/i;
 
 export interface Refusal {
@@ -80,6 +81,8 @@ export function refusalError(kind: RefusalKind, refusal: Refusal): ServerError {
     case 'too-large':
       return make('infer/too-large', 'the server takes no batch of this size', 'smaller');
     case 'failed':
+      // MLServer has no status for it over gRPC
+      if (MODEL_NOT_FOUND.test(text)) return make('infer/no-model', 'the server does not serve the model', 'elsewhere');
       return make('infer/model-failed', 'the server failed', 'elsewhere');
     case 'unsupported':
       return make('infer/unsupported', 'the server or its model cannot do what is asked', 'never');

@@ -29,18 +29,21 @@ export async function survey(endpoint: Endpoint, wanted: Wanted, signal: AbortSi
   return info;
 }
 
+/** MLServer says State.READY over gRPC. */
+function isReady({ state }: ServedModel): boolean {
+  return /(?:^|\.)READY$/.test(state);
+}
+
 /** MLServer names its versions in the index alone. */
 function withVersions(info: ModelInfo, lines: readonly ServedModel[]): ModelInfo {
-  const versions = lines
-    .filter(({ state, version }) => state === 'READY' && version !== '')
-    .map((line) => line.version);
+  const versions = lines.filter((line) => isReady(line) && line.version !== '').map((line) => line.version);
   return { ...info, versions, version: info.version === '' ? newestOf(versions) : info.version };
 }
 
 /** Never returns: loading, in other versions only, or not there. */
 async function whyNotReady(endpoint: Endpoint, { name, version }: Wanted, signal: AbortSignal): Promise<never> {
   const lines = (await endpoint.index?.(signal))?.filter((line) => line.name === name) ?? [];
-  const ready = lines.filter(({ state }) => state === 'READY').map((line) => line.version);
+  const ready = lines.filter(isReady).map((line) => line.version);
   if (version !== '' && ready.length > 0 && !ready.includes(version)) {
     throw versionDiffers(endpoint.url, { name, version }, ready.join(', '));
   }

@@ -97,6 +97,7 @@ async function run({ urls, truth, rows, batch }: Run) {
     seconds: Math.round(performance.now() - start) / 1000,
     longestGapSeconds: Math.round(Math.max(...gaps)) / 1000,
     ...report,
+    peakMegabytes: Math.round(process.resourceUsage().maxRSS / 1024),
     warnings: events.filter(({ type }) => type === 'warning').length,
   };
 }

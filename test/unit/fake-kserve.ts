@@ -143,7 +143,8 @@ async function serve(fake: Fake, server: NetServer, scheme: string): Promise<Fak
   });
   let port = 0;
   fake.listen = async () => {
-    await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+    // while it was closed, the port may have served as the other end of a connection of somebody else
+    while (!(await listens(server, port))) await new Promise((resolve) => setTimeout(resolve, 20));
     port = (server.address() as AddressInfo).port;
   };
   fake.kill = async () => {
@@ -153,6 +154,17 @@ async function serve(fake: Fake, server: NetServer, scheme: string): Promise<Fak
   };
   await fake.listen();
   return Object.assign(fake, { url: `${scheme}://127.0.0.1:${port}`, connections: () => count });
+}
+
+function listens(server: NetServer, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const failed = (): void => resolve(false);
+    server.once('error', failed);
+    server.listen(port, '127.0.0.1', () => {
+      server.off('error', failed);
+      resolve(true);
+    });
+  });
 }
 
 interface HttpTurn {

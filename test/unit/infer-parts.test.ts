@@ -204,6 +204,7 @@ test.each([
   [413, '', 'infer/too-large', 'smaller'],
   [429, '', 'infer/overloaded', 'later'],
   [500, 'model failed', 'infer/model-failed', 'elsewhere'],
+  [500, "Unexpected <class 'mlserver.errors.ModelNotFound'>", 'infer/no-model', 'elsewhere'],
   [501, '', 'infer/unsupported', 'never'],
   [502, '<html>', 'infer/overloaded', 'later'],
   [503, 'Exceeds maximum queue size', 'infer/overloaded', 'later'],
@@ -302,7 +303,7 @@ test('an answer over HTTP with bytes changed, cut or added: a coded error, or an
       else
         expect(answer).toMatchObject({ id: 'r', version: '1', outputs: [{ name: 'Y', type: 'FP32', shape: [2, 1] }] });
     }),
-    { numRuns: 200 },
+    { numRuns: 100 },
   );
   await endpoint.close();
   for (const socket of sockets) socket.destroy();
