@@ -25,8 +25,9 @@ export function noTotals({ model }: Task): Totals {
 
 export function addGroup(totals: Totals, { rows, requests, resumed, nonFinite, group }: DoneGroup): void {
   totals.rows += rows;
-  totals.requests += requests;
+  // those of an earlier run were its own
   if (resumed) totals.resumed += group.end - group.start;
+  else totals.requests += requests;
   nonFinite.forEach((values, i) => {
     totals.nonFinite[i] = totals.nonFinite[i]! + values;
   });

@@ -63,10 +63,10 @@ function serverNames(given: readonly string[], model: Model): readonly string[] 
 /** By the order of WLCG token discovery. It opens storage too: it goes over TLS, or nowhere. */
 function tokenOf(urls: readonly string[], emit: Emit): Pick<ConnectOptions, 'token'> {
   if (urls.length === 0 || !urls.every((url) => /^(https|grpcs):/i.test(url))) return {};
-  const { usable, unusable } = findToken();
+  const { unusable } = findToken();
   if (unusable !== undefined) emit({ type: 'warning', code: unusable.code, text: unusable.what });
   // looked for again before each request: a run may take longer than a token holds, and what renews it writes the file anew
-  return usable === undefined ? {} : { token: () => findToken().usable?.reveal() };
+  return { token: () => findToken().usable?.reveal() };
 }
 
 function authorities(paths: readonly string[] | undefined): { readonly ca?: readonly string[] } {

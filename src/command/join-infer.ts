@@ -11,6 +11,7 @@ import type { Connected, Served } from '../infer/connect.ts';
 import type { Model } from '../infer/model.ts';
 import { readModelFile } from '../infer/model-file.ts';
 import { sendBlock } from '../infer/run.ts';
+import { makeTensorRoom } from '../infer/tensor-room.ts';
 import type { JoinPlan, OutColumn } from '../join/plan.ts';
 import type { Scorer } from '../join/scores.ts';
 import { inferSpec, scoresAsked } from './infer-report.ts';
@@ -100,7 +101,14 @@ interface Scored {
 
 function scorerOf({ bound, batch, servers, totals }: Scored, signal: AbortSignal): Scorer {
   if (servers === undefined) return { begin: () => Promise.reject(new Error('a dry run asks nobody')) };
-  const sending = { bound, plan: batch, asker: servers, lane: openLane(servers, signal), signal };
+  const sending = {
+    bound,
+    plan: batch,
+    asker: servers,
+    lane: openLane(servers, signal),
+    room: makeTensorRoom(),
+    signal,
+  };
   return {
     begin: async (first, columns) => {
       const { done } = await sendBlock(sending, first, bindBlock(bound, columns));

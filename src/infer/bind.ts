@@ -9,6 +9,7 @@ import { halfBits } from './half.ts';
 import { type Flattened, flatten, type Numbers } from './numbers.ts';
 import { gathered, ordered, type Slots } from './slots.ts';
 import { elementsOf } from './tensor.ts';
+import { FRESH_ROOM, type TensorRoom } from './tensor-room.ts';
 import type { Tensor, TensorType } from './types.ts';
 
 /** Columns of a run of events, ready to be sent. */
@@ -18,8 +19,8 @@ export interface BoundBlock {
   readonly rows: number;
   /** Where each event's objects begin; absent = rows are events. */
   readonly objects?: Int32Array;
-  /** All tensors for these rows, in fresh arrays. */
-  tensors(span: RowSpan): readonly Tensor[];
+  /** All tensors for these rows, in arrays of the room. */
+  tensors(span: RowSpan, room?: TensorRoom): readonly Tensor[];
 }
 
 /** `columns` are those of `bound.read`, in its order. Errors: infer/null-input, infer/lists-differ, infer/bad-index. */
@@ -34,7 +35,7 @@ export function bindBlock(bound: Bound, columns: readonly Column[]): BoundBlock 
     events,
     rows,
     ...(objects === undefined ? {} : { objects }),
-    tensors: (span) => writers.flatMap((write) => write(span)),
+    tensors: (span, room = FRESH_ROOM) => writers.flatMap((write) => write(span, room)),
   };
 }
 
@@ -46,7 +47,7 @@ interface BlockWork {
   readonly events: number;
 }
 
-type Write = (span: RowSpan) => readonly Tensor[];
+type Write = (span: RowSpan, room: TensorRoom) => readonly Tensor[];
 
 function objectOffsets({ column, counter }: NonNullable<Bound['objects']>, byName: BlockWork['byName']): Int32Array {
   const found = byName.get(column)!;
@@ -79,8 +80,8 @@ function rowWriter(bound: BoundInput, work: BlockWork): Write {
     if (offsets[0] !== undefined) sameLists(work.objects!, offsets[0], column.name);
     return { values };
   });
-  return (span) => {
-    const out = staging(bound.input.type, (span.end - span.start) * columns.length);
+  return (span, room) => {
+    const out = staging(bound.input.type, room, (span.end - span.start) * columns.length);
     fillRows(out, columns, span);
     return [tensorOf(bound.input.name, bound.input.type, [span.end - span.start, ...bound.dims], out)];
   };
@@ -160,15 +161,15 @@ function paddedWriter(
     const place = columnsFirst ? { base: c * pad, step: 1 } : { base: c, step: width };
     return { pad, fill, rowValues: pad * width, ...place };
   });
-  return (span) => {
+  return (span, room) => {
     const rows = span.end - span.start;
-    const out = staging(type, rows * pad * width);
+    const out = staging(type, room, rows * pad * width);
     columns.forEach((column, c) => {
       fillItems(out, column, slots, layouts[c]!, span);
     });
     const tensor = tensorOf(name, type, [rows, ...dims], out);
     if (mask === undefined) return [tensor];
-    const ones = staging(mask.type, rows * pad);
+    const ones = staging(mask.type, room, rows * pad);
     fillMask(ones, slots, pad, span);
     return [tensor, tensorOf(mask.name, mask.type, [rows, ...maskDims!], ones)];
   };
@@ -185,8 +186,9 @@ function sameLists(left: Int32Array, right: Int32Array, name: string): void {
 }
 
 /** What values are written to first: f32 for floats up to that width, else f64, which holds what integers there may be. */
-function staging(type: TensorType, length: number): Numbers {
-  return type === 'FP32' || type === 'FP16' ? new Float32Array(length) : new Float64Array(length);
+function staging(type: TensorType, room: TensorRoom, length: number): Numbers {
+  if (type === 'FP32') return new Float32Array(room.take(4 * length), 0, length);
+  return type === 'FP16' ? new Float32Array(length) : new Float64Array(length);
 }
 
 function tensorOf(name: string, type: TensorType, shape: readonly number[], values: Numbers): Tensor {

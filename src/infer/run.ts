@@ -1,4 +1,5 @@
 // Owns the flow of an inference run: blocks of columns to tensors, requests on their way, answers to row groups in order.
+import { type Arena, makeArena } from '../core/arena.ts';
 import { type Column, concatColumns } from '../core/column.ts';
 import type { Emit } from '../core/events.ts';
 import type { KeySpec, KeyTable } from '../core/key-spec.ts';
@@ -10,6 +11,7 @@ import { type BatchPlan, cutRows, type EventGroup } from './batch-plan.ts';
 import { type BoundBlock, bindBlock } from './bind.ts';
 import type { Bound } from './bind-plan.ts';
 import type { RowSpan } from './fill.ts';
+import { makeTensorRoom, type TensorRoom } from './tensor-room.ts';
 
 export interface InferRun {
   readonly dataset: Dataset;
@@ -48,7 +50,15 @@ const GROUPS_WAITING_MAX = 2;
 export async function* inferGroups(run: InferRun): AsyncGenerator<DoneGroup> {
   const stop = new AbortController();
   const signal = AbortSignal.any([run.signal, stop.signal]);
-  const work: Work = { ...run, signal, lane: openLane(run.asker, signal), told: { events: 0 } };
+  const arena = makeArena();
+  const work: Work = {
+    ...run,
+    signal,
+    lane: openLane(run.asker, signal),
+    room: makeTensorRoom(),
+    arena,
+    told: { events: 0 },
+  };
   const waiting: Promise<DoneGroup>[] = [];
   try {
     let failure: { readonly error: unknown } | undefined;
@@ -66,11 +76,15 @@ export async function* inferGroups(run: InferRun): AsyncGenerator<DoneGroup> {
     if (failure !== undefined) throw failure.error;
   } finally {
     stop.abort(new Error('the run ended'));
+    arena.close();
   }
 }
 
 interface Work extends InferRun {
   readonly lane: Lane;
+  readonly room: TensorRoom;
+  /** Of the columns of one block: they are used up when its last request is on its way. */
+  readonly arena: Arena;
   readonly told: { events: number };
 }
 
@@ -80,6 +94,7 @@ export interface Sending {
   readonly plan: BatchPlan;
   readonly asker: Asker;
   readonly lane: Lane;
+  readonly room: TensorRoom;
   readonly signal: AbortSignal;
 }
 
@@ -100,7 +115,8 @@ async function startGroup(work: Work, group: EventGroup): Promise<{ readonly don
   }
   const blocks: Promise<Scores>[] = [];
   for (const block of group.blocks) {
-    const columns = await readRows(dataset, bound.read, block.start, block.end, signal);
+    work.arena.clear();
+    const columns = await readRows(dataset, bound.read, block.start, block.end, signal, work.arena.take);
     const scores = await sendBlock(work, block.start, bindBlock(bound, columns));
     const done = scores.done.then((found) => {
       progress(block.end - block.start);
@@ -121,7 +137,7 @@ export async function sendBlock(
   tensors: BoundBlock,
 ): Promise<{ readonly done: Promise<Scores> }> {
   const { bound, plan, lane } = work;
-  const answers = awaitAnswers(bound.model, tensors.rows, tensors.objects);
+  const answers = awaitAnswers(bound.model, tensors.rows, tensors.objects?.slice());
   const spans = cutRows(tensors.rows, plan, tensors);
   const sent: Promise<void>[] = [];
   for (const span of spans) {
@@ -144,8 +160,8 @@ interface Asking {
 }
 
 async function askRows(work: Sending, first: number, span: RowSpan, { tensors, place }: Asking): Promise<void> {
-  const { asker, bound, signal } = work;
-  const inputs = tensors.tensors(span);
+  const { asker, bound, room, signal } = work;
+  const inputs = tensors.tensors(span, room);
   const request = {
     id: `${first}-${span.start}-${span.end}`,
     model: bound.model.name,
@@ -154,6 +170,7 @@ async function askRows(work: Sending, first: number, span: RowSpan, { tensors, p
     outputs: bound.model.outputs.map(({ name }) => name),
   };
   place(span, await asker.ask(request, signal));
+  room.giveBack(inputs);
 }
 
 function together({ model }: Bound, scores: readonly Scores[]): Scores {

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The whole task, columns in and Parquet out: `colweave infer` against coffea's triton_wrapper and tritonclient, each followed by pyarrow's writer, on the same file and the same server.
-One child process a run, interleaved; wall time and peak memory (ru_maxrss) of the child, start-up included and, as "work", without imports for the Python ones. Scores of all are compared by key.
+One child process a run, interleaved; wall time, CPU time and peak memory of the child, start-up included; "work" is the wall time without the imports of Python, but with the start of node. Scores of all are compared by key.
 usage: infer_task.py --server http://H:P --grpc grpc://H:P --data FILE.parquet [--model mlp] [--runs 5] [--batch 8192] [--only NAME,..] > report.json
        infer_task.py --make DATA.parquet FILE.root...   (key columns and the 20 inputs of the model, standardized, from NanoAOD)
 Needs the environment of test/rigs/requirements-infer.txt, dist/ and node."""
@@ -119,8 +119,8 @@ CASES = {
 def child(args):
     """One run, in a process of its own: prints its own figures"""
     work = CASES[args.child](args, args.out)
-    who = resource.RUSAGE_CHILDREN if args.child.startswith("colweave") else resource.RUSAGE_SELF
-    print(json.dumps({"work": work, "rss": resource.getrusage(who).ru_maxrss * 1024}))
+    used = resource.getrusage(resource.RUSAGE_CHILDREN if args.child.startswith("colweave") else resource.RUSAGE_SELF)
+    print(json.dumps({"work": work, "cpu": used.ru_utime + used.ru_stime, "rss": used.ru_maxrss * 1024}))
 
 
 def main():
@@ -148,10 +148,10 @@ def main():
                 found[name].append({"wall": time.perf_counter() - began, **json.loads(done.stdout.splitlines()[-1])})
         first, *others = [os.path.join(folder, name.replace(" ", "-") + ".parquet") for name in found]
         apart = {name: same(first, path) for name, path in zip([*found][1:], others)}
-    cases = {name: {"work": statistics.median(r["work"] for r in runs), "wall": statistics.median(r["wall"] for r in runs), "rss": max(r["rss"] for r in runs), "runs": runs} for name, runs in found.items()}
+    cases = {name: {"work": statistics.median(r["work"] for r in runs), "wall": statistics.median(r["wall"] for r in runs), "cpu": statistics.median(r["cpu"] for r in runs), "rss": max(r["rss"] for r in runs), "runs": runs} for name, runs in found.items()}
     print(json.dumps({"cases": cases, "apart": apart, "load": os.getloadavg(), "cpus": os.cpu_count()}, indent=1))
     for name, case in cases.items():
-        print(f"{name:18} work {case['work']:.2f} s  wall {case['wall']:.2f} s  peak {case['rss'] / 1e6:.0f} MB", file=sys.stderr)
+        print(f"{name:18} work {case['work']:.2f} s  wall {case['wall']:.2f} s  cpu {case['cpu']:.2f} s  peak {case['rss'] / 1e6:.0f} MB", file=sys.stderr)
 
 
 main()

@@ -167,6 +167,17 @@ describe('scores', () => {
     expect(readdirSync(folder).filter((name) => name.includes('.part'))).toEqual([]);
   });
 
+  it('are asked for without the token where the way is not encrypted', async () => {
+    const server = await fake();
+    process.env.BEARER_TOKEN = 'secret';
+    try {
+      await infer([server]);
+    } finally {
+      delete process.env.BEARER_TOKEN;
+    }
+    expect([...server.tokens]).toEqual(['']);
+  });
+
   it('are null where they are not finite, if that is asked', async () => {
     const server = await fake();
     server.fault = (n) => (n === 1 ? 'nan' : undefined);

@@ -4,8 +4,10 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { connect } from '../../src/infer/connect.ts';
 import { ONNX } from '../../src/infer/onnx.ts';
 import type { InferRequest } from '../../src/infer/types.ts';
+import { fakeHttp, scoreOf } from './fake-kserve.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'colweave-onnx-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -81,6 +83,41 @@ describe('onnx', () => {
       });
     } finally {
       await endpoint.close();
+    }
+  });
+
+  it.skipIf(!installed)('stands in when the last server dies, and the report says for how many rows', async () => {
+    const path = join(folder, 'stand-in.onnx');
+    writeFileSync(path, sumModel());
+    const server = await fakeHttp();
+    server.fault = (n) => {
+      if (n === 3) void server.kill().catch(() => {});
+      return n >= 3 ? 'reset' : undefined;
+    };
+    const wanted = {
+      model: 'double',
+      version: '',
+      urls: [server.url],
+      protocol: 'http',
+      connect: {},
+      onnx: path,
+      fallback: true,
+      policy: { budgetMs: 300, pauseMs: 10, pauseMaxMs: 40, concurrencyMax: 1 },
+      emit: () => {},
+    };
+    const connected = await connect(wanted, signal);
+    try {
+      const rows: number[] = [];
+      for (let n = 0; n < 6; n++) {
+        const asked = { ...request([n, 100]), id: String(n), model: 'double', version: connected.info.version };
+        await connected.room(signal);
+        const { outputs } = await connected.ask(asked, signal);
+        rows.push(new Float32Array(outputs[0]!.bytes.slice().buffer)[0]!);
+      }
+      expect(rows).toEqual([0, 1, 2].map((n) => scoreOf(n, '1')).concat([103, 104, 105]));
+      expect(await connected.finish(['Y'], signal)).toMatchObject({ fallbackRows: 3 });
+    } finally {
+      await connected.close();
     }
   });
 });
