@@ -8,7 +8,7 @@ import type { Input } from '../source/inputs.ts';
 import type { SourceFile } from '../source/types.ts';
 import { type AgainstTest, checkMatched, checkPlaces, checkValues, matchSources } from './against.ts';
 import { type BlocksReport, type BlocksWanted, checkBlocks } from './check-blocks.ts';
-import { asFinding, checkReceipt, type FileContent, flagsOf } from './check-receipt.ts';
+import { asFinding, checkReceipt, type FileContent, flagsOf, tornColumns } from './check-receipt.ts';
 import type { MatchedSource } from './events.ts';
 import { fillOf } from './filled.ts';
 import type { Finding } from './findings.ts';
@@ -74,7 +74,7 @@ async function checkContent(test: FileContentTest, place: Workplace, emit: Emit)
   if (inputs.length > 0) return checkWithSources(test, { keys, sorted }, place, emit);
   try {
     const blocks = await checkBlocks(place, { ...whatFor(test, keys.spec, keys), sources: [] });
-    if (receipt === undefined) return [];
+    if (receipt === undefined) return tornColumns(blocks.torn);
     return checkReceipt({ path, file, receipt, keys: factsOf(await sorted) }, content(test, blocks));
   } catch (error) {
     return [asFinding(error)];
@@ -118,7 +118,7 @@ async function checkWithSources(
     ]);
     const values = checkValues(full, blocks.comparisons);
     const closer = [...matched.findings, ...events, ...witnesses, ...values, ...places];
-    if (receipt === undefined) return closer;
+    if (receipt === undefined) return [...tornColumns(blocks.torn), ...closer];
     const findings = checkReceipt({ path, file, receipt, keys: factsOf(full.keys) }, content(test, blocks));
     return [...findings.filter(({ code }) => !closer.some((other) => other.code === code)), ...closer];
   } finally {

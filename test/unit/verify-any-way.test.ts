@@ -1,5 +1,5 @@
 // Whatever the threads, the memory and the order of rows: verify finds the same, in the same words.
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sliceColumn } from '../../src/core/column.ts';
@@ -7,6 +7,7 @@ import { RECEIPT_KEY } from '../../src/core/receipt.ts';
 import { type Pool, setWorkerEntry, startPool } from '../../src/pool/pool.ts';
 import { openSink } from '../../src/sink/registry.ts';
 import { expandInputs } from '../../src/source/inputs.ts';
+import { parquetRowGroups } from '../../src/source/parquet.ts';
 import { openSource } from '../../src/source/registry.ts';
 import { readReceipt } from '../../src/verify/receipt-shape.ts';
 import { verifyContent } from '../../src/verify/verify-file.ts';
@@ -47,12 +48,12 @@ async function write({ fields, columns, receipt }: Table): Promise<void> {
   await sink.commit();
 }
 
-async function findings(how: { threads?: boolean; against?: boolean; memoryBytes?: number }) {
+async function findings(how: { threads?: boolean; against?: boolean; memoryBytes?: number; receipt?: false }) {
   const file = await openSource(path, {});
   const test = {
     path,
     file,
-    receipt: readReceipt(good.receipt!).receipt,
+    receipt: how.receipt === false ? undefined : readReceipt(good.receipt!).receipt,
     inputs: how.against === true ? expandInputs(SOURCES) : [],
     pool: how.threads === true ? pool : undefined,
     memoryBytes: how.memoryBytes ?? 2 ** 30,
@@ -99,3 +100,19 @@ it('nothing is found where nothing was changed', async () => {
   expect(new Set(codes(await findings({ against: true, threads: true })))).toEqual(new Set(words));
   expect(codes(await findings({ memoryBytes: 1 }))).toEqual(words);
 });
+
+it.each([false, true])(
+  'a column that cannot be decoded is found without a receipt too: threads %s',
+  async (threads) => {
+    await write(good);
+    const file = await openSource(path, {});
+    const at = file.descriptor.schema.fields.findIndex(({ name }) => name === 'MET_pt');
+    const { start, bytes } = parquetRowGroups(file.descriptor)[0]!.chunks[at]!;
+    await file.close();
+    const stored = readFileSync(path);
+    stored.fill(0xff, start, start + bytes);
+    writeFileSync(path, stored);
+    const found = await findings({ against: true, threads, receipt: false });
+    expect(found).toMatchObject([{ code: 'verify/damaged', columns: ['MET_pt'] }]);
+  },
+);
