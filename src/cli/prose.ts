@@ -106,7 +106,7 @@ export const JOIN: Prose = {
     {
       title: 'MISSING EVENTS',
       paragraphs: [
-        'An event that a source lacks is null there, never zero and never the neighbour. --missing reason adds a column LABEL_missing: 0 present, 1 no such event, 2 lumi block absent, 3 file unreadable, 4 filtered, 5 column absent in that file. --missing null leaves that column out, drop leaves such events out, fill=V writes V (empty lists for lists).',
+        'An event that a source lacks is null there, never zero and never the neighbour. --missing reason adds a column LABEL_missing: 0 present, 1 no such event, 2 lumi block absent, 3 file unreadable, 4 filtered, 5 column absent in that file. --missing null leaves that column out, drop leaves such events out, fill=V writes V (empty lists for lists), which all columns must be able to hold.',
         'With --layout nano no null may be written, as NanoEventsFactory of coffea would misread it: the join stops unless --missing drop or fill=V says what to do.',
       ],
     },

@@ -306,6 +306,7 @@ function schemaOptions(options: JoinOptions, key: KeySpec) {
     how,
     layout,
     missing: options.missing.kind,
+    ...(options.missing.kind === 'fill' ? { fill: fillValue(options.missing.value) } : {}),
     columns,
     dropUnreadable,
     where: options.where !== undefined,

@@ -35,6 +35,20 @@ const CONSTRUCTORS = {
 
 export const DTYPES = Object.keys(CONSTRUCTORS) as readonly Dtype[];
 
+/** Floats hold any number, as near as they can; the others only what comes out again as it went in. */
+export function canHold(dtype: Dtype, value: number): boolean {
+  if (dtype === 'f32' || dtype === 'f64') return true;
+  if (dtype === 'bool') return value === 0 || value === 1;
+  if (!Number.isSafeInteger(value)) return false;
+  const one = allocate(dtype, 1);
+  if (one instanceof BigInt64Array || one instanceof BigUint64Array) {
+    one[0] = BigInt(value);
+    return one[0] === BigInt(value);
+  }
+  one[0] = value;
+  return one[0] === value;
+}
+
 /** Bytes of one value in memory. */
 export function dtypeBytes(dtype: Dtype): 1 | 2 | 4 | 8 {
   return CONSTRUCTORS[dtype].BYTES_PER_ELEMENT as 1 | 2 | 4 | 8;

@@ -1,4 +1,5 @@
 // Owns the output schema: a function of input schemas and options, never of values.
+import { canHold } from '../core/dtype.ts';
 import { ColweaveError } from '../core/errors.ts';
 import type { KeySpec } from '../core/key-spec.ts';
 import { type Field, fieldNamed, type Schema, typeName } from '../core/schema.ts';
@@ -28,6 +29,8 @@ export interface SchemaOptions {
   readonly how: How;
   readonly layout: 'arrow' | 'nano';
   readonly missing: 'reason' | 'null' | 'drop' | 'fill';
+  /** With `fill`: what is written where an event is missing. */
+  readonly fill?: number;
   readonly columns: readonly string[];
   readonly dropUnreadable: boolean;
   /** Events of the primary may be missing because a selection cut them. */
@@ -59,6 +62,7 @@ export function settleOutSchema(sources: readonly SchemaSource[], options: Schem
   const flags = missingColumns(sources, options);
   refuseClashes([...keys, ...payload, ...flags], sources);
   const chosen = selectColumns(payload, options);
+  refuseFill(chosen, options);
   const columns = [...keys, ...(options.layout === 'nano' ? nanoColumns(chosen, options) : chosen), ...flags];
   const checks = lengthChecks(columns, sources, naming);
   const proved = (name: string, s: number) => checks.some((check) => check.source === s && check.counter === name);
@@ -141,6 +145,21 @@ function payloadColumns(
         rowBytes: source.rowBytes(field.name),
       };
     });
+}
+
+/** A fill value that turns into another one, such as -999 into 25 in a u8 or into true, would look like data. */
+function refuseFill(columns: readonly OutColumn[], options: SchemaOptions): void {
+  const { fill } = options;
+  if (fill === undefined) return;
+  for (const { field, source } of columns) {
+    const { name, type } = field;
+    if (!canMiss(source, options) || type.kind !== 'flat' || canHold(type.dtype, fill)) continue;
+    throw new ColweaveError(
+      'usage/bad-option',
+      `--missing fill=${fill}: column "${name}" is ${type.dtype}, which cannot hold it`,
+      { hint: `give a value that all columns can hold, leave it out with -c '!${name}', or use --missing reason` },
+    );
+  }
 }
 
 function missingColumns(sources: readonly SchemaSource[], options: SchemaOptions): OutColumn[] {

@@ -67,6 +67,28 @@ describe('the output schema', () => {
     expect(schema.checks).toEqual([{ source: 1, list: 'corrected', counterSource: 0, counter: 'nJet' }]);
   });
 
+  it('refuses a fill value that would turn into another one, in columns that are written and may be filled', () => {
+    const fields = (['bool', 'u8', 'i16', 'u64', 'f32'] as const).map((dtype) => ({
+      name: `as_${dtype}`,
+      type: flat(dtype),
+      nullable: false,
+    }));
+    const sources = [primary, source(undefined, 'f1', [...fields, { ...jets[1]!, name: 'Jet_x' }])];
+    const filled =
+      (fill: number, columns: readonly string[] = []) =>
+      () =>
+        settle(sources, { missing: 'fill', fill, columns });
+    expect(filled(0)).not.toThrow();
+    expect(filled(1)).not.toThrow();
+    expect(filled(-999)).toThrow(/"as_bool" is bool, which cannot hold it/);
+    expect(filled(256, ['as_u8'])).toThrow(/"as_u8" is u8/);
+    expect(filled(255, ['as_u8', 'as_i16', 'as_u64', 'as_f32'])).not.toThrow();
+    expect(filled(-1, ['as_u64'])).toThrow(/"as_u64" is u64/);
+    expect(filled(0.5, ['as_u64'])).toThrow(/"as_u64" is u64/);
+    expect(filled(40_000, ['as_i16'])).toThrow(/"as_i16" is i16/);
+    expect(filled(-999.5, ['as_f32', 'Jet_x', 'HLT_Mu'])).not.toThrow();
+  });
+
   it('refuses two columns of one name', () => {
     expect(() => settle([primary, source(undefined, 'f1', jets)])).toThrow(/both have a column "Jet_pt"/);
   });
