@@ -24,20 +24,3 @@ export const entryName = (key: ColumnKey): string => hash('sha256', JSON.stringi
 export function entryPath(access: Pick<CacheAccess, 'folder'>, name: string): string {
   return join(partOf(access, 'columns'), name.slice(0, 2), `${name}.col`);
 }
-
-const SECRET =
-  /^(?:authz|access_token|token|x-amz-(?:signature|security-token|credential)|signature|sig|awsaccesskeyid)$/i;
-
-/** The name as it may be kept: without user, password and signatures. */
-export function withoutSecrets(uri: string): string {
-  const [, scheme, rest] = /^([a-z][a-z0-9+.-]*:\/\/)(.*)$/is.exec(uri) ?? [];
-  if (scheme === undefined || rest === undefined) return uri;
-  const bare = rest.replace(/^[^/?#]*@/, '');
-  const mark = bare.indexOf('?');
-  if (mark < 0) return scheme + bare;
-  const kept = bare
-    .slice(mark + 1)
-    .split('&')
-    .filter((word) => !SECRET.test(word.split('=')[0]!));
-  return scheme + bare.slice(0, mark) + (kept.length === 0 ? '' : `?${kept.join('&')}`);
-}

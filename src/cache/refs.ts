@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FileIdentity } from '../core/receipt.ts';
 import type { Schema } from '../core/schema.ts';
-import { withoutSecrets } from './entry-name.ts';
+import { withoutSecrets } from '../core/secrets.ts';
 import { type CacheAccess, partOf, writeInto } from './place.ts';
 
 /** All that a file's metadata say which its columns do not. */

@@ -1,7 +1,7 @@
 // Owns reading a file's columns through the cache: those that are there from there, the others from the file, once.
 import { isRemote } from '../bytes/remote.ts';
 import { fillColumns } from '../cache/entries.ts';
-import { columnKey, withoutSecrets } from '../cache/entry-name.ts';
+import { columnKey } from '../cache/entry-name.ts';
 import { note } from '../cache/jobs.ts';
 import { openEntries } from '../cache/open-entries.ts';
 import type { CacheAccess } from '../cache/place.ts';
@@ -9,6 +9,7 @@ import { type FileRef, readRef, writeRef } from '../cache/refs.ts';
 import { invariant } from '../core/check.ts';
 import { ColweaveError, type ErrorCode } from '../core/errors.ts';
 import { fieldNamed } from '../core/schema.ts';
+import { withoutSecrets } from '../core/secrets.ts';
 import { CACHED, ownReceipt } from './own-metadata.ts';
 import type { CachedLayout, FileDescriptor, SourceFile } from './types.ts';
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { CHUNK_ROWS, DamagedEntry, openEntry, writeEntry } from '../../src/cache/column-entry.ts';
-import { columnKey, withoutSecrets } from '../../src/cache/entry-name.ts';
+import { columnKey } from '../../src/cache/entry-name.ts';
 import { openCache } from '../../src/cache/jobs.ts';
 import { newFile } from '../../src/cache/place.ts';
 import { type Column, sliceColumn } from '../../src/core/column.ts';
@@ -154,11 +154,4 @@ it('notices each byte that is another, and each that is not there', () => {
 it('is not taken for the entry of another column', () => {
   const path = stored(flat('u8'), bits('u8', 3));
   expect(() => openEntry(path, { ...key, column: 'd' })).toThrow(DamagedEntry);
-});
-
-it('keeps names without what opens a door', () => {
-  expect(withoutSecrets('root://me:secret@host:1094//store/a.root')).toBe('root://host:1094//store/a.root');
-  expect(withoutSecrets('https://host/a.root?authz=Bearer%20abc&x=1')).toBe('https://host/a.root?x=1');
-  expect(withoutSecrets('https://b.s3/a?X-Amz-Credential=k&X-Amz-Signature=00ff')).toBe('https://b.s3/a');
-  expect(withoutSecrets('/data/me@home/a?token=1')).toBe('/data/me@home/a?token=1');
 });
