@@ -248,7 +248,7 @@ it(`killed at ${KILLS} moments: no partial entry, and the next one goes on`, { t
   let cache = newFolder('cache');
   let killed = 0;
   let kept = 0;
-  for (let i = 0; i < KILLS; i++) {
+  for (let i = 0; killed < KILLS && i < 4 * KILLS; i++) {
     const killAfterMs = 50 + Math.random() * wholeMs * 0.9;
     const { code } = await fetchColumns('*', { cache, output: `killed${i}.parquet` }, { killAfterMs });
     if (code === null) killed++;
@@ -270,8 +270,6 @@ it(`killed at ${KILLS} moments: no partial entry, and the next one goes on`, { t
       cache = newFolder('cache');
     }
   }
-  console.info(
-    `${killed} of ${KILLS} killed, ${kept} entries found whole, none damaged; a whole fetch takes ${wholeMs} ms`,
-  );
-  expect(killed).toBeGreaterThan(KILLS / 2);
+  console.info(`${killed} killed, ${kept} entries found whole, none damaged; a whole fetch takes ${wholeMs} ms`);
+  expect(killed).toBe(KILLS);
 });
