@@ -179,7 +179,7 @@ export class Balance {
 
   /** The one with the least work; a server where it failed only if no other takes requests. */
   #choose(job: Job): Server | undefined {
-    const now = Date.now();
+    const now = performance.now();
     const others = this.#servers.some((server) => server !== job.avoid && server.isOpen(now));
     let best: Server | undefined;
     for (const server of this.#servers) {
@@ -191,7 +191,7 @@ export class Balance {
 
   async #send(job: Job, server: Server): Promise<void> {
     const { request, rows, signal } = job;
-    const start = Date.now();
+    const start = performance.now();
     const limitMs = server.latency.deadlineMs(this.#policy);
     const cancel = new AbortController();
     const stop = (): void => cancel.abort(signal.reason);
@@ -205,7 +205,7 @@ export class Balance {
       checkAgainstModel(this.info, answer, url);
       this.#checkVersion(answer, server);
       server.done(rows);
-      const now = Date.now();
+      const now = performance.now();
       // the sample is taken first: who gets the answer may reuse the memory of what was sent
       if (!this.#asked.has(job.request)) this.#sample(request, answer, server, signal);
       server.answered({ ms: Math.max(now - start, 0.1), rows, now });
@@ -232,9 +232,8 @@ export class Balance {
   #failed(job: Job, server: Server, failure: unknown): void {
     if (!(failure instanceof ServerError)) job.reject(failure);
     else if (failure.retry === 'later') {
-      const now = Date.now();
-      server.busy(failure, now);
-      this.#pumpAt(server.pausedUntil - now);
+      server.busy(failure, performance.now());
+      this.#pumpAfterPause(server);
       this.#again(job, failure);
     } else if (failure.retry === 'elsewhere') {
       if (server.failed(failure)) this.#lost(server, failure);
@@ -257,12 +256,12 @@ export class Balance {
       job.reject(this.#fatal);
       return;
     }
-    const now = Date.now();
+    const now = performance.now();
     job.failingSince ??= now;
     const since = job.failingSince;
     job.waitAtMost(Math.max(0, since + this.#policy.budgetMs - now), () => {
       this.#leave(job);
-      job.reject(givenUp(failure, Date.now() - since));
+      job.reject(givenUp(failure, performance.now() - since));
     });
     this.#queue.unshift(job);
   }
@@ -281,11 +280,14 @@ export class Balance {
     }
   }
 
-  #pumpAt(ms: number): void {
-    const timer = setTimeout(() => {
+  #pumpAfterPause(server: Server): void {
+    const wake = (): void => {
       this.#timers.delete(timer);
-      this.#pump();
-    }, ms + 1);
+      // a timer may come a little early: then nothing would ask again
+      if (server.pausedUntil > performance.now()) this.#pumpAfterPause(server);
+      else this.#pump();
+    };
+    const timer = setTimeout(wake, Math.max(1, server.pausedUntil - performance.now()));
     this.#timers.add(timer);
   }
 
@@ -304,7 +306,7 @@ export class Balance {
   /** Asks until it serves the very same model again, or another. */
   async #probe(server: Server): Promise<void> {
     const { signal } = this.#closing;
-    const since = Date.now();
+    const since = performance.now();
     for (let n = 0; server.state === 'down' && !signal.aborted; n++) {
       try {
         await sleep(pauseOf(n, this.#policy), undefined, { signal });
@@ -314,7 +316,7 @@ export class Balance {
         this.#pump();
       } catch (failure) {
         if (signal.aborted) return;
-        if (Date.now() - since > this.#policy.budgetMs) this.#nobody(server);
+        if (performance.now() - since > this.#policy.budgetMs) this.#nobody(server);
         if (failure instanceof ServerError && this.#isOut(server, failure)) this.#exclude(server, failure);
       }
     }

@@ -395,6 +395,13 @@ test('Retry-After is obeyed, and a busy server is no failed server', async () =>
   expect(events).toEqual([]);
 });
 
+test('a server that is busy every other time: no pause is without an end', async () => {
+  const [server] = await start(fakeHttp);
+  server!.fault = (n) => (n % 2 === 1 ? 'busy' : undefined);
+  const { balance } = await open([server!], { policy: { pauseMs: 3, pauseMaxMs: 3 } });
+  expect(await runAll(balance, 100)).toBe(100);
+});
+
 test('a proxy that says 503 in HTML is quoted, and given up in the end', async () => {
   const [server] = await start(fakeHttp);
   server!.fault = () => 'html-503';
