@@ -1,11 +1,10 @@
 // Owns when a join starts its threads before its plan is known: they load while files are opened.
 import { existsSync, statSync } from 'node:fs';
 import { isRemote } from '../bytes/remote.ts';
-import type { Pool } from '../pool/pool.ts';
+import { type Pool, startPool } from '../pool/pool.ts';
 import type { Dataset } from '../source/dataset.ts';
 import type { Input } from '../source/inputs.ts';
 import { targetOf } from './finished.ts';
-import { startJoinPool } from './join-run.ts';
 import { threadsHere } from './resources.ts';
 import type { JoinOptions } from './types.ts';
 
@@ -14,7 +13,7 @@ const EARLY_BYTES = 64 * 2 ** 20;
 
 export function startEarly({ jobs }: JoinOptions, inputBytes: number): Pool | undefined {
   const threads = jobs ?? threadsHere();
-  return threads < 2 || inputBytes < EARLY_BYTES ? undefined : startJoinPool(threads);
+  return threads < 2 || inputBytes < EARLY_BYTES ? undefined : startPool(threads);
 }
 
 /** An output that is up to date is left alone: then no thread is needed. */
@@ -31,4 +30,11 @@ export function bytesOnDisk(inputs: readonly Input[]): number {
 export function bytesIn(datasets: readonly Dataset[]): number {
   const files = datasets.flatMap(({ descriptor }) => descriptor.files);
   return files.reduce((sum, { descriptor }) => sum + descriptor.identity.size, 0);
+}
+
+/** Rows of all sources from which threads that have only begun to load read and match keys sooner than this one alone. */
+const MANY_KEYS = 4 * 2 ** 20;
+
+export function manyKeys(datasets: readonly Dataset[]): boolean {
+  return datasets.reduce((sum, { descriptor }) => sum + descriptor.rows, 0) >= MANY_KEYS;
 }

@@ -1,7 +1,6 @@
 // Owns carrying out a join's plan: where the output goes, on which threads, carried trees, and publishing last.
 import type { Ancestry } from '../core/ancestry.ts';
 import { invariant } from '../core/check.ts';
-import { lendDatasets } from '../join/held.ts';
 import { sealSources } from '../join/key-jobs.ts';
 import type { JoinPlan } from '../join/plan.ts';
 import { witnessOf } from '../join/receipt.ts';
@@ -93,14 +92,6 @@ export function carryOptions(options: JoinOptions, output: string): CarryOptions
   return { trees: carry, output, schema, dropUnreadable, force, sink: { compression } };
 }
 
-/** More threads than these keep the main one busy with what they need and make. */
-const MAIN_WORKS_MAX = 4;
-
-/** Threads for a join; where there are few this one is of them. */
-export function startJoinPool(threads: number): Pool {
-  return startPool(threads, { mainWorks: threads <= MAIN_WORKS_MAX });
-}
-
 interface RunHere extends Omit<CarryOut, 'inputs'> {
   readonly options: JoinOptions;
   readonly place: OutputPlace;
@@ -119,8 +110,7 @@ async function runHere<Encoded>(
   const scratch = summary.scratchBytes > 0 ? openScratch(scratchFolder()) : undefined;
   try {
     if (early?.size !== threads) await early?.close();
-    const pool = threads > 1 && early?.size !== threads ? startJoinPool(threads) : early;
-    if (threads > 1) lendDatasets(datasets);
+    const pool = threads > 1 && early?.size !== threads ? startPool(threads) : early;
     const starting =
       threads > 1 && pool !== undefined
         ? poolExecutor<Encoded>(plan, format.name, sink, { pool, scratch })

@@ -5,7 +5,6 @@ import type { KeySpec } from '../core/key-spec.ts';
 import { isFar } from '../join/ahead.ts';
 import { refuseUnreadable } from '../join/asked-unreadable.ts';
 import type { RowGroup } from '../join/duplicates.ts';
-import { lendDatasets } from '../join/held.ts';
 import { keyCrew, openTogether, readKeysTogether } from '../join/key-jobs.ts';
 import { makePlan, matchRows, type PlanOptions, type PlanSource } from '../join/make-plan.ts';
 import { type OutSchema, type SchemaSource, settleOutSchema } from '../join/out-schema.ts';
@@ -26,7 +25,7 @@ import { budgetFor } from './budget.ts';
 import { checkCarried } from './carry.ts';
 import { dedupPlan } from './dedup.ts';
 import { explainDuplicates } from './duplicates.ts';
-import { bytesIn, bytesOnDisk, mayBeFresh, startEarly } from './early.ts';
+import { bytesIn, bytesOnDisk, manyKeys, mayBeFresh, startEarly } from './early.ts';
 import { finishIfFresh } from './finished.ts';
 import { openScoring, planScores, type Scoring } from './join-infer.ts';
 import { summarize } from './join-report.ts';
@@ -76,16 +75,15 @@ async function joinWith(
     opened = await openSources(options, {
       ...context,
       found: (inputs) => {
-        if (!mayBeFresh(options)) early = startEarly(options, bytesOnDisk(inputs));
+        if (!options.dryRun && !mayBeFresh(options)) early = startEarly(options, bytesOnDisk(inputs));
       },
     });
     const { datasets, groups, sample, request } = opened;
     const fresh = await finishIfFresh(options, opened, context);
     if (fresh.report !== undefined) return fresh.report;
     const ancestry = await settleAncestry(datasets, sample, context.signal);
-    early ??= startEarly(options, bytesIn(datasets));
-    if (early !== undefined) lendDatasets(datasets);
-    const crew = datasets.some(isFar) ? undefined : early;
+    if (!options.dryRun || manyKeys(datasets)) early ??= startEarly(options, bytesIn(datasets));
+    const crew = datasets.some(isFar) || !manyKeys(datasets) ? undefined : early;
     if (crew !== undefined) await openTogether(datasets, crew);
     const { plan: joined, selection } = await planJoin(options, opened, { early, crew, spill, ...context });
     const scored = scoring === undefined ? undefined : planScores(joined, scoring, context.signal);
@@ -118,7 +116,6 @@ async function joinWith(
     );
   } finally {
     await early?.close();
-    lendDatasets(undefined);
     closeSpill(spill);
     if (opened !== undefined) await closeSources(opened);
   }

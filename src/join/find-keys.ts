@@ -1,6 +1,6 @@
 // Owns the passes of matching: sources sorted into partitions, each once, then partitions matched on as many threads as there are.
 import type { KeySpec } from '../core/key-spec.ts';
-import { type KeySegment, partitionBits } from '../keys/partition.ts';
+import { type KeySegment, partitionBits, releaseSegment } from '../keys/partition.ts';
 import type { KeyStore } from '../keys/store.ts';
 import type { KeyCrew } from './key-jobs.ts';
 import { inOrder } from './lanes.ts';
@@ -29,6 +29,8 @@ export interface FoundKeys extends PartitionMatch {
 export interface KeyFinder {
   segmentsOf(keys: KeyStore): Promise<readonly KeySegment[]>;
   match(task: FindTask): Promise<FoundKeys>;
+  /** Gives back the memory of what was sorted, where no other thread has it: a collection of garbage may be long in coming. */
+  release(): Promise<void>;
 }
 
 export function makeFinder(sides: readonly { readonly keys: KeyStore }[], crew: KeyCrew): KeyFinder {
@@ -42,6 +44,10 @@ export function makeFinder(sides: readonly { readonly keys: KeyStore }[], crew: 
       return known;
     },
     match: (task) => matchAll(task, { spec, stride, bits, crew }),
+    release: async () => {
+      for (const segments of sorted.values()) (await segments.catch(() => [])).forEach(releaseSegment);
+      sorted.clear();
+    },
   };
 }
 
@@ -101,5 +107,6 @@ export async function allTwins(keys: KeyStore, crew: KeyCrew): Promise<readonly 
   const finder = makeFinder([{ keys }], crew);
   const tiers = [{ segments: await finder.segmentsOf(keys), firstRow: 0 }];
   const { own } = await finder.match({ tiers, twinsMax: Number.POSITIVE_INFINITY });
+  await finder.release();
   return [...own].sort((left, right) => left.second - right.second);
 }

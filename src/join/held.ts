@@ -16,8 +16,3 @@ export function heldDataset(source: number): Dataset {
   invariant(dataset !== undefined, 'the thread has the files open');
   return dataset;
 }
-
-/** This thread has them open already, or, with undefined, no longer. */
-export function lendDatasets(datasets: readonly Dataset[] | undefined): void {
-  held = datasets;
-}

@@ -44,7 +44,7 @@ export function registerKeyJobs(): void {
     return { output };
   });
   registerJob('keys/seal', async ({ keys, start, end }: SealInput) => ({ output: sealRange(keys, start, end) }));
-  registerJob('keys/sort', async (task: SortTask) => ({ output: sortRows(task) }));
+  registerJob('keys/sort', async (task: SortTask) => ({ output: sortRows(task, true) }));
   registerJob('keys/match', async (task: MatchTask) => ({ output: matchPartitions(task) }));
 }
 
@@ -58,9 +58,11 @@ export interface SortTask {
   readonly scratch: Scratch | undefined;
 }
 
-function sortRows({ keys, start, end, bits, scratch }: SortTask): KeySegment {
+/** `shared`: other threads match what is sorted here; else it can be given back at once when all is matched. */
+function sortRows({ keys, start, end, bits, scratch }: SortTask, shared: boolean): KeySegment {
   const bytes = (end - start) * (keys.stride + 1) * 4;
-  const words = new Uint32Array(scratch === undefined ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes));
+  const inShared = shared && scratch === undefined;
+  const words = new Uint32Array(inShared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes));
   const bounds = sortIntoPartitions(keyRange(keys, start, end), start, bits, words);
   if (scratch === undefined) return { bounds, stored: { kind: 'memory', words } };
   return { bounds, stored: { kind: 'scratch', offset: appendScratch(scratch, new Uint8Array(words.buffer)) } };
@@ -80,7 +82,7 @@ export interface KeyCrew {
 
 export const INLINE_CREW: KeyCrew = {
   width: 1,
-  sort: async (task) => sortRows(task),
+  sort: async (task) => sortRows(task, false),
   match: async (task) => matchPartitions(task),
 };
 
@@ -93,7 +95,6 @@ export function keyCrew(pool: Pool | undefined, rows: number, scratch?: Scratch)
 }
 
 export function poolCrew(pool: Pool, scratch: Scratch | undefined): KeyCrew {
-  registerKeyJobs(); // this thread may be one of the pool
   return {
     width: pool.size,
     scratch,
@@ -161,7 +162,6 @@ export async function sealSources(sources: readonly KeyStore[], pool: Pool | und
 
 /** All threads open the files: before anything is read by them together. */
 export async function openTogether(datasets: readonly Dataset[], pool: Pool): Promise<void> {
-  registerKeyJobs(); // this thread may be one of the pool
   await pool.everywhere(
     'keys/open',
     datasets.map(({ descriptor }) => descriptor),

@@ -56,12 +56,24 @@ export async function matchSources(
   sides: readonly Side[],
   how: How,
   drop: boolean,
-  { selected, groups = [], crew = INLINE_CREW }: PrimaryRows & { readonly crew?: KeyCrew | undefined } = {},
+  { crew = INLINE_CREW, ...which }: PrimaryRows & { readonly crew?: KeyCrew | undefined } = {},
+): Promise<Matching> {
+  const finder = makeFinder(sides, crew);
+  try {
+    return await matchWith(finder, sides, { how, drop, ...which });
+  } finally {
+    await finder.release();
+  }
+}
+
+async function matchWith(
+  finder: KeyFinder,
+  sides: readonly Side[],
+  { how, drop, selected, groups = [] }: PrimaryRows & { readonly how: How; readonly drop: boolean },
 ): Promise<Matching> {
   invariant(selected === undefined || groups.length === 0, 'a selection, or datasets that overlap');
   const [primary, ...friends] = sides;
   invariant(primary !== undefined, 'a join has a primary');
-  const finder = makeFinder(sides, crew);
   const tiers: Tier[] = [{ segments: await finder.segmentsOf(primary.keys), firstRow: 0 }];
   const repeated = groups.length > 0 ? await repeatedOf(primary, groups, finder, tiers) : undefined;
   let unique = repeated !== undefined;

@@ -98,7 +98,6 @@ export async function poolExecutor<Encoded>(
   options: SinkOptions,
   { pool, scratch }: { readonly pool: Pool; readonly scratch?: Scratch | undefined },
 ): Promise<Executor<Encoded>> {
-  registerJoinJobs(); // this thread may be one of the pool
   try {
     await pool.everywhere('join/set-up', { plan, format, options, scratch, reads: rememberedReads() } satisfies SetUp);
   } catch (error) {

@@ -71,6 +71,11 @@ export function sortIntoPartitions(
   return bounds;
 }
 
+/** It cannot be read any more. */
+export function releaseSegment({ stored }: KeySegment): void {
+  if (stored.kind === 'memory' && stored.words.buffer instanceof ArrayBuffer) stored.words.buffer.transfer(0);
+}
+
 /** The rows of one partition, over all segments of a source in their order. */
 export function loadPartition(
   segments: readonly KeySegment[],

@@ -121,19 +121,15 @@ interface Seat {
   close(): Promise<unknown>;
 }
 
-/**
- * Starts `size` threads. `mainWorks`: this thread is the first of them, so that one fewer has to load the program and warm up;
- * it runs jobs that are registered in it, one at a time, and looks at messages in between.
- */
-export function startPool(size: number, { mainWorks = false }: { readonly mainWorks?: boolean } = {}): Pool {
+/** Starts `size` threads. */
+export function startPool(size: number): Pool {
   invariant(entry !== undefined, 'the worker entry is set at start-up');
   const url = entry;
   let next = 0;
   const waiting: { readonly request: Request; readonly pending: Pending; readonly seat: number | undefined }[] = [];
-  const seats = Array.from({ length: size }, (_, seat): Seat => {
-    if (mainWorks && seat === 0) return seatHere(() => drain());
-    return seatOf(new Worker(url, { workerData: ROLE, stderr: false, resourceLimits: LIMITS }), () => drain());
-  });
+  const seats = Array.from({ length: size }, () =>
+    seatOf(new Worker(url, { workerData: ROLE, stderr: false, resourceLimits: LIMITS }), () => drain()),
+  );
   const post = ({ pending, post: send }: Seat, request: Request, promise: Pending) => {
     pending.set(request.id, promise);
     send(request);
@@ -184,37 +180,4 @@ function seatOf(worker: Worker, free: () => void): Seat {
   worker.on('error', fail);
   worker.on('exit', (code) => fail(new Error(`a worker thread ended with status ${code}`)));
   return { pending, post: (request) => worker.postMessage(request), close: () => worker.terminate() };
-}
-
-/** What was begun here ends before the seat closes: files and scratch are closed next. */
-function seatHere(free: () => void): Seat {
-  const pending = new Map<number, Pending>();
-  let open = true;
-  const work = async ({ id, job, input }: Request) => {
-    await new Promise(setImmediate); // first what the other threads have to say: they may wait for work
-    const promise = pending.get(id);
-    try {
-      invariant(open, 'the pool is open');
-      const run = jobs.get(job);
-      invariant(run !== undefined, `a job named ${job}`);
-      const { output } = await run(input as never);
-      pending.delete(id);
-      promise?.resolve(output);
-    } catch (error) {
-      pending.delete(id);
-      promise?.reject(error as Error);
-    }
-    free();
-  };
-  let last: Promise<void> = Promise.resolve();
-  return {
-    pending,
-    post: (request) => {
-      last = last.then(() => work(request));
-    },
-    close: () => {
-      open = false;
-      return last;
-    },
-  };
 }

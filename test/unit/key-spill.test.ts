@@ -23,7 +23,7 @@ let pool: Pool;
 let scratch: Scratch;
 beforeAll(() => {
   setWorkerEntry(new URL('../../src/cli/main.ts', import.meta.url));
-  pool = startPool(3, { mainWorks: true });
+  pool = startPool(3);
   scratch = openScratch(folder);
 });
 afterAll(async () => {
