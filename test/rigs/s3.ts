@@ -9,6 +9,7 @@ import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { CANNOT } from './server-process.ts';
 
 /** Newer ones want a newer rustc than 1.95. */
 const VERSION = '0.14.1';
@@ -35,7 +36,10 @@ const binary = (): string => join(folder(), 'bin', 's3s-fs');
 /** What is missing to start a server; undefined = nothing. CI builds it, others are told how. */
 export function missingForS3(): string | undefined {
   if (existsSync(binary())) return undefined;
-  if (process.env.CI && install() === undefined) return undefined;
+  if (process.env.CI) {
+    const failed = install();
+    return failed === undefined ? undefined : `${CANNOT}s3s-fs (${failed})`;
+  }
   return 's3s-fs is not built: run node test/rigs/s3.ts install (needs cargo, takes minutes, once)';
 }
 

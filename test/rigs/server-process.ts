@@ -5,6 +5,9 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
+/** Begins the reason of what a machine has no means to install (no root, no cargo, no mirror): a skip under CI too. */
+export const CANNOT = 'cannot be installed here: ';
+
 const HERE = dirname(fileURLToPath(import.meta.url));
 /** A Python model takes two seconds to load, and a busy machine several times that. */
 const START_SECONDS_MAX = 180;

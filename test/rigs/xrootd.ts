@@ -21,6 +21,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { CANNOT } from './server-process.ts';
 import { type Credentials, makeCredentials, SCITOKENS_CFG } from './xrootd-credentials.ts';
 
 /** secure: TLS, gsi and ztn on offer, https with proxy or token. gsi: proxies alone, no TLS on root://, as at many a site. */
@@ -53,14 +54,14 @@ export function missingForXrootd(): string | undefined {
     );
   if (absent().length === 0) return undefined;
   if (process.getuid?.() !== 0 || spawnSync('which', ['apt-get']).status !== 0)
-    return `${absent().join(', ')} not installed`;
+    return `${CANNOT}${absent().join(', ')} (no apt-get, or not root)`;
   const apt = ['apt-get', '-qq', '-o', 'DPkg::Lock::Timeout=900', '-y'];
   const stdio = ['ignore', 2, 2] as ('ignore' | number)[];
   spawnSync(apt[0]!, [...apt.slice(1), 'update'], { stdio: stdio as never });
   spawnSync(apt[0]!, [...apt.slice(1), '--no-install-recommends', 'install', ...PACKAGES.split(' ')], {
     stdio: stdio as never,
   });
-  return absent().length === 0 ? undefined : `${absent().join(', ')} could not be installed`;
+  return absent().length === 0 ? undefined : `${CANNOT}${absent().join(', ')} (apt-get failed)`;
 }
 
 /** Starts a server, or two, in a directory of their own. Throws with the end of the log when one does not come up. */
