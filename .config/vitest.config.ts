@@ -7,5 +7,6 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     exclude: ['test/interop/**', 'test/long/**', 'test/rigs/**'],
     testTimeout: 30_000,
+    maxWorkers: '100%', // vitest leaves one core alone: half of two
   },
 });
