@@ -90,12 +90,14 @@ export async function checkBlocks(place: Workplace, wanted: BlocksWanted): Promi
   const done: Promise<Done>[] = [];
   const passes = far.map((side) => comparePieces(place, wanted, { ranges, side, sealed: farNames }, done));
   const names = file.descriptor.schema.fields.map(({ name }) => name).filter((name) => !farNames.has(name));
-  for (const [i, { range, group, stored }] of blocksOf(wanted, ranges).entries()) {
+  const blocks = blocksOf(wanted, ranges);
+  for (const [i, { range, group, stored }] of blocks.entries()) {
     const empty = range.start === range.end;
-    const against = empty ? [] : near.map((side) => againstOf(side, wanted.fill));
+    const compared = empty ? [] : near;
+    const against = compared.map((side) => againstOf(side, wanted.fill));
     const task: BlockTask = { range, seals: empty ? undefined : sealsOf(wanted, names, true), stored, against };
-    const seat = Math.floor((i * place.work.width) / ranges.length);
-    const ran = place.schedule.later(seat, async (on) => ({ ...(await resultOf(place, task, near, on)), group }));
+    const seat = Math.floor((i * place.work.width) / blocks.length);
+    const ran = place.schedule.later(seat, async (on) => ({ ...(await resultOf(place, task, compared, on)), group }));
     ran.catch(() => {}); // thrown below, where it is waited for
     done.push(ran);
   }

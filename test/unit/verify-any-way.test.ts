@@ -116,3 +116,11 @@ it.each([false, true])(
     expect(found).toMatchObject([{ code: 'verify/damaged', columns: ['MET_pt'] }]);
   },
 );
+
+it.each([false, true])('files without events are compared with their sources: threads %s', async (threads) => {
+  const none = { ...good, columns: good.columns.map((column) => sliceColumn(column, 0, 0)) };
+  await write(none);
+  const alone = codes(await findings({ threads }));
+  expect(alone).toContain('verify/rows-lost');
+  expect(codes(await findings({ against: true, threads }))).toContain('verify/rows-lost');
+});
