@@ -323,7 +323,8 @@ async function answerGrpc(fake: Fake, { stream, path, message }: GrpcTurn): Prom
   if (call !== 'ModelInfer') return refuse(stream, 12, 'unimplemented');
   const values = floatsOf(fields.find(({ field }) => field === 7)?.bytes ?? new Uint8Array());
   await counted(fake, values, async (fault) => {
-    if (values.length / COLUMNS > fake.rowsMax) return refuse(stream, 8, 'Received message larger than max (9 vs. 8)');
+    if (values.length / COLUMNS > fake.rowsMax && !stream.destroyed)
+      return refuse(stream, 8, 'Received message larger than max (9 vs. 8)');
     inferGrpc(stream, { id: text(3), version, values }, fault);
   });
 }
@@ -344,7 +345,7 @@ const PAGES: Readonly<Partial<Record<Fault, readonly [number, string]>>> = {
 function inferGrpc(stream: ServerHttp2Stream, asked: Asked, fault: Fault | undefined): void {
   const refusal = fault && GRPC_REFUSALS[fault];
   const page = fault && PAGES[fault];
-  if (fault === 'hole') return;
+  if (fault === 'hole' || stream.destroyed) return; // a server that was killed meanwhile answers nobody
   if (fault === 'reset') stream.close(2);
   else if (refusal !== undefined) refuse(stream, ...refusal);
   else if (page !== undefined) {
