@@ -57,11 +57,6 @@ export function tryLock(access: CacheAccess, name: string): Lock | undefined {
     },
   };
 }
-
-export function isLocked(access: Pick<CacheAccess, 'folder'>, name: string): boolean {
-  return statSync(lockPath(access, name), { throwIfNoEntry: false }) !== undefined;
-}
-
 function makeFile(path: string, holder: Holder, mode: number): boolean {
   try {
     const descriptor = openSync(path, 'wx', mode);

@@ -17,8 +17,8 @@ export function startEarly({ jobs }: JoinOptions, inputBytes: number): Pool | un
 }
 
 /** An output that is up to date is left alone: then no thread is needed. */
-export function mayBeFresh({ output, dryRun, redo }: JoinOptions): boolean {
-  return !dryRun && redo !== true && output !== undefined && existsSync(targetOf(output));
+export function mayBeFresh({ output, redo }: JoinOptions): boolean {
+  return redo !== true && output !== undefined && existsSync(targetOf(output));
 }
 
 /** Before anything is opened; of files on servers nothing is known. */

@@ -14,9 +14,9 @@ const TASKS_EACH = 4;
 
 export interface FindTask {
   readonly tiers: readonly Tier[];
-  /** Absent: only twins of the first tier are looked for. */
   /** Twins told of each kind: the first ones by row, or, in no order, all. */
   readonly twinsMax?: number;
+  /** Absent: only twins of the first tier are looked for. */
   readonly friend?: { readonly segments: readonly KeySegment[]; readonly rows: number; readonly unionRows: number };
 }
 
