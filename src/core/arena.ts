@@ -35,7 +35,24 @@ const POISON = 0xa5;
 /** In the kernels' memory, if no other arena of this thread is there. */
 export function makeArena(poison = false): Arena {
   const borrowed = borrowRoom();
-  const { buffer, byteOffset, length } = borrowed?.bytes ?? new Uint8Array(ROOM_BYTES);
+  return arenaIn(borrowed?.bytes ?? new Uint8Array(ROOM_BYTES), poison, () => borrowed?.giveBack());
+}
+
+/** In memory of its own, for what needs little. */
+export function makeSmallArena(bytes: number): Arena {
+  const room = new Uint8Array(bytes);
+  return arenaIn(room, false, () => releaseBytes(room));
+}
+
+/**
+ * Gives back memory that nobody looks at any more: a collection of garbage may be long in coming, and V8 begins one
+ * sooner the more there is. What is shared, or a part of something else, stays.
+ */
+export function releaseBytes({ buffer, byteLength }: ArrayBufferView): void {
+  if (buffer instanceof ArrayBuffer && byteLength === buffer.byteLength) buffer.transfer(0);
+}
+
+function arenaIn({ buffer, byteOffset, length }: Uint8Array, poison: boolean, close: () => void): Arena {
   let at = 0;
   let held = 0;
   const giveBack = (from: number) => {
@@ -58,6 +75,6 @@ export function makeArena(poison = false): Arena {
       held = 0;
       giveBack(0);
     },
-    close: () => borrowed?.giveBack(),
+    close,
   };
 }

@@ -145,11 +145,16 @@ function concatOffsets(parts: readonly Column[], length: number, take: Take): In
   for (const part of parts) {
     invariant(part.kind !== 'flat', 'parts with offsets');
     const { offsets } = part;
-    for (let i = 1; i <= part.length; i++) out[at + i] = base + offsets[i]!;
+    addBase(offsets, base, out.subarray(at, at + part.length + 1));
     at += part.length;
     base += offsets[part.length]!;
   }
   return out;
+}
+
+/** All but the first, which the part before has written. */
+function addBase(offsets: Int32Array, base: number, out: Int32Array): void {
+  for (let i = 1; i < out.length; i++) out[i] = base + offsets[i]!;
 }
 
 function concatBytes(parts: readonly Column[]): Uint8Array {

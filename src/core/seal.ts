@@ -110,25 +110,36 @@ export function sealKeys(states: KeyStates, rows?: Uint8Array): Seal {
   let sum = NO_SEAL;
   for (let from = 0; from < a.length; from += BLOCK) {
     const end = Math.min(a.length, from + BLOCK);
-    let sumA = 0;
-    let sumB = 0;
-    let present = 0;
-    for (let i = from; i < end; i++) {
-      if (rows !== undefined && rows[i] === 0) continue;
-      sumA += a[i]! >>> 0;
-      sumB += b[i]! >>> 0;
-      present++;
-    }
+    const own = rows?.subarray(from, end);
+    const present = own === undefined ? end - from : countRows(own);
+    const sumA = sumStates(a.subarray(from, end), own);
+    const sumB = sumStates(b.subarray(from, end), own);
     sum = addSeals(sum, { present, a: BigInt(sumA), b: BigInt(sumB) });
   }
   return sum;
 }
 
+function sumStates(states: Int32Array, rows: Uint8Array | undefined): number {
+  let sum = 0;
+  for (let i = 0; i < states.length; i++) if (rows === undefined || rows[i] !== 0) sum += states[i]! >>> 0;
+  return sum;
+}
+
+function countRows(rows: Uint8Array): number {
+  let count = 0;
+  for (let i = 0; i < rows.length; i++) if (rows[i] !== 0) count++;
+  return count;
+}
+
 /** The seal of the row numbers start, start + 1, ... as a u32 column: tells rows that were put in another order. */
 export function sealOrder(states: KeyStates, start: number): Seal {
   const rows = new Uint32Array(states.a.length);
-  for (let i = 0; i < rows.length; i++) rows[i] = start + i;
+  countUp(rows, start);
   return sumWords1(rows, states, undefined);
+}
+
+function countUp(out: Uint32Array, start: number): void {
+  for (let i = 0; i < out.length; i++) out[i] = start + i;
 }
 
 /** What sealing many columns of the same rows shares: states, the rows that count, and work done once a collection. */

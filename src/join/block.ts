@@ -158,16 +158,31 @@ async function placeKeys<Encoded>(work: BlockWork<Encoded>): Promise<void> {
 
 /** One key column in its own type, from its lane of the key words. */
 export function wordsToValues({ words, stride, rows }: KeyTable, lane: number, width: 1 | 2, values: Values): void {
-  if (values.BYTES_PER_ELEMENT === 8) {
-    const out = new Uint32Array(values.buffer, values.byteOffset, 2 * rows);
-    for (let i = 0, at = lane; i < rows; i++, at += stride) {
-      out[2 * i] = words[at]!;
-      out[2 * i + 1] = width === 2 ? words[at + 1]! : 0;
-    }
+  if (values.BYTES_PER_ELEMENT !== 8) {
+    copyLane(words, lane, stride, values as Int32Array);
     return;
   }
-  const out = values as Int32Array;
-  for (let i = 0, at = lane; i < rows; i++, at += stride) out[i] = words[at]!;
+  const out = new Uint32Array(values.buffer, values.byteOffset, 2 * rows);
+  if (width === 2) copyWideLane(words, lane, stride, out);
+  else copyLaneWidened(words, lane, stride, out);
+}
+
+function copyLane(words: Uint32Array, lane: number, stride: number, out: Int32Array): void {
+  for (let i = 0, at = lane; i < out.length; i++, at += stride) out[i] = words[at]!;
+}
+
+function copyWideLane(words: Uint32Array, lane: number, stride: number, out: Uint32Array): void {
+  for (let i = 0, at = lane; i < out.length; i += 2, at += stride) {
+    out[i] = words[at]!;
+    out[i + 1] = words[at + 1]!;
+  }
+}
+
+function copyLaneWidened(words: Uint32Array, lane: number, stride: number, out: Uint32Array): void {
+  for (let i = 0, at = lane; i < out.length; i += 2, at += stride) {
+    out[i] = words[at]!;
+    out[i + 1] = 0;
+  }
 }
 
 async function placeFlags<Encoded>(work: BlockWork<Encoded>): Promise<void> {

@@ -25,17 +25,19 @@ export function gatherScope(rows: Int32Array, take: Take = allocate, work = take
 }
 
 function presence(rows: Int32Array): Uint8Array | undefined {
-  let absent = false;
-  for (let i = 0; i < rows.length; i++) {
-    if (rows[i]! < 0) {
-      absent = true;
-      break;
-    }
-  }
-  if (!absent) return undefined;
+  if (firstAbsent(rows) < 0) return undefined;
   const valid = new Uint8Array(rows.length);
-  for (let i = 0; i < rows.length; i++) valid[i] = rows[i]! < 0 ? 0 : 1;
+  markPresent(rows, valid);
   return valid;
+}
+
+function firstAbsent(rows: Int32Array): number {
+  for (let i = 0; i < rows.length; i++) if (rows[i]! < 0) return i;
+  return -1;
+}
+
+function markPresent(rows: Int32Array, valid: Uint8Array): void {
+  for (let i = 0; i < rows.length; i++) valid[i] = rows[i]! < 0 ? 0 : 1;
 }
 
 /** Row i of the result is row rows[i] of the column; absent rows are null. */
@@ -83,20 +85,28 @@ function itemRows(offsets: Int32Array, scope: GatherScope): ItemRows {
 function countItems(offsets: Int32Array, { rows, take, work }: GatherScope): ItemRows {
   const out = take('i32', rows.length + 1) as Int32Array;
   out[0] = 0;
+  sumLengths(offsets, rows, out);
+  const items = work('i32', out[rows.length]!) as Int32Array;
+  numberItems(offsets, rows, items);
+  return { offsets: out, items: { rows: items, valid: undefined, lists: new Map(), take, work } };
+}
+
+function sumLengths(offsets: Int32Array, rows: Int32Array, out: Int32Array): void {
   let total = 0;
   for (let i = 0; i < rows.length; i++) {
     const row = rows[i]!;
     if (row >= 0) total += offsets[row + 1]! - offsets[row]!;
     out[i + 1] = total;
   }
-  const items = work('i32', total) as Int32Array;
+}
+
+function numberItems(offsets: Int32Array, rows: Int32Array, items: Int32Array): void {
   for (let i = 0, to = 0; i < rows.length; i++) {
     const row = rows[i]!;
     if (row < 0) continue;
     const end = offsets[row + 1]!;
     for (let from = offsets[row]!; from < end; from++) items[to++] = from;
   }
-  return { offsets: out, items: { rows: items, valid: undefined, lists: new Map(), take, work } };
 }
 
 function gatherBits(source: Bits, rows: Int32Array, target: Bits): void {

@@ -1,4 +1,5 @@
 // Owns what threads of a pool do with keys: read those of different files at once into shared tables, sort and match partitions.
+import { releaseBytes } from '../core/arena.ts';
 import { type KeySpec, keyStride } from '../core/key-spec.ts';
 import { addSeals, keyStates, NO_SEAL, type Seal, sealKeys } from '../core/seal.ts';
 import type { Where } from '../core/where/where.ts';
@@ -65,7 +66,9 @@ function sortRows({ keys, start, end, bits, scratch }: SortTask, shared: boolean
   const words = new Uint32Array(inShared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes));
   const bounds = sortIntoPartitions(keyRange(keys, start, end), start, bits, words);
   if (scratch === undefined) return { bounds, stored: { kind: 'memory', words } };
-  return { bounds, stored: { kind: 'scratch', offset: appendScratch(scratch, new Uint8Array(words.buffer)) } };
+  const offset = appendScratch(scratch, new Uint8Array(words.buffer));
+  releaseBytes(words);
+  return { bounds, stored: { kind: 'scratch', offset } };
 }
 
 /** Who matches keys: this thread, or those of a pool. */
@@ -137,7 +140,11 @@ interface SealInput {
 const SEAL_ROWS = 1 << 18;
 
 function sealRange(keys: KeyStore, start: number, end: number): Seal {
-  return sealKeys(keyStates(keyRange(keys, start, end), 0, end - start));
+  const states = keyStates(keyRange(keys, start, end), 0, end - start);
+  const seal = sealKeys(states);
+  releaseBytes(states.a);
+  releaseBytes(states.b);
+  return seal;
 }
 
 /** The seal over the keys of all rows, of each of several sources. */

@@ -11,31 +11,36 @@ export function countLumis(counts: LumiCounts, keys: KeyTable): void {
   const lanes = lumiLanes(keys);
   if (lanes === undefined) return;
   const { words, stride, rows } = keys;
-  let run = -1;
-  let lumi = -1;
-  let events = 0;
-  const flush = () => {
-    if (events === 0) return;
+  for (let row = 0; row < rows; ) {
+    const end = endOfLumi(words, stride, lanes, row, rows);
+    const run = words[row * stride + lanes.run]!;
+    const lumi = words[row * stride + lanes.lumi]!;
     let blocks = counts.get(run);
     if (blocks === undefined) {
       blocks = new Map();
       counts.set(run, blocks);
     }
-    blocks.set(lumi, (blocks.get(lumi) ?? 0) + events);
-    events = 0;
-  };
-  for (let row = 0, at = 0; row < rows; row++, at += stride) {
-    if (words[at + lanes.run] !== run || words[at + lanes.lumi] !== lumi) {
-      flush();
-      run = words[at + lanes.run]!;
-      lumi = words[at + lanes.lumi]!;
-    }
-    events++;
+    blocks.set(lumi, (blocks.get(lumi) ?? 0) + end - row);
+    row = end;
   }
-  flush();
 }
 
-function lumiLanes(keys: Pick<KeyTable, 'spec'>): { readonly run: number; readonly lumi: number } | undefined {
+/** The first row after `row` that is of another lumi block, or `rows`. */
+function endOfLumi(words: Uint32Array, stride: number, { run, lumi }: Lanes, row: number, rows: number): number {
+  let at = row * stride;
+  const ownRun = words[at + run];
+  const ownLumi = words[at + lumi];
+  let end = row;
+  for (; end < rows && words[at + run] === ownRun && words[at + lumi] === ownLumi; end++) at += stride;
+  return end;
+}
+
+interface Lanes {
+  readonly run: number;
+  readonly lumi: number;
+}
+
+function lumiLanes(keys: Pick<KeyTable, 'spec'>): Lanes | undefined {
   const names = keys.spec.columns.map((column) => column.name);
   const run = names.indexOf('run');
   const lumi = names.indexOf('luminosityBlock');

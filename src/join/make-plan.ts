@@ -208,7 +208,7 @@ function choosePath(
     const span = spanOf(rows);
     spans += span.hi - span.lo;
     straight &&= span.straight;
-    for (let i = 0; i < rows.length; i++) if (rows[i]! >= 0) used++;
+    used += rows.length - countNegative(rows);
   }
   const factor = used === 0 ? 0 : spans / used;
   if (s === 0 && factor <= SPAN_FACTOR_MAX) return own;

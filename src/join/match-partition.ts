@@ -1,4 +1,5 @@
 // Owns matching the keys of one source to those of a union of sources, partition by partition, and the proof that none is lost.
+import { makeSmallArena, type Take } from '../core/arena.ts';
 import { invariant } from '../core/check.ts';
 import type { KeySpec, KeyTable } from '../core/key-spec.ts';
 import { type KeySegment, loadPartition, type PartitionRows } from '../keys/partition.ts';
@@ -11,6 +12,9 @@ export interface Twin {
   readonly first: number;
   readonly second: number;
 }
+
+/** What the rows of one partition take, of a source and of a union, with their table; larger ones get arrays of their own. */
+const ROOM_BYTES = 4 * 2 ** 20;
 
 /** Twins that a refusal names. */
 export const TWINS_SHOWN = 3;
@@ -66,19 +70,23 @@ export function matchPartitions(task: MatchTask): PartitionMatch {
   const twins: Twins = { own: [], matched: [], extra: [] };
   let extras = 0;
   let lost = false;
+  const arena = makeSmallArena(ROOM_BYTES);
+  const { take } = arena;
   for (let part = task.from; part < task.to; part++) {
-    const union = loadUnion(task, part);
-    const table = makePartitionTable(union.keys);
+    arena.clear();
+    const union = loadUnion(task, part, take);
+    const table = makePartitionTable(union.keys, take);
     insertKeys(table, { from: 0, to: union.keys.rows }, (first, second) => {
       const twin = { first: union.rows[first]!, second: union.rows[second]! };
       addTwin(twins.own, twin, task.twinsMax);
     });
     if (task.friend === undefined) continue;
-    const friend = loadPartition(task.friend.segments, part, task, task.scratch);
-    const found = matchRows(task, table, union, friend, twins);
+    const friend = loadPartition(task.friend.segments, part, task, { scratch: task.scratch, take });
+    const found = matchRows(task, { table, union, friend, twins, take });
     extras += found.extras;
     lost ||= found.lost;
   }
+  arena.close();
   return { ...twins, extras, lost };
 }
 
@@ -94,8 +102,10 @@ export function addTwin(twins: Twin[], twin: Twin, max: number): void {
   if (twins.length > max) twins.pop();
 }
 
-function loadUnion({ tiers, spec, stride, scratch }: MatchTask, part: number): PartitionRows {
-  const loaded = tiers.map((tier) => ownRows(tier, loadPartition(tier.segments, part, { spec, stride }, scratch)));
+function loadUnion({ tiers, spec, stride, scratch }: MatchTask, part: number, take: Take): PartitionRows {
+  const loaded = tiers.map((tier) =>
+    ownRows(tier, loadPartition(tier.segments, part, { spec, stride }, { scratch, take })),
+  );
   if (loaded.length === 1) return loaded[0]!;
   const count = loaded.reduce((sum, { rows }) => sum + rows.length, 0);
   const rows = new Int32Array(count);
@@ -129,43 +139,68 @@ export function pickKeys(keys: KeyTable, rows: Int32Array): KeyTable {
   return { spec: keys.spec, rows: rows.length, stride, words };
 }
 
-function matchRows(
-  { friend: out, twinsMax }: MatchTask,
-  table: PartitionTable,
-  union: PartitionRows,
-  { rows, keys }: PartitionRows,
-  twins: Twins,
-): { readonly extras: number; readonly lost: boolean } {
-  invariant(out !== undefined, 'a source to match');
-  const { map, where } = out;
-  const found = new Int32Array(rows.length);
-  findKeys(table, keys, found);
-  const matched = new Uint8Array(union.rows.length);
-  const rest = new Int32Array(rows.length);
+interface FoundRows {
+  /** For each of `rows`, which of `unionRows` has its key; -1 = none. */
+  readonly found: Int32Array;
+  readonly rows: Int32Array;
+  readonly unionRows: Int32Array;
+  readonly map: Int32Array;
+  readonly where: Int32Array;
+}
+
+/** Fills the maps, and `rest` with what was not found, whose number is returned; `matched`: 1 = a row has the key already. */
+function placeFound(
+  { found, rows, unionRows, map, where }: FoundRows,
+  matched: Uint8Array,
+  rest: Int32Array,
+  twice: (first: number, second: number) => void,
+): number {
   let extras = 0;
-  let count = 0;
   for (let i = 0; i < rows.length; i++) {
     const there = found[i]!;
     if (there < 0) {
       rest[extras++] = i;
       continue;
     }
-    const at = union.rows[there]!;
+    const at = unionRows[there]!;
     where[rows[i]!] = at;
-    if (matched[there] === 1) addTwin(twins.matched, { first: map[at]!, second: rows[i]! }, twinsMax);
+    if (matched[there] === 1) twice(map[at]!, rows[i]!);
     else {
       map[at] = rows[i]!;
       matched[there] = 1;
-      count++;
     }
   }
+  return extras;
+}
+
+interface RowsToMatch {
+  readonly table: PartitionTable;
+  readonly union: PartitionRows;
+  readonly friend: PartitionRows;
+  readonly twins: Twins;
+  readonly take: Take;
+}
+
+function matchRows(
+  { friend: out, twinsMax }: MatchTask,
+  { table, union, friend: { rows, keys }, twins, take }: RowsToMatch,
+): { readonly extras: number; readonly lost: boolean } {
+  invariant(out !== undefined, 'a source to match');
+  const { map, where } = out;
+  const found = take('i32', rows.length) as Int32Array;
+  findKeys(table, keys, found);
+  const matched = (take('u8', union.rows.length) as Uint8Array).fill(0);
+  const rest = take('i32', rows.length) as Int32Array;
+  const extras = placeFound({ found, rows, unionRows: union.rows, map, where }, matched, rest, (first, second) => {
+    addTwin(twins.matched, { first, second }, twinsMax);
+  });
   if (extras === 0) return { extras, lost: false };
   const extra = pickKeys(keys, rest.subarray(0, extras));
-  insertKeys(makePartitionTable(extra), { from: 0, to: extras }, (first, second) => {
+  insertKeys(makePartitionTable(extra, take), { from: 0, to: extras }, (first, second) => {
     addTwin(twins.extra, { first: rows[rest[first]!]!, second: rows[rest[second]!]! }, twinsMax);
   });
-  if (count === union.rows.length) return { extras, lost: false };
   const lonely = rowNumbers(union.rows.length).filter((i) => matched[i] === 0);
+  if (lonely.length === 0) return { extras, lost: false };
   const left = { keys: union.keys, rows: lonely };
   const right = { keys: extra, rows: rowNumbers(extras) };
   const proved = lonely.length < extras ? areDisjoint(left, right) : areDisjoint(right, left);

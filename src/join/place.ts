@@ -76,7 +76,7 @@ function placedItems(parts: readonly (ListColumn | Utf8Column)[], scope: PlaceSc
   parts.forEach((part, p) => {
     countItems(part.offsets, scope.dests[p]!, offsets);
   });
-  for (let row = 0; row < scope.rows; row++) offsets[row + 1] = offsets[row + 1]! + offsets[row]!;
+  sumUp(offsets);
   const dests = parts.map((part, p) => itemDests(part.offsets, scope.dests[p]!, offsets, scope.take));
   const placed = {
     offsets,
@@ -86,18 +86,31 @@ function placedItems(parts: readonly (ListColumn | Utf8Column)[], scope: PlaceSc
   return placed;
 }
 
+/** Each becomes the sum of all up to it. */
+function sumUp(lengths: Int32Array): void {
+  let sum = 0;
+  for (let i = 0; i < lengths.length; i++) {
+    sum += lengths[i]!;
+    lengths[i] = sum;
+  }
+}
+
 function countItems(source: Int32Array, dest: Int32Array, lengths: Int32Array): void {
   for (let i = 0; i < dest.length; i++) lengths[dest[i]! + 1] = source[i + 1]! - source[i]!;
 }
 
 function itemDests(source: Int32Array, dest: Int32Array, offsets: Int32Array, take: Take): Int32Array {
   const out = take('i32', source[dest.length]!) as Int32Array;
+  numberItems(source, dest, offsets, out);
+  return out;
+}
+
+function numberItems(source: Int32Array, dest: Int32Array, offsets: Int32Array, out: Int32Array): void {
   for (let i = 0; i < dest.length; i++) {
     const end = source[i + 1]!;
     let to = offsets[dest[i]!]!;
     for (let item = source[i]!; item < end; item++) out[item] = to++;
   }
-  return out;
 }
 
 function placeBits(source: Bits, dest: Int32Array, target: Bits): void {

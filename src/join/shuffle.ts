@@ -7,7 +7,7 @@ import { planPacking, unpackColumns } from '../core/pack.ts';
 import { addSeals, keyStates, NO_SEAL, type Seal, sealColumn, sealKeys, sealScope } from '../core/seal.ts';
 import { keyRange, keysAt } from '../keys/store.ts';
 import { appendScratch, readScratch, type Scratch } from '../scratch/scratch.ts';
-import { type Dataset, readRows, requireField } from '../source/dataset.ts';
+import { type Dataset, readRows, requireField, SOURCE_ROWS_MAX } from '../source/dataset.ts';
 import { type GatherScope, gatherColumn, gatherScope } from './gather.ts';
 import { keyNames, proveKeys, proveRows } from './key-proof.ts';
 import { pickColumns } from './pick.ts';
@@ -147,7 +147,7 @@ function batchesOf(plan: JoinPlan, source: number, names: readonly string[], row
 
 function neededRows(targets: Int32Array): Uint8Array {
   const needed = new Uint8Array(targets.length);
-  for (let i = 0; i < targets.length; i++) needed[i] = targets[i]! < 0 ? 0 : 1;
+  markUsed(targets, 0, SOURCE_ROWS_MAX, needed);
   return needed;
 }
 
@@ -217,12 +217,7 @@ function sealPart(plan: JoinPlan, source: number, part: number, chunk: ChunkRows
   const { start, end } = plan.parts[part]!;
   const { targets, names, columns } = chunk;
   const used = new Uint8Array(targets.length);
-  let count = 0;
-  for (let i = 0; i < used.length; i++) {
-    if (targets[i]! < start || targets[i]! >= end) continue;
-    used[i] = 1;
-    count++;
-  }
+  const count = markUsed(targets, start, end, used);
   if (count === 0) return undefined;
   const { keys } = plan.sources[source]!;
   const states =
@@ -233,6 +228,17 @@ function sealPart(plan: JoinPlan, source: number, part: number, chunk: ChunkRows
   const scope = sealScope(states, rows, take);
   const seals = new Map(names.map((name, c) => [name, sealColumn(columns[c]!, scope)] as const));
   return { keys: sealKeys(states, rows), columns: seals };
+}
+
+/** How many of the rows go to the output rows start .. end. */
+function markUsed(targets: Int32Array, start: number, end: number, used: Uint8Array): number {
+  let count = 0;
+  for (let i = 0; i < targets.length; i++) {
+    if (targets[i]! < start || targets[i]! >= end) continue;
+    used[i] = 1;
+    count++;
+  }
+  return count;
 }
 
 export function addPartSeals(left: PartSeals | undefined, right: PartSeals): PartSeals {
@@ -258,8 +264,8 @@ function packSegments(
   { scratch, take }: { readonly scratch: Scratch | undefined; readonly take: Take },
 ): Scattered['segments'] {
   const dest = scope.take('i32', order.length) as Int32Array;
-  plan.blocks.forEach((block, index) => {
-    for (let i = bounds[index]!; i < bounds[index + 1]!; i++) dest[i] = targets[order[i]!]! - block.start;
+  plan.blocks.forEach(({ start }, index) => {
+    placesInBlock(order.subarray(bounds[index]!, bounds[index + 1]!), targets, start, dest.subarray(bounds[index]!));
   });
   const sorted = [flatColumn('i32', dest), ...columns];
   const spans = [...plan.blocks.keys()]
@@ -277,6 +283,10 @@ function packSegments(
   });
 }
 
+function placesInBlock(order: Int32Array, targets: Int32Array, start: number, dest: Int32Array): void {
+  for (let i = 0; i < order.length; i++) dest[i] = targets[order[i]!]! - start;
+}
+
 /** Counting sort: rows of block b are order[bounds[b] .. bounds[b + 1]), in source order. */
 function sortByBlock(
   blocks: readonly Block[],
@@ -285,21 +295,29 @@ function sortByBlock(
   const starts = Int32Array.from(blocks, (block) => block.start);
   const blockOf = new Int32Array(targets.length);
   const bounds = new Int32Array(blocks.length + 1);
+  countByBlock(starts, targets, blockOf, bounds);
+  for (let b = 0; b < blocks.length; b++) bounds[b + 1] = bounds[b + 1]! + bounds[b]!;
+  const order = new Int32Array(bounds[blocks.length]!);
+  orderByBlock(blockOf, bounds.slice(), order);
+  return { order, bounds };
+}
+
+/** The block of each row, -1 = none; and, one place on, how many rows each block gets. */
+function countByBlock(starts: Int32Array, targets: Int32Array, blockOf: Int32Array, counts: Int32Array): void {
   for (let i = 0; i < targets.length; i++) {
     const at = targets[i]! < 0 ? -1 : blockIndex(starts, targets[i]!);
     blockOf[i] = at;
-    if (at >= 0) bounds[at + 1] = bounds[at + 1]! + 1;
+    if (at >= 0) counts[at + 1] = counts[at + 1]! + 1;
   }
-  for (let b = 0; b < blocks.length; b++) bounds[b + 1] = bounds[b + 1]! + bounds[b]!;
-  const order = new Int32Array(bounds[blocks.length]!);
-  const next = bounds.slice();
-  for (let i = 0; i < targets.length; i++) {
+}
+
+function orderByBlock(blockOf: Int32Array, next: Int32Array, order: Int32Array): void {
+  for (let i = 0; i < blockOf.length; i++) {
     const at = blockOf[i]!;
     if (at < 0) continue;
     order[next[at]!] = i;
     next[at] = next[at]! + 1;
   }
-  return { order, bounds };
 }
 
 /** Slices keep what collections share: equal offsets stay one object. */

@@ -139,8 +139,9 @@ export function sampleBlock({
   const stride = Math.max(1, Math.ceil((part.end - part.start) / WITNESS_SAMPLE));
   const rows: number[] = [];
   const own = plan.sources[0]!.map;
-  for (let row = block.start; row < block.end; row++) {
-    if ((row - part.start) % stride === 0 && (own === undefined || own[row]! >= 0)) rows.push(row - block.start);
+  const first = part.start + Math.ceil((block.start - part.start) / stride) * stride;
+  for (let row = first; row < block.end; row += stride) {
+    if (own === undefined || own[row]! >= 0) rows.push(row - block.start);
   }
   const samples = new Map<number, Float64Array>();
   for (const source of new Set(plan.witnesses.filter(({ hard }) => hard).map((witness) => witness.source))) {

@@ -1,4 +1,6 @@
 // Owns finding keys within one partition: an open-addressing table that stays in the core's cache.
+import type { Take } from '../core/arena.ts';
+import { allocate } from '../core/dtype.ts';
 import type { KeyTable } from '../core/key-spec.ts';
 import { hashKey } from './partition.ts';
 
@@ -10,9 +12,10 @@ export interface PartitionTable {
 }
 
 /** Slots for so many keys: between a half and a third of them are used. */
-export function makePartitionTable(keys: KeyTable): PartitionTable {
+export function makePartitionTable(keys: KeyTable, take: Take = allocate): PartitionTable {
   const bits = Math.ceil(Math.log2(Math.max(8, keys.rows * 2)));
-  return { keys, slots: new Int32Array(2 ** bits) };
+  const slots = take('i32', 2 ** bits) as Int32Array;
+  return { keys, slots: slots.fill(0) };
 }
 
 /** Puts in the keys number from .. to; of each that is there already, its number and the earlier one go to `twice`. */

@@ -1,4 +1,5 @@
 // Owns rows of a key table sorted by a hash of their keys: equal keys of any table lie in partitions of one number.
+import { releaseBytes, type Take } from '../core/arena.ts';
 import { invariant } from '../core/check.ts';
 import type { KeyTable } from '../core/key-spec.ts';
 import { readScratch, type Scratch } from '../scratch/scratch.ts';
@@ -45,13 +46,8 @@ export function sortIntoPartitions(
   const shift = 32 - bits;
   const bounds = new Int32Array(new SharedArrayBuffer((count + 1) * 4));
   const parts = new Uint16Array(rows);
-  if (bits > 0) {
-    for (let row = 0, at = 0; row < rows; row++, at += stride) {
-      const part = hashKey(words, at, stride) >>> shift;
-      parts[row] = part;
-      bounds[part + 1] = bounds[part + 1]! + 1;
-    }
-  } else bounds[1] = rows;
+  if (bits > 0) countByPartition(words, stride, shift, parts, bounds);
+  else bounds[1] = rows;
   for (let part = 0; part < count; part++) bounds[part + 1] = bounds[part + 1]! + bounds[part]!;
   const rowAt = new Int32Array(count);
   const keyAt = new Int32Array(count);
@@ -59,7 +55,32 @@ export function sortIntoPartitions(
     rowAt[part] = bounds[part]! * (stride + 1);
     keyAt[part] = rowAt[part]! + bounds[part + 1]! - bounds[part]!;
   }
-  for (let row = 0, at = 0; row < rows; row++, at += stride) {
+  placeByPartition({ words, stride, firstRow }, parts, { rowAt, keyAt }, out);
+  return bounds;
+}
+
+/** The partition of each row; and, one place on, how many rows each partition has. */
+function countByPartition(
+  words: Uint32Array,
+  stride: number,
+  shift: number,
+  parts: Uint16Array,
+  counts: Int32Array,
+): void {
+  for (let row = 0, at = 0; row < parts.length; row++, at += stride) {
+    const part = hashKey(words, at, stride) >>> shift;
+    parts[row] = part;
+    counts[part + 1] = counts[part + 1]! + 1;
+  }
+}
+
+function placeByPartition(
+  { words, stride, firstRow }: { readonly words: Uint32Array; readonly stride: number; readonly firstRow: number },
+  parts: Uint16Array,
+  { rowAt, keyAt }: { readonly rowAt: Int32Array; readonly keyAt: Int32Array },
+  out: Uint32Array,
+): void {
+  for (let row = 0, at = 0; row < parts.length; row++, at += stride) {
     const part = parts[row]!;
     const to = rowAt[part]!;
     out[to] = firstRow + row;
@@ -68,25 +89,24 @@ export function sortIntoPartitions(
     for (let k = 0; k < stride; k++) out[key + k] = words[at + k]!;
     keyAt[part] = key + stride;
   }
-  return bounds;
 }
 
 /** It cannot be read any more. */
 export function releaseSegment({ stored }: KeySegment): void {
-  if (stored.kind === 'memory' && stored.words.buffer instanceof ArrayBuffer) stored.words.buffer.transfer(0);
+  if (stored.kind === 'memory') releaseBytes(stored.words);
 }
 
-/** The rows of one partition, over all segments of a source in their order. */
+/** The rows of one partition, over all segments of a source in their order; in arrays that `take` makes. */
 export function loadPartition(
   segments: readonly KeySegment[],
   part: number,
   { spec, stride }: Pick<KeyTable, 'spec' | 'stride'>,
-  scratch: Scratch | undefined,
+  { scratch, take }: { readonly scratch: Scratch | undefined; readonly take: Take },
 ): PartitionRows {
   const sizes = segments.map(({ bounds }) => bounds[part + 1]! - bounds[part]!);
   const count = sizes.reduce((sum, size) => sum + size, 0);
-  const rows = new Int32Array(count);
-  const words = new Uint32Array(count * stride);
+  const rows = take('i32', count) as Int32Array;
+  const words = take('u32', count * stride) as Uint32Array;
   let at = 0;
   for (const [i, { bounds, stored }] of segments.entries()) {
     const size = sizes[i]!;

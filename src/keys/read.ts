@@ -1,4 +1,5 @@
 // Owns reading key columns of any storage type into canonical unsigned words.
+import { makeArena } from '../core/arena.ts';
 import type { Column, FlatColumn } from '../core/column.ts';
 import { wordsOf } from '../core/dtype.ts';
 import { ColweaveError } from '../core/errors.ts';
@@ -9,7 +10,7 @@ import { type Dataset, locateRow, readRows, requireField } from '../source/datas
 import { keyColumnNames } from './spec.ts';
 import { inScratch, type KeyStore, makeKeyStore, putKeys } from './store.ts';
 
-/** Rows of keys read at a time: bounds what is held beside the table. */
+/** Rows of keys read at a time at most: bounds what is held beside the table. */
 const KEY_READ_ROWS = 1 << 20;
 
 export interface RowRange {
@@ -50,10 +51,18 @@ export async function readKeysInto(
 ): Promise<void> {
   const names = keyColumnNames(spec, dataset.descriptor.schema, placeOf(dataset));
   const stride = keyStride(spec);
-  for (let at = start; at < end; at += KEY_READ_ROWS) {
-    const to = Math.min(end, at + KEY_READ_ROWS);
-    const columns = await readRows(dataset, names, at, to, signal);
-    placeColumns(dataset, { spec, names, stride }, columns, words, { first: at, base: at - firstRow });
+  const arena = makeArena();
+  try {
+    for (const cut of keyCuts(dataset)) {
+      const at = Math.max(start, cut.start);
+      const to = Math.min(end, cut.end);
+      if (at >= to) continue;
+      arena.clear();
+      const columns = await readRows(dataset, names, at, to, signal, arena.take);
+      placeColumns(dataset, { spec, names, stride }, columns, words, { first: at, base: at - firstRow });
+    }
+  } finally {
+    arena.close();
   }
 }
 
@@ -84,7 +93,7 @@ export async function spillKeys(
   return keys;
 }
 
-/** Rows of a dataset to read at a time on several threads: whole files, long ones in parts. */
+/** Rows of a dataset to read at a time: whole files, long ones in parts. */
 export function keyCuts({ descriptor: { files } }: Dataset): readonly RowRange[] {
   return files.flatMap(({ firstRow, descriptor: { rows } }) => {
     const parts = Math.ceil(rows / KEY_READ_ROWS);

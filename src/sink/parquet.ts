@@ -62,7 +62,7 @@ async function parquetSink(part: PartFile, schema: Schema, options: SinkOptions)
     for (const chunk of encoded) {
       chunks.push({ ...chunk, start: part.position, bytes: chunk.bytes.length });
       hash.update(chunk.bytes);
-      await part.write(chunk.bytes);
+      await part.write(chunk.bytes, true);
     }
     rowGroups.push({ rows, chunks });
     hashes.push({ rows, sha256: hash.digest('hex') });

@@ -1,6 +1,7 @@
 // Owns the file that is written beside its target and renamed at the end: nothing half-written is ever under the final name.
 import { type FileHandle, link, lstat, open, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { releaseBytes } from '../core/arena.ts';
 import { ColweaveError, type ErrorCode } from '../core/errors.ts';
 
 /** Small writes are gathered up to this size. */
@@ -30,8 +31,11 @@ export interface PartFile {
   readonly position: number;
   /** The temporary file's path. */
   readonly path: string;
-  /** Takes the bytes, which must not change any more: they are written while the caller goes on, one write behind. */
-  write(bytes: Uint8Array): Promise<void>;
+  /**
+   * Takes the bytes, which must not change any more: they are written while the caller goes on, one write behind.
+   * `last`: nobody looks at them again, so that their memory is given back when they are written.
+   */
+  write(bytes: Uint8Array, last?: boolean): Promise<void>;
   /** Flushes to disk and closes; the file is still under its part name. */
   finish(): Promise<void>;
   commit(): Promise<void>;
@@ -68,14 +72,16 @@ export async function openPartFile(target: string, options: { readonly force: bo
     get position() {
       return position;
     },
-    async write(bytes) {
-      if (buffered + bytes.length > BUFFER_BYTES) await flush();
-      if (bytes.length >= BUFFER_BYTES) await behind.write(bytes);
+    async write(bytes, last = false) {
+      const { length } = bytes;
+      if (buffered + length > BUFFER_BYTES) await flush();
+      if (length >= BUFFER_BYTES) await behind.write(bytes, last);
       else {
         buffer.set(bytes, buffered);
-        buffered += bytes.length;
+        buffered += length;
+        if (last) releaseBytes(bytes);
       }
-      position += bytes.length;
+      position += length;
     },
     async finish() {
       await flush();
@@ -101,27 +107,28 @@ export async function openPartFile(target: string, options: { readonly force: bo
 
 interface WriteBehind {
   /** Starts writing once the write before is done. Errors: those of an earlier write come here, or from settle. */
-  write(bytes: Uint8Array): Promise<void>;
+  write(bytes: Uint8Array, last?: boolean): Promise<void>;
   settle(): Promise<void>;
 }
 
 function writeBehind(handle: FileHandle, target: string): WriteBehind {
   let pending: Promise<void> = Promise.resolve();
   let unsynced = 0;
-  const run = async (bytes: Uint8Array) => {
+  const run = async (bytes: Uint8Array, last: boolean) => {
     for (let at = 0; at < bytes.length; ) {
       const { bytesWritten } = await handle.write(bytes, at, bytes.length - at);
       at += bytesWritten;
     }
     unsynced += bytes.length;
+    if (last) releaseBytes(bytes);
     if (unsynced < SYNC_BYTES) return;
     unsynced = 0;
     await handle.datasync();
   };
   return {
-    write: async (bytes) => {
+    write: async (bytes, last = false) => {
       await pending;
-      pending = guard(target, () => run(bytes));
+      pending = guard(target, () => run(bytes, last));
       pending.catch(() => undefined); // it is thrown by the next call
     },
     settle: () => pending,

@@ -15,7 +15,7 @@ export interface Fingerprint {
 
 /** One output being written. Nothing is at the target before `commit`, and nothing is left after `abort`. */
 export interface Sink<Encoded> {
-  /** One row group: the encoded columns in schema order. Calls do not overlap. */
+  /** One row group: the encoded columns in schema order, not to be looked at again. Calls do not overlap. */
   append(rows: number, encoded: readonly Encoded[]): Promise<void>;
   /** What the row groups so far are, for the receipt that goes into the metadata. */
   fingerprint(): Fingerprint;

@@ -5,6 +5,7 @@ import type { CacheAccess } from '../cache/place.ts';
 import type { Take } from '../core/arena.ts';
 import { invariant } from '../core/check.ts';
 import { type Column, concatColumns, nullColumn } from '../core/column.ts';
+import { bytesOf } from '../core/dtype.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { type Field, fieldNamed, type Schema, sameType, typeName } from '../core/schema.ts';
 import { nearestNames } from '../core/text.ts';
@@ -285,16 +286,11 @@ function concatAll(
     const firstPart = parts[0]?.[c];
     if (column.kind !== 'list' || firstPart?.kind !== 'list' || firstPart === column) return column;
     const known = shared.get(firstPart.offsets);
-    if (known !== undefined && sameOffsets(known, column.offsets)) return { ...column, offsets: known };
+    if (known !== undefined && Buffer.compare(bytesOf(known), bytesOf(column.offsets)) === 0)
+      return { ...column, offsets: known };
     shared.set(firstPart.offsets, column.offsets);
     return column;
   });
-}
-
-function sameOffsets(left: Int32Array, right: Int32Array): boolean {
-  if (left.length !== right.length) return false;
-  for (let i = 0; i < left.length; i++) if (left[i] !== right[i]) return false;
-  return true;
 }
 
 interface PartRead {

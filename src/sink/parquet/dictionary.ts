@@ -36,6 +36,11 @@ export function buildDictionary(bits: Bits): Dictionary | undefined {
 function ofBytes(bytes: Uint8Array): Dictionary {
   const indices = indexScratch.bytes(bytes.length).subarray(0, bytes.length);
   const first = new Int32Array(DISTINCT_MAX);
+  const distinct = indexBytes(bytes, first, indices);
+  return { first: first.subarray(0, distinct), indices };
+}
+
+function indexBytes(bytes: Uint8Array, first: Int32Array, indices: Uint8Array): number {
   const known = new Int16Array(DISTINCT_MAX);
   let distinct = 0;
   for (let i = 0; i < bytes.length; i++) {
@@ -47,7 +52,7 @@ function ofBytes(bytes: Uint8Array): Dictionary {
     }
     indices[i] = index - 1;
   }
-  return { first: first.subarray(0, distinct), indices };
+  return distinct;
 }
 
 function ofWords(words: Uint32Array, wordsPerValue: 1 | 2): Dictionary | undefined {

@@ -101,9 +101,13 @@ function noneOf(items: number): number {
 }
 
 /** All ones, but for the first entry of each row. */
-function writeRepetition(offsets: Int32Array, { start, end }: Range, { bytes, bitsAt, bitsEnd }: Packed): number {
+function writeRepetition(offsets: Int32Array, range: Range, { bytes, bitsAt, bitsEnd }: Packed): number {
   bytes.fill(0xff, bitsAt, bitsEnd);
-  let entry = bitsAt * 8;
+  return clearTail(bytes, clearFirst(offsets, range, bytes, bitsAt * 8), bitsEnd);
+}
+
+function clearFirst(offsets: Int32Array, { start, end }: Range, bytes: Uint8Array, bit: number): number {
+  let entry = bit;
   let from = offsets[start]!;
   for (let row = start; row < end; row++) {
     const to = offsets[row + 1]!;
@@ -111,7 +115,7 @@ function writeRepetition(offsets: Int32Array, { start, end }: Range, { bytes, bi
     entry += to - from + noneOf(to - from);
     from = to;
   }
-  return clearTail(bytes, entry, bitsEnd);
+  return entry;
 }
 
 interface Absent {
@@ -132,16 +136,24 @@ function writeDefinition(
   if (empty === 0) return writeConstant(nullable ? 2 : 1, entries, out, outAt);
   if (!nullable) {
     if (empty === entries) return writeConstant(0, entries, out, outAt);
-    return clearEmpty(offsets, range, beginPacked(entries, 1, out, outAt));
+    const { bytes, bitsAt, bitsEnd } = beginPacked(entries, 1, out, outAt);
+    bytes.fill(0xff, bitsAt, bitsEnd);
+    return clearTail(bytes, clearEmpty(offsets, range, bytes, bitsAt * 8), bitsEnd);
   }
-  const run = beginPacked(entries, 2, out, outAt);
-  return valid === undefined ? lowerEmpty(offsets, range, run) : lowerEmptyAndNull(offsets, range, run, valid);
+  const { bytes, bitsAt, bitsEnd } = beginPacked(entries, 2, out, outAt);
+  bytes.fill(PRESENT_ITEMS, bitsAt, bitsEnd);
+  const entry =
+    valid === undefined
+      ? lowerEmpty(offsets, range, bytes, bitsAt * 4)
+      : lowerEmptyAndNull(offsets, range, bytes, bitsAt * 4, valid);
+  return clearTail(bytes, 2 * entry, bitsEnd);
 }
 
+// One stand-alone loop each: from the first entry of a page on, all ones before; the entry after the last is returned.
+
 /** Level 1 for items, 0 for an empty list. */
-function clearEmpty(offsets: Int32Array, { start, end }: Range, { bytes, bitsAt, bitsEnd }: Packed): number {
-  bytes.fill(0xff, bitsAt, bitsEnd);
-  let entry = bitsAt * 8;
+function clearEmpty(offsets: Int32Array, { start, end }: Range, bytes: Uint8Array, first: number): number {
+  let entry = first;
   let from = offsets[start]!;
   for (let row = start; row < end; row++) {
     const to = offsets[row + 1]!;
@@ -150,13 +162,12 @@ function clearEmpty(offsets: Int32Array, { start, end }: Range, { bytes, bitsAt,
     entry += to - from + none;
     from = to;
   }
-  return clearTail(bytes, entry, bitsEnd);
+  return entry;
 }
 
 /** Level 2 for items, 1 for an empty list. */
-function lowerEmpty(offsets: Int32Array, { start, end }: Range, { bytes, bitsAt, bitsEnd }: Packed): number {
-  bytes.fill(PRESENT_ITEMS, bitsAt, bitsEnd);
-  let entry = bitsAt * 4;
+function lowerEmpty(offsets: Int32Array, { start, end }: Range, bytes: Uint8Array, first: number): number {
+  let entry = first;
   let from = offsets[start]!;
   for (let row = start; row < end; row++) {
     const to = offsets[row + 1]!;
@@ -165,18 +176,18 @@ function lowerEmpty(offsets: Int32Array, { start, end }: Range, { bytes, bitsAt,
     entry += to - from + none;
     from = to;
   }
-  return clearTail(bytes, 2 * entry, bitsEnd);
+  return entry;
 }
 
 /** Level 2 for items, 1 for an empty list, 0 for a null one. */
 function lowerEmptyAndNull(
   offsets: Int32Array,
   { start, end }: Range,
-  { bytes, bitsAt, bitsEnd }: Packed,
+  bytes: Uint8Array,
+  first: number,
   valid: Uint8Array,
 ): number {
-  bytes.fill(PRESENT_ITEMS, bitsAt, bitsEnd);
-  let entry = bitsAt * 4;
+  let entry = first;
   let from = offsets[start]!;
   for (let row = start; row < end; row++) {
     const to = offsets[row + 1]!;
@@ -185,7 +196,7 @@ function lowerEmptyAndNull(
     entry += to - from + none;
     from = to;
   }
-  return clearTail(bytes, 2 * entry, bitsEnd);
+  return entry;
 }
 
 /** Zeros from this bit to the run's end, which is returned. */

@@ -1,6 +1,6 @@
 // Owns reading rows of branches: which baskets, in file order, decoded straight into the columns' arrays.
 import type { ByteStore } from '../../bytes/types.ts';
-import type { Take } from '../../core/arena.ts';
+import { releaseBytes, type Take } from '../../core/arena.ts';
 import { invariant } from '../../core/check.ts';
 import { type Column, flatColumn } from '../../core/column.ts';
 import { allocate, bytesOf, dtypeBytes, type Values } from '../../core/dtype.ts';
@@ -189,8 +189,12 @@ function count(task: Task, rows: Readonly<Span>, take: Take): Counted {
   const first = rows.rowStart - rowStart;
   const base = starts[first]!;
   const offsets = take('i32', rows.rowEnd - rows.rowStart + 1) as Int32Array;
-  for (let i = 0; i < offsets.length; i++) offsets[i] = starts[first + i]! - base;
+  subtract(starts, first, base, offsets);
   return { rowStart, rowEnd, counts: task.values, starts, offsets };
+}
+
+function subtract(starts: Int32Array, first: number, base: number, out: Int32Array): void {
+  for (let i = 0; i < out.length; i++) out[i] = starts[first + i]! - base;
 }
 
 /** Fills `starts` with sums, from 0 on, and returns the last the sum; -1 - i where entry i has a negative count. */
@@ -309,6 +313,16 @@ async function runTasks(
     spareRoom = room;
   }
   for (const { job, data } of atHand) runJob(reader, job, data, rowEnd);
+  for (const { job, data } of atHand) release(reader, job, data);
+}
+
+/** Memory of a basket that is not kept any more, whose values were copied. */
+function release({ kept, layout }: TreeReader, { task, basket }: Job, { payload, entryOffsets }: BasketData): void {
+  const own = layout.baskets.seek[basket]! >= 0 && task.branch.kind === 'number' && !kept.baskets.has(basket);
+  if (!own) return;
+  for (const buffer of new Set([payload.buffer, entryOffsets?.buffer])) {
+    if (buffer !== undefined) releaseBytes(new Uint8Array(buffer));
+  }
 }
 
 /** Does a basket hold a row whose values are looked at? Strings and objects are put together from all of their parts. */
