@@ -1,11 +1,8 @@
 // Owns the list of byte stores, which of them a name belongs to (a scheme such as https, or a path), and what stays open.
 import { withBlockCache } from './block-cache.ts';
 import { openFileStore } from './file.ts';
-import { openHttp } from './http.ts';
 import { refuseRemote } from './remote.ts';
-import { openS3 } from './s3.ts';
 import type { ByteStore } from './types.ts';
-import { XROOTD_STORE } from './xrootd.ts';
 
 /** A kind of place that bytes are read from: one file an implementation, one line in the registry. */
 export interface ByteStoreKind {
@@ -16,10 +13,19 @@ export interface ByteStoreKind {
   open(uri: string, signal?: AbortSignal): Promise<ByteStore>;
 }
 
+/** Loaded when they are used: what Node has for the network takes tens of milliseconds, in every thread. */
 export const BYTE_STORES: readonly ByteStoreKind[] = [
-  { name: 'http', schemes: ['http', 'https', 'dav', 'davs'], open: (uri, signal) => openHttp(uri, {}, signal) },
-  { name: 's3', schemes: ['s3'], open: openS3 },
-  XROOTD_STORE,
+  {
+    name: 'http',
+    schemes: ['http', 'https', 'dav', 'davs'],
+    open: async (uri, signal) => (await import('./http.ts')).openHttp(uri, {}, signal),
+  },
+  { name: 's3', schemes: ['s3'], open: async (uri, signal) => (await import('./s3.ts')).openS3(uri, signal) },
+  {
+    name: 'xrootd',
+    schemes: ['root', 'roots', 'xroot', 'xroots'],
+    open: async (uri, signal) => (await import('./xrootd.ts')).openXrootdStore(uri, {}, signal),
+  },
 ];
 
 const SCHEME = /^([a-z][a-z0-9+.-]*):\/\//i;

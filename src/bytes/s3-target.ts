@@ -6,7 +6,7 @@ import type { Answer } from './http-message.ts';
 import { inParallel } from './parallel.ts';
 import { retrying } from './retry.ts';
 import { placeOf } from './s3.ts';
-import type { ByteTargetKind } from './target.ts';
+import type { ByteTarget } from './target.ts';
 import type { ByteStore } from './types.ts';
 
 /** S3 wants 5 MiB at least (but for the last part) and takes 10,000 parts. */
@@ -16,9 +16,7 @@ const PARTS_AT_ONCE = 4;
 /** For taking back what was begun, when the job itself is given up. */
 const ABORT_MS = 20_000;
 
-export const s3Target: ByteTargetKind = {
-  name: 's3',
-  schemes: ['s3'],
+export const s3Target: ByteTarget = {
   async exists(uri, signal) {
     const answer = await call(door(uri), { method: 'HEAD', headers: {}, expects: [404] }, signal);
     answer.drop();

@@ -1,13 +1,15 @@
 // Owns the list of places that whole files can be put to, and which of them a name belongs to.
 import { ColweaveError } from '../core/errors.ts';
-import { s3Target } from './s3-target.ts';
-import { xrootdTarget } from './xrootd-target.ts';
 
 /** A kind of server that takes files: one file an implementation, one line in the registry. */
 export interface ByteTargetKind {
-  readonly name: string;
   /** Lower case, without `://`. */
   readonly schemes: readonly string[];
+  /** Loads what is needed to write there. */
+  open(): Promise<ByteTarget>;
+}
+
+export interface ByteTarget {
   /** Is something under that name? Errors: credentials/..., remote/... */
   exists(uri: string, signal?: AbortSignal): Promise<boolean>;
   /**
@@ -18,7 +20,13 @@ export interface ByteTargetKind {
   upload(path: string, uri: string, signal?: AbortSignal): Promise<void>;
 }
 
-export const BYTE_TARGETS: readonly ByteTargetKind[] = [s3Target, xrootdTarget];
+const BYTE_TARGETS: readonly ByteTargetKind[] = [
+  { schemes: ['s3'], open: async () => (await import('./s3-target.ts')).s3Target },
+  {
+    schemes: ['root', 'roots', 'xroot', 'xroots'],
+    open: async () => (await import('./xrootd-target.ts')).xrootdTarget,
+  },
+];
 
 const SCHEME = /^([a-z][a-z0-9+.-]*):\/\//i;
 
@@ -28,10 +36,10 @@ export function isRemoteTarget(output: string): boolean {
 }
 
 /** Errors: output/not-writable for a scheme that nothing is written to. */
-export function targetFor(uri: string): ByteTargetKind {
+export async function targetFor(uri: string): Promise<ByteTarget> {
   const scheme = SCHEME.exec(uri)?.[1]?.toLowerCase() ?? '';
   const kind = BYTE_TARGETS.find(({ schemes }) => schemes.includes(scheme));
-  if (kind !== undefined) return kind;
+  if (kind !== undefined) return kind.open();
   const known = BYTE_TARGETS.flatMap(({ schemes }) => schemes.map((each) => `${each}://`));
   throw new ColweaveError('output/not-writable', `nothing can be written to ${scheme}://`, {
     where: [uri],

@@ -4,16 +4,14 @@ import { ColweaveError } from '../core/errors.ts';
 import { trafficOf } from './counted.ts';
 import { closeIdle } from './open.ts';
 import { retrying, TryAgain, worthRetrying } from './retry.ts';
-import type { ByteTargetKind } from './target.ts';
+import type { ByteTarget } from './target.ts';
 import { COPY_POLICY, clientError, copyByClient, findOnPath, runClient, serverOf } from './xrootd-client.ts';
 import { parseUrl } from './xrootd-wire.ts';
 
 /** The server keeps the file only if it was closed properly: a sender that died leaves nothing. */
 const FLAGS = ['--posc'];
 
-export const xrootdTarget: ByteTargetKind = {
-  name: 'xrootd',
-  schemes: ['root', 'roots', 'xroot', 'xroots'],
+export const xrootdTarget: ByteTarget = {
   exists: async (uri, signal) => (await sizeThere(uri, signal)) !== undefined,
   async upload(path, uri, signal) {
     const client = programFor(uri, 'xrdcp');

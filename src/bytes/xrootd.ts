@@ -1,7 +1,6 @@
 // Owns reading a file on an XRootD server as a ByteStore: what is asked together, tries, opening again, and the proof that it is the same file.
 import { ColweaveError } from '../core/errors.ts';
 import { trafficOf } from './counted.ts';
-import type { ByteStoreKind } from './open.ts';
 import { layOut, type Piece, toRequests } from './ranges.ts';
 import { RETRY, type RetryPolicy, retrying, TryAgain } from './retry.ts';
 import type { ByteRange, ByteStore, Digest } from './types.ts';
@@ -42,12 +41,6 @@ const GAP_BYTES_MAX = 16 * 1024;
 const WASTE_PART = 50;
 /** Of what was read first so much is kept, to know the file again on another server. */
 const WITNESS_BYTES_MAX = 4096;
-
-export const XROOTD_STORE: ByteStoreKind = {
-  name: 'xrootd',
-  schemes: ['root', 'roots', 'xroot', 'xroots'],
-  open: (uri, signal) => openXrootdStore(uri, {}, signal),
-};
 
 /** Errors: source/not-found, source/not-readable, credentials/*, remote/*. */
 export async function openXrootdStore(uri: string, options: XrootdOptions, signal?: AbortSignal): Promise<ByteStore> {

@@ -35,7 +35,7 @@ export async function standingOf(
   { writer, signal }: { readonly writer: string; readonly signal: AbortSignal },
 ): Promise<Standing> {
   const path = perFile ? join(output, SUM_FILE) : output;
-  const isThere = isRemoteTarget(output) ? await targetFor(output).exists(output, signal) : existsSync(path);
+  const isThere = isRemoteTarget(output) ? await (await targetFor(output)).exists(output, signal) : existsSync(path);
   if (!isThere) return { kind: 'none' };
   if (CREATORS[writer] === undefined) return { kind: 'other', why: 'whether it is up to date cannot be told' };
   try {

@@ -21,21 +21,33 @@ import type { CommandContext, JoinOptions, ScoresSummary } from './types.ts';
 export interface Scoring {
   /** What of it decides the output, for the fingerprint of the request. */
   readonly asked: string;
-  readonly model: Model;
-  /** Undefined: nothing is asked, as of a dry run. */
-  readonly servers: Connected | undefined;
+  /**
+   * Columns by their names in the output. Errors: source/no-column, usage/bad-model, join/name-clash, infer/model-differs.
+   */
+  plan(plan: JoinPlan, signal: AbortSignal): ScoredPlan;
+  close(): Promise<void>;
 }
 
 /** Errors: those of the model file and of servers. */
 export async function openScoring(
-  { infer, dryRun }: JoinOptions,
+  infer: NonNullable<JoinOptions['infer']>,
+  dryRun: boolean,
   context: CommandContext,
-): Promise<Scoring | undefined> {
-  if (infer === undefined) return undefined;
+): Promise<Scoring> {
   const model = readModelFile(infer.file);
   const asked = { servers: infer.servers, spotCheck: 0, fallback: false };
   const servers = dryRun ? undefined : await openServers(asked, model, context);
-  return { asked: scoresAsked(model, servers?.info), model, servers };
+  return {
+    asked: scoresAsked(model, servers?.info),
+    plan: (plan, signal) => planScores(plan, { model, servers }, signal),
+    close: async () => servers?.close(),
+  };
+}
+
+interface Ready {
+  readonly model: Model;
+  /** Undefined: nothing is asked, as of a dry run. */
+  readonly servers: Connected | undefined;
 }
 
 /** A plan that has the scores behind its columns, and what makes them. */
@@ -47,8 +59,7 @@ export interface ScoredPlan {
   finish(): Promise<ScoresSummary>;
 }
 
-/** Columns by their names in the output. Errors: source/no-column, usage/bad-model, join/name-clash, infer/model-differs. */
-export function planScores(plan: JoinPlan, { model, servers }: Scoring, signal: AbortSignal): ScoredPlan {
+function planScores(plan: JoinPlan, { model, servers }: Ready, signal: AbortSignal): ScoredPlan {
   const bound = bindOutput(model, plan);
   if (servers !== undefined) checkModel(bound, servers.info);
   const fields = outputFields(model);

@@ -27,7 +27,7 @@ import { dedupPlan } from './dedup.ts';
 import { explainDuplicates } from './duplicates.ts';
 import { bytesIn, bytesOnDisk, manyKeys, mayBeFresh, startEarly } from './early.ts';
 import { finishIfFresh } from './finished.ts';
-import { openScoring, planScores, type Scoring } from './join-infer.ts';
+import type { Scoring } from './join-infer.ts';
 import { summarize } from './join-report.ts';
 import { carryOptions, carryOut } from './join-run.ts';
 import { closeSpill, dropSorted, type KeySpill, spillIfShort } from './key-spill.ts';
@@ -52,13 +52,20 @@ export const runJoin: RunJoin = async (asked, context) => {
 
 const join: RunJoin = async (asked, context) => {
   refuseNonsense(asked);
-  const scoring = await openScoring(asked, context);
+  const scoring = await scoringOf(asked, context);
   try {
     return await joinWith(asked, scoring, context);
   } finally {
-    await scoring?.servers?.close();
+    await scoring?.close();
   }
 };
+
+/** Loaded only when it is asked for: protocols and model files take their time, also to a join that scores nothing. */
+async function scoringOf({ infer, dryRun }: JoinOptions, context: CommandContext): Promise<Scoring | undefined> {
+  if (infer === undefined) return undefined;
+  const { openScoring } = await import('./join-infer.ts');
+  return openScoring(infer, dryRun, context);
+}
 
 async function joinWith(
   asked: JoinOptions,
@@ -86,7 +93,7 @@ async function joinWith(
     const crew = datasets.some(isFar) || !manyKeys(datasets) ? undefined : early;
     if (crew !== undefined) await openTogether(datasets, crew);
     const { plan: joined, selection } = await planJoin(options, opened, { early, crew, spill, ...context });
-    const scored = scoring === undefined ? undefined : planScores(joined, scoring, context.signal);
+    const scored = scoring?.plan(joined, context.signal);
     const plan = scored?.plan ?? joined;
     const budget = budgetFor(plan, datasets, options);
     const planned = summarize(plan, datasets, options, budget);

@@ -20,7 +20,7 @@ export async function joinToServer(
 ): Promise<JoinReport | FreshReport> {
   const url = options.output!;
   refuseOthers(options, url);
-  const target = targetFor(url);
+  const target = await targetFor(url);
   const folder = scratchIn(scratchFolder());
   try {
     const path = join(folder, fileName(url));

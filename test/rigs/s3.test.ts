@@ -48,7 +48,7 @@ describeRig('s3', missingForS3(), () => {
     const bytes = Buffer.alloc(40 * 2 ** 20, 'columns ');
     writeFileSync(path, bytes);
     Object.assign(process.env, rig.env);
-    const target = targetFor('s3://x/y');
+    const target = await targetFor('s3://x/y');
     const name = `s3://${rig.bucket}/large.bin`;
     const all = () => readdirSync(join(rig.dir, 'root'), { recursive: true }).sort();
     const before = all();

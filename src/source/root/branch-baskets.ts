@@ -63,12 +63,19 @@ function cutOff(branch: BranchObject, at: { index: number; end: number; fileByte
 }
 
 export function tableOf(baskets: readonly Basket[]): RootLayout['baskets'] {
-  return {
-    seek: Float64Array.from(baskets, ({ seek }) => seek),
-    bytes: Int32Array.from(baskets, ({ bytes }) => bytes),
-    rowStart: Int32Array.from(baskets, ({ rowStart }) => rowStart),
-    rowEnd: Int32Array.from(baskets, ({ rowEnd }) => rowEnd),
-  };
+  const [bytes, rowStart, rowEnd] = [0, 1, 2].map(() => new Int32Array(baskets.length)) as [
+    Int32Array,
+    Int32Array,
+    Int32Array,
+  ];
+  const seek = new Float64Array(baskets.length);
+  for (const [i, basket] of baskets.entries()) {
+    seek[i] = basket.seek;
+    bytes[i] = basket.bytes;
+    rowStart[i] = basket.rowStart;
+    rowEnd[i] = basket.rowEnd;
+  }
+  return { seek, bytes, rowStart, rowEnd };
 }
 
 function damaged(what: string): ColweaveError {

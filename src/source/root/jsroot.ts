@@ -24,22 +24,57 @@ export async function readTreeObject(store: ByteStore, header: RootHeader, key: 
   const infoKey = await readKeyAt(store, header.infoSeek, header.infoBytes);
   const infos = await readObject(store, infoKey);
   const jsroot = await import('jsroot/io');
+  const described = { bytes: infos, keyBytes: infoKey.keyBytes };
+  const known = takeKnown(described);
   try {
-    const file = await openEmpty(jsroot);
-    return quietly(() => {
-      file.extractStreamerInfos(bufferOf(jsroot, file, { bytes: infos, keyBytes: infoKey.keyBytes }));
-      if (!file.fStreamerInfos?.arr?.length) throw damaged('the streamer infos cannot be decoded');
-      checkInfos(file.fStreamerInfos.arr as readonly StreamerInfo[]);
+    const file = known?.file ?? (await openEmpty(jsroot));
+    const read = quietly(() => {
+      const classes = known?.classes ?? readClasses(jsroot, file, described);
       const buffer = bufferOf(jsroot, file, { bytes: object, keyBytes: key.keyBytes });
       const tree = {};
       buffer.mapObject(1, tree);
-      const classes = collectClasses(file.fStreamerInfos.arr);
       return { tree: checkTree(buffer.classStreamer(tree, key.className)), classes };
     });
+    keepKnown({ ...described, file, classes: read.classes });
+    return read;
   } catch (cause) {
     if (cause instanceof ColweaveError) throw cause;
     throw new ColweaveError('source/damaged', 'the description of the tree cannot be decoded', { cause });
   }
+}
+
+/** The bytes of an object, and of the key in front of it. */
+interface ObjectRecord {
+  readonly bytes: Uint8Array;
+  readonly keyBytes: number;
+}
+
+/** Streamer infos, and the file of jsroot's that knows them, with what it has made of them. */
+interface Known extends ObjectRecord {
+  readonly file: TFile;
+  readonly classes: Classes;
+}
+
+/** Files of one production have the same streamer infos, byte by byte: they are decoded once. */
+const known: Known[] = [];
+const KNOWN_MAX = 4;
+
+/** It is put back when a tree could be read by it: what an error leaves half made is not used again. */
+function takeKnown({ bytes, keyBytes }: ObjectRecord): Known | undefined {
+  const at = known.findIndex((each) => each.keyBytes === keyBytes && Buffer.compare(each.bytes, bytes) === 0);
+  return at < 0 ? undefined : known.splice(at, 1)[0];
+}
+
+function keepKnown(read: Known): void {
+  known.push(read);
+  if (known.length > KNOWN_MAX) known.shift();
+}
+
+function readClasses(jsroot: Jsroot, file: TFile, record: ObjectRecord): Classes {
+  file.extractStreamerInfos(bufferOf(jsroot, file, record));
+  if (!file.fStreamerInfos?.arr?.length) throw damaged('the streamer infos cannot be decoded');
+  checkInfos(file.fStreamerInfos.arr as readonly StreamerInfo[]);
+  return collectClasses(file.fStreamerInfos.arr);
 }
 
 /** A TList without members, as its streamer writes it: byte count, version, TObject, name, count. */
@@ -136,11 +171,7 @@ function checkInfos(infos: readonly StreamerInfo[]): void {
 }
 
 /** jsroot's buffer with baskets kept as bytes, and with checks where damaged bytes would make it go on for long. */
-function bufferOf(
-  jsroot: Jsroot,
-  file: TFile,
-  { bytes, keyBytes }: { readonly bytes: Uint8Array; readonly keyBytes: number },
-): TBuffer {
+function bufferOf(jsroot: Jsroot, file: TFile, { bytes, keyBytes }: ObjectRecord): TBuffer {
   let calls = 0;
   class CheckedBuffer extends jsroot.TBuffer {
     override classStreamer(target: object, className: string): object {
