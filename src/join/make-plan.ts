@@ -165,9 +165,20 @@ async function matchAll(
 function partnered({ maps, rowsOut }: Matching): number {
   const partial = maps.filter((map) => map !== undefined);
   if (partial.length === 0) return rowsOut;
-  let rows = 0;
-  for (let row = 0; row < rowsOut; row++) if (partial.every((map) => map[row]! >= 0)) rows++;
-  return rows;
+  if (partial.length === 1) return rowsOut - countNegative(partial[0]!);
+  const absent = new Uint8Array(rowsOut);
+  for (const map of partial) markAbsent(map, absent);
+  return rowsOut - countOnes(absent);
+}
+
+function markAbsent(map: Int32Array, absent: Uint8Array): void {
+  for (let i = 0; i < absent.length; i++) if (map[i]! < 0) absent[i] = 1;
+}
+
+function countOnes(flags: Uint8Array): number {
+  let ones = 0;
+  for (let i = 0; i < flags.length; i++) ones += flags[i]!;
+  return ones;
 }
 
 /** The power of two nearest below what fits. */

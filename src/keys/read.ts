@@ -1,7 +1,7 @@
 // Owns reading key columns of any storage type into canonical unsigned words.
 import { makeArena } from '../core/arena.ts';
 import type { Column, FlatColumn } from '../core/column.ts';
-import { wordsOf } from '../core/dtype.ts';
+import { type Dtype, wordsOf } from '../core/dtype.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { type KeySpec, type KeyTable, keyStride } from '../core/key-spec.ts';
 import { typeName } from '../core/schema.ts';
@@ -12,6 +12,12 @@ import { inScratch, type KeyStore, makeKeyStore, putKeys } from './store.ts';
 
 /** Rows of keys read at a time at most: bounds what is held beside the table. */
 const KEY_READ_ROWS = 1 << 20;
+
+/** Words of the key columns run, luminosityBlock and event, and the types that they mostly have. */
+const CMS_WORDS = '1,1,2';
+const NARROW: readonly Dtype[] = ['u32', 'i32'];
+const WIDE: readonly Dtype[] = ['u64', 'i64'];
+const SIGN_BIT = 0x80000000;
 
 export interface RowRange {
   readonly start: number;
@@ -141,6 +147,7 @@ function placeColumns(
   words: Uint32Array,
   { first, base }: { readonly first: number; readonly base: number },
 ): void {
+  if (placeTogether(spec, columns, words, base * stride)) return;
   let lane = 0;
   spec.columns.forEach((column, c) => {
     const values = columns[c] as FlatColumn;
@@ -148,6 +155,40 @@ function placeColumns(
     if (bad !== undefined) throw badValue(dataset, names[c]!, values, bad, first + bad);
     lane += column.words;
   });
+}
+
+/** Run, luminosityBlock and event in one go. False: not this key, or a value that is none: to be looked for column by column. */
+function placeTogether(spec: KeySpec, columns: readonly Column[], words: Uint32Array, at: number): boolean {
+  if (spec.columns.map((column) => column.words).join() !== CMS_WORDS) return false;
+  const flat = columns as readonly FlatColumn[];
+  if (flat.some(({ dtype, valid }, c) => valid !== undefined || !(c < 2 ? NARROW : WIDE).includes(dtype))) return false;
+  const [run, lumi, event] = flat.map(({ values }) => wordsOf(values)) as [Uint32Array, Uint32Array, Uint32Array];
+  const [runSign, lumiSign, eventSign] = flat.map(({ dtype }) => (dtype.startsWith('i') ? SIGN_BIT : 0)) as [
+    number,
+    number,
+    number,
+  ];
+  return placeCms({ run, lumi, event }, { run: runSign, lumi: lumiSign, event: eventSign }, words, at) === 0;
+}
+
+/** The signs that were found. */
+function placeCms(
+  { run, lumi, event }: { readonly run: Uint32Array; readonly lumi: Uint32Array; readonly event: Uint32Array },
+  signs: { readonly run: number; readonly lumi: number; readonly event: number },
+  out: Uint32Array,
+  start: number,
+): number {
+  const { run: runSign, lumi: lumiSign, event: eventSign } = signs;
+  let found = 0;
+  for (let i = 0, at = start; i < run.length; i++, at += 4) {
+    const high = event[2 * i + 1]!;
+    found |= (run[i]! & runSign) | (lumi[i]! & lumiSign) | (high & eventSign);
+    out[at] = run[i]!;
+    out[at + 1] = lumi[i]!;
+    out[at + 2] = event[2 * i]!;
+    out[at + 3] = high;
+  }
+  return found;
 }
 
 function firstNull({ valid }: FlatColumn): number | undefined {
