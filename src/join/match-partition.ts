@@ -1,5 +1,5 @@
 // Owns matching the keys of one source to those of a union of sources, partition by partition, and the proof that none is lost.
-import { makeSmallArena, type Take } from '../core/arena.ts';
+import { FRESH, makeSmallArena, type Take } from '../core/arena.ts';
 import { invariant } from '../core/check.ts';
 import type { KeySpec, KeyTable } from '../core/key-spec.ts';
 import { type KeySegment, loadPartition, type PartitionRows } from '../keys/partition.ts';
@@ -70,7 +70,7 @@ export function matchPartitions(task: MatchTask): PartitionMatch {
   const twins: Twins = { own: [], matched: [], extra: [] };
   let extras = 0;
   let lost = false;
-  const arena = makeSmallArena(ROOM_BYTES);
+  const arena = task.to - task.from === 1 ? FRESH : makeSmallArena(ROOM_BYTES);
   const { take } = arena;
   for (let part = task.from; part < task.to; part++) {
     arena.clear();

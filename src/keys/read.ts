@@ -1,5 +1,5 @@
 // Owns reading key columns of any storage type into canonical unsigned words.
-import { makeArena } from '../core/arena.ts';
+import { FRESH, makeArena } from '../core/arena.ts';
 import type { Column, FlatColumn } from '../core/column.ts';
 import { type Dtype, wordsOf } from '../core/dtype.ts';
 import { ColweaveError } from '../core/errors.ts';
@@ -18,6 +18,9 @@ const CMS_WORDS = '1,1,2';
 const NARROW: readonly Dtype[] = ['u32', 'i32'];
 const WIDE: readonly Dtype[] = ['u64', 'i64'];
 const SIGN_BIT = 0x80000000;
+
+/** Fewer rows are read before the memory for many is there. */
+const ARENA_ROWS_MIN = 1 << 16;
 
 export interface RowRange {
   readonly start: number;
@@ -57,7 +60,7 @@ export async function readKeysInto(
 ): Promise<void> {
   const names = keyColumnNames(spec, dataset.descriptor.schema, placeOf(dataset));
   const stride = keyStride(spec);
-  const arena = makeArena();
+  const arena = end - start < ARENA_ROWS_MIN ? FRESH : makeArena();
   try {
     for (const cut of keyCuts(dataset)) {
       const at = Math.max(start, cut.start);
