@@ -101,10 +101,13 @@ function rowLists(rows: number, rep: Uint8Array, def: Uint8Array, itemDef: numbe
 
 /** Without a branch an entry, as most columns have none such. */
 function anyBelow(levels: Uint8Array, least: number): boolean {
-  const bias = 256 - least;
-  let all = 256;
+  return commonBits(levels, 256 - least, 256) === 0;
+}
+
+function commonBits(levels: Uint8Array, bias: number, mask: number): number {
+  let all = mask;
   for (let i = 0; i < levels.length; i++) all &= levels[i]! + bias;
-  return all === 0;
+  return all;
 }
 
 /** What listsKernel does, one entry at a time. */
@@ -211,12 +214,17 @@ export function narrowInto(leaf: Leaf, values: FixedValues, out: Values): void {
 
 // One loop for the type that NanoAOD is full of.
 function narrowBytes(leaf: Leaf, from: Int32Array, out: Uint8Array): void {
+  if (copyNarrow(from, out) >>> 8 !== 0) narrowOthers(leaf, from, out);
+}
+
+/** The bits that any of the values has. */
+function copyNarrow(from: Int32Array, out: Uint8Array): number {
   let bits = 0;
   for (let i = 0; i < from.length; i++) {
     out[i] = from[i]!;
     bits |= from[i]!;
   }
-  if (bits >>> 8 !== 0) narrowOthers(leaf, from, out);
+  return bits;
 }
 
 function narrowOthers(leaf: Leaf, from: Int32Array, out: Int16Array | Uint8Array): void {

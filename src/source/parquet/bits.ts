@@ -185,11 +185,15 @@ export function decodeBitPackedLevels(cursor: ByteCursor, max: number, count: nu
 
 function checkLevels(levels: Uint8Array, max: number, width: number): void {
   if (max === 2 ** width - 1) return;
-  const bias = 255 - max; // only what is above the maximum sets bit 8, without a branch
-  let above = 0;
-  for (let i = 0; i < levels.length; i++) above |= levels[i]! + bias;
-  if (above < 256) return;
+  // only what is above the maximum sets bit 8, without a branch
+  if (anyBits(levels, 255 - max) < 256) return;
   throw damaged(`level ${levels.find((level) => level > max)} is above ${max}`);
+}
+
+function anyBits(levels: Uint8Array, bias: number): number {
+  let any = 0;
+  for (let i = 0; i < levels.length; i++) any |= levels[i]! + bias;
+  return any;
 }
 
 /** Are the levels one run of `value`? Most pages of nullable columns have no null, and then need no array. */
