@@ -3,6 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import {
   copyFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -31,6 +32,7 @@ const IN_TIME_MS = 40_000;
 /** Servers tell times in whole seconds. */
 const LONG_AGO = new Date('2020-01-01');
 
+const COLWEAVE = join(TOP, 'dist', 'colweave.js');
 const python = rigPython();
 const missing = missingForXrootd() ?? python.missing;
 
@@ -88,7 +90,13 @@ const CASES: readonly Case[] = [
 describeRig('joins while the way to the server fails', missing, () => {
   let folder = '';
   let expected: Buffer;
-  const rigs = new Map<Scheme, XrootdRig>();
+  let expectedOfArrow: Buffer;
+  const rigs = new Map<Scheme | 'copy', XrootdRig>();
+
+  const joinArrow = (base: string, output: string) => {
+    const words = ['join', `${base}nano.arrow`, '-c', 'Jet_pt', '-o', output];
+    return runLater(process.execPath, ['--no-warnings', COLWEAVE, ...words]);
+  };
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'colweave-remote-faults-'));
@@ -101,6 +109,7 @@ describeRig('joins while the way to the server fails', missing, () => {
       expect(made.status, String(made.stderr)).toBe(0);
     }
     const [anonymous, secure] = [await startXrootd('anonymous'), await startXrootd('secure')];
+    rigs.set('copy', await startXrootd('anonymous'));
     for (const scheme of ALL) rigs.set(scheme, SECURE.includes(scheme) ? secure : anonymous);
     for (const rig of [anonymous, secure]) {
       for (const name of ['nano.root', 'friend.root']) serveFile(rig, join(folder, name), name);
@@ -108,6 +117,13 @@ describeRig('joins while the way to the server fails', missing, () => {
     const local = await joinFrom(`${folder}/`, 'local');
     expect([local.status, local.error]).toEqual([0, undefined]);
     expected = local.bytes!;
+    const arrow = join(folder, 'nano.arrow');
+    const words = ['join', join(folder, 'nano.root'), '-c', 'Jet_*', '--writer', 'arrow', '-o', arrow];
+    expect((await runLater(process.execPath, ['--no-warnings', COLWEAVE, ...words])).status).toBe(0);
+    serveFile(anonymous, arrow, 'nano.arrow');
+    const output = join(folder, 'arrow.parquet');
+    expect((await joinArrow(`${folder}/`, output)).status).toBe(0);
+    expectedOfArrow = readFileSync(output);
   });
   afterAll(async () => {
     for (const rig of new Set(rigs.values())) await stopXrootd(rig.dir);
@@ -125,11 +141,11 @@ describeRig('joins while the way to the server fails', missing, () => {
     readonly stderr: string;
   }
 
-  async function joinFrom(base: string, own: string, rig?: XrootdRig): Promise<Joined> {
+  async function joinFrom(base: string, own: string, rig?: XrootdRig, others: readonly string[] = []): Promise<Joined> {
     const place = join(folder, own);
     mkdirSync(place);
     const output = join(place, 'joined.parquet');
-    const words = ['--no-warnings', join(TOP, 'dist/colweave.js'), 'join', `${base}nano.root`];
+    const words = ['--no-warnings', COLWEAVE, 'join', `${base}nano.root`, ...others];
     const more = ['--with', 'jes:', `${base}friend.root`, '-c', 'Jet_pt,Jet_phi,GenPart_eta,MET_*', '-j', '2'];
     const start = performance.now();
     const { status, stderr } = await runLater(process.execPath, [...words, ...more, '-o', output], {
@@ -230,6 +246,68 @@ describeRig('joins while the way to the server fails', missing, () => {
         expect(after.bytes!.equals(expected)).toBe(false);
       },
     );
+  });
+
+  /** The first server's way fails for ever; `name` is what the other has under the name. */
+  async function joinWithCopy(scheme: 'http' | 'root', name: string): Promise<Joined> {
+    const door = doorTo(scheme);
+    const other = rigs.get('copy')!;
+    const below = `copy${serial++}`;
+    for (const [from, to] of [
+      [name, 'nano.root'],
+      ['friend.root', 'friend.root'],
+    ] as const) {
+      serveFile(door.rig, join(folder, to), `${below}/${to}`);
+      serveFile(other, join(folder, from), `${below}/${to}`);
+    }
+    const proxy = await startWire(door.port, 'reset', { afterBytes: AFTER_BYTES, forEver: true });
+    const base = scheme === 'http' ? 'http://localhost' : 'root://localhost';
+    const servers = [proxy.port, new URL(other.urls.http).port].map((port) => `${base}:${port}`);
+    const joined = await joinFrom(`/store/${below}/`, below, undefined, ['--redirector', servers.join(',')]);
+    await proxy.close();
+    expect(proxy.fired()).toBeGreaterThan(0);
+    expect(joined.left).toEqual([]);
+    return joined;
+  }
+
+  describe.concurrent.each(['http', 'root'] as const)('a server that dies in mid-read (%s)', (scheme) => {
+    it('another that has the same file goes on', async () => {
+      const { status, bytes, error, stderr } = await joinWithCopy(scheme, 'nano.root');
+      expect([status, error], stderr).toEqual([0, undefined]);
+      expect(bytes!.equals(expected)).toBe(true);
+    });
+
+    it('another that has something else as long under that name is not read', async () => {
+      const { status, bytes, error, stderr } = await joinWithCopy(scheme, 'other.root');
+      expect([status, error], stderr).toEqual([75, expect.stringMatching(LOST)]);
+      expect(stderr).toContain('remote/changed: the file is not the one that was opened before');
+      expect(bytes).toBeUndefined();
+    });
+  });
+
+  /** Arrow files are read whole; the server keeps their adler32. */
+  describe.concurrent('whole copies over http', () => {
+    const copies: readonly (readonly [string, MessageFault, boolean, boolean])[] = [
+      ['a bit flipped once: read again', 'flip', false, true],
+      ['a bit flipped for ever: refused', 'flip', true, false],
+      ['a wrong sum once: read again', 'digest', false, true],
+      ['a wrong sum for ever: refused', 'digest', true, false],
+    ];
+    it.each(copies)('%s', async (_, fault, forEver, isRight) => {
+      const { upstream } = doorTo('http');
+      const proxy = await startMessages(upstream, fault, { afterBytes: 0, forEver });
+      const output = join(folder, `whole${serial++}.parquet`);
+      const { status, stderr } = await joinArrow(`http://localhost:${proxy.port}/store/`, output);
+      await proxy.close();
+      expect(proxy.fired()).toBeGreaterThan(0);
+      if (isRight) {
+        expect([status, stderr]).toEqual([0, '']);
+        expect(readFileSync(output).equals(expectedOfArrow)).toBe(true);
+      } else {
+        expect([status, stderr]).toEqual([75, expect.stringMatching(/remote\/protocol: what comes is not what/)]);
+        expect(existsSync(output)).toBe(false);
+      }
+    });
   });
 
   describe.concurrent('for ever', () => {
