@@ -15,7 +15,7 @@ const BEHIND_BYTES = 8 * 1024;
 /** Baskets of counters are short; longer ranges are seldom read twice. */
 const AGAIN_BYTES_MAX = 64 * 1024;
 /** Asked ahead by one thread and not taken yet. */
-const AHEAD_BYTES_MAX = 24 * 2 ** 20;
+export const AHEAD_BYTES_MAX = 24 * 2 ** 20;
 
 /** Ranges of one request that was sent before anybody wanted them. */
 interface Ahead {
