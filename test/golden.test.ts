@@ -104,7 +104,7 @@ function plain(text: string, { directory }: Place): string {
   return text
     .replaceAll(directory, 'DIRECTORY')
     .replaceAll(TOP, 'COLWEAVE')
-    .replace(/\.\d+-\d+\.part/g, '.PID-N.part')
+    .replace(/\.\d+-[0-9a-fx]+-\d+\.part/g, '.PID-N.part')
     .replace(SIZE, '$1, SIZE')
     .replace(/needs about [\d.]+ k?M?B/g, 'needs about SIZE')
     .replace(/"(bytes|memoryBytes)":\d+/g, '"$1":0')

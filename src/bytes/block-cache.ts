@@ -2,6 +2,7 @@
 import { makeRecent } from './recent.ts';
 import { isRemembered, placeOf, recall, remember } from './remembered.ts';
 import type { ByteRange, ByteStore } from './types.ts';
+import { readWhole } from './whole.ts';
 
 /** Reads of one range up to this size are metadata: they are kept, and a little more is read with them. */
 const METADATA_BYTES_MAX = 2 ** 20;
@@ -14,7 +15,7 @@ const BEHIND_BYTES = 8 * 1024;
 /** Baskets of counters are short; longer ranges are seldom read twice. */
 const AGAIN_BYTES_MAX = 64 * 1024;
 /** Asked ahead by one thread and not taken yet. */
-const AHEAD_BYTES_MAX = 24 * 2 ** 20;
+export const AHEAD_BYTES_MAX = 24 * 2 ** 20;
 
 /** Ranges of one request that was sent before anybody wanted them. */
 interface Ahead {
@@ -87,6 +88,7 @@ export function withBlockCache(store: ByteStore): ByteStore {
       arrays.catch(() => {}); // whoever takes a range is told
       for (const [index, range] of fresh.entries()) ahead.set(placeOf(range), { arrays, index });
     },
+    readWhole: (signal) => readWhole(store, signal),
     async close() {
       closing.abort(new Error('closed'));
       for (const key of ahead.keys()) aheadBytes -= Number(key.split(':')[1]);

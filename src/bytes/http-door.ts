@@ -3,7 +3,7 @@ import { ColweaveError } from '../core/errors.ts';
 import { withoutSecrets } from '../core/secrets.ts';
 import { findProxy, findToken, unusableError } from './credentials.ts';
 import { type Answer, PATIENCE, type Patience, send } from './http-message.ts';
-import { RETRY, type RetryPolicy, TryAgain } from './retry.ts';
+import { policyHere, type RetryPolicy, stageMsMax, TryAgain } from './retry.ts';
 
 /** An object behind a URL, and how it is asked for. */
 export interface Door {
@@ -43,25 +43,13 @@ export function doorTo(uri: string, url: URL, { patience, policy, sign, isBucket
     moved: undefined,
     isBucket,
     patience: { ...within(PATIENCE), ...patience },
-    policy: { ...RETRY, ...(timeoutMs() === undefined ? {} : { deadlineMs: timeoutMs()! }), ...policy },
+    policy: { ...policyHere(), ...policy },
     ...(sign === undefined ? {} : { sign }),
   };
 }
 
-/** $COLWEAVE_REMOTE_TIMEOUT: seconds that one request may take, with all of its tries. Errors: usage/bad-option. */
-function timeoutMs(env: NodeJS.ProcessEnv = process.env): number | undefined {
-  const text = env.COLWEAVE_REMOTE_TIMEOUT;
-  if (text === undefined || text === '') return undefined;
-  const seconds = Number(text);
-  if (seconds > 0 && seconds <= 86_400) return seconds * 1000;
-  throw new ColweaveError('usage/bad-option', `COLWEAVE_REMOTE_TIMEOUT cannot be "${text}"`, {
-    hint: 'give a number of seconds, such as 60',
-  });
-}
-
-/** Each stage leaves time for a few tries. */
 function within({ connectMs, answerMs, stallMs, stallBytesMin }: Patience): Patience {
-  const most = (timeoutMs() ?? Number.POSITIVE_INFINITY) / 4;
+  const most = stageMsMax();
   const bounded = { connectMs: Math.min(connectMs, most), answerMs: Math.min(answerMs, most) };
   return { ...bounded, stallMs: Math.min(stallMs, most), stallBytesMin };
 }

@@ -158,7 +158,7 @@ async function readRanges(
   const inHead = ranges.every(({ offset, length }) => offset >= 0 && length >= 0 && offset + length <= head.length);
   if (inHead) return ranges.map(({ offset, length }) => head.subarray(offset, offset + length));
   const single = remote.step === STEPS.length - 1;
-  const limits = { pieceBytesMax: PIECE_BYTES_MAX, gapBytesMax: GAP_BYTES_MAX, wastePart: single ? 4 : 50 };
+  const limits = { pieceBytesMax: PIECE_BYTES_MAX, gapBytesMax: GAP_BYTES_MAX, wastePart: single ? 4 : 100 };
   const { pieces, arrays } = layOut(door.uri, size, ranges, limits, room);
   await fill(remote, pieces, signal);
   if (!hasValidator(remote) && remote.step === STEPS.length - 1) await checkGuard(remote, signal);

@@ -3,7 +3,7 @@
 import type { ByteRange } from './types.ts';
 
 /** Descriptions of trees of some files, and the counters of a row group. */
-const BYTES_MAX = 24 * 2 ** 20;
+export const RECENT_BYTES_MAX = 24 * 2 ** 20;
 
 interface Kept extends ByteRange {
   readonly bytes: Uint8Array;
@@ -43,14 +43,14 @@ export function makeRecent(): Recent {
       ),
     put({ offset, length }, bytes) {
       const before = own.get(offset);
-      if (length > BYTES_MAX || (before?.length ?? 0) >= length) return;
+      if (length > RECENT_BYTES_MAX || (before?.length ?? 0) >= length) return;
       if (before !== undefined) drop(before);
       const kept = { offset, length, bytes, of: own };
       own.set(offset, kept);
       all.add(kept);
       total += length;
       for (const oldest of all) {
-        if (total <= BYTES_MAX) break;
+        if (total <= RECENT_BYTES_MAX) break;
         drop(oldest);
       }
     },

@@ -5,7 +5,7 @@ import type { ByteRange } from './types.ts';
 export type Remembered = ReadonlyMap<string, ReadonlyMap<string, Uint8Array>>;
 
 /** Keys of a hundred million events have so many bytes; what does not fit travels twice. */
-const BYTES_MAX = 64 * 2 ** 20;
+export const REMEMBERED_BYTES_MAX = 64 * 2 ** 20;
 
 let reads: Map<string, Map<string, Uint8Array>> = new Map();
 let bytes = 0;
@@ -26,7 +26,7 @@ export async function rememberReads<T>(work: () => Promise<T>): Promise<T> {
 }
 
 export function remember(uri: string, range: ByteRange, read: Uint8Array): void {
-  if (!listening || bytes + read.length > BYTES_MAX) return;
+  if (!listening || bytes + read.length > REMEMBERED_BYTES_MAX) return;
   const own = reads.get(uri) ?? new Map<string, Uint8Array>();
   const place = placeOf(range);
   if (own.has(place)) return;

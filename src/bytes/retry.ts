@@ -15,6 +15,28 @@ export interface RetryPolicy {
 /** A busy server or a lost connection passes in seconds; who waits longer has a batch system that tries again (75). */
 export const RETRY: RetryPolicy = { triesMax: 5, delayMs: 200, delayMsMax: 8000, deadlineMs: 180_000 };
 
+/** $COLWEAVE_REMOTE_TIMEOUT: seconds that one request may take, with all of its tries. Errors: usage/bad-option. */
+function timeoutMs(env: NodeJS.ProcessEnv = process.env): number | undefined {
+  const text = env.COLWEAVE_REMOTE_TIMEOUT;
+  if (text === undefined || text === '') return undefined;
+  const seconds = Number(text);
+  if (seconds > 0 && seconds <= 86_400) return seconds * 1000;
+  throw new ColweaveError('usage/bad-option', `COLWEAVE_REMOTE_TIMEOUT cannot be "${text}"`, {
+    hint: 'give a number of seconds, such as 60',
+  });
+}
+
+/** Errors: usage/bad-option. */
+export function policyHere(): RetryPolicy {
+  const deadlineMs = timeoutMs();
+  return deadlineMs === undefined ? RETRY : { ...RETRY, deadlineMs };
+}
+
+/** How long any stage of a try may last, so that there is time for a few. */
+export function stageMsMax(): number {
+  return (timeoutMs() ?? Number.POSITIVE_INFINITY) / 4;
+}
+
 /** Thrown by one try when another may do better; `error` is what is told when none did. */
 export class TryAgain extends Error {
   override readonly name = 'TryAgain';

@@ -23,6 +23,8 @@ export interface ByteStore {
   askAhead?(ranges: readonly ByteRange[]): void;
   /** What the server says that the whole object sums to; undefined where it does not say. */
   checksum?(signal?: AbortSignal): Promise<Digest | undefined>;
+  /** All bytes, compared with that sum. Absent: a local file. */
+  readWhole?(signal?: AbortSignal): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 

@@ -254,7 +254,7 @@ export class XrootdLink {
   #silence(): void {
     const seconds = this.#limits.silenceMsMax / 1000;
     const names = [...new Set([...this.#pending.values()].map(({ name }) => name))].join(', ');
-    const what = `no byte came for ${seconds} s while an answer was due (${names})`;
+    const what = `next to nothing came for ${seconds} s while an answer was due (${names})`;
     this.#fail(new ColweaveError('remote/timeout', what, { where: this.#target.where }));
   }
 
@@ -271,18 +271,18 @@ export class XrootdLink {
 
   #arrived(count: number): void {
     if (this.#direct === undefined) this.#feed(this.#scratch.subarray(0, count));
-    else this.#guarded(() => this.#took(count));
+    else this.#guarded(count, () => this.#took(count));
     this.#revoke();
   }
 
   #feed(bytes: Buffer): void {
-    this.#guarded(() => {
+    this.#guarded(bytes.length, () => {
       for (let at = 0; at < bytes.length && !this.#failure; ) at += this.#step(bytes, at);
     });
   }
 
-  #guarded(work: () => void): void {
-    this.#watch.touch();
+  #guarded(count: number, work: () => void): void {
+    this.#watch.took(count);
     if (this.#failure) return;
     try {
       work();
@@ -320,6 +320,7 @@ export class XrootdLink {
   }
 
   #begin(): void {
+    this.#watch.touch();
     this.#headerUsed = 0;
     const id = this.#header.readUInt16BE(0);
     const status = this.#header.readUInt16BE(2);

@@ -2,7 +2,7 @@
 import { ColweaveError } from '../core/errors.ts';
 import { trafficOf } from './counted.ts';
 import { layOut, type Piece, toRequests } from './ranges.ts';
-import { RETRY, type RetryPolicy, retrying, TryAgain } from './retry.ts';
+import { policyHere, type RetryPolicy, retrying, TryAgain } from './retry.ts';
 import type { ByteRange, ByteStore, Digest } from './types.ts';
 import { serverError, tryAgainIfWorth } from './xrootd-errors.ts';
 import type { Answer } from './xrootd-link.ts';
@@ -10,7 +10,7 @@ import { openRemote, type RemoteFile, statusOf, waitMs } from './xrootd-open.ts'
 import { ProxyAlone, unlessAborted } from './xrootd-session.ts';
 import { readSink, vectorSink } from './xrootd-sinks.ts';
 import { stageStore } from './xrootd-stage.ts';
-import type { LinkLimits } from './xrootd-watch.ts';
+import { type LinkLimits, limitsHere } from './xrootd-watch.ts';
 import {
   checksumFrame,
   decodeError,
@@ -53,7 +53,7 @@ export async function openXrootdStore(uri: string, options: XrootdOptions, signa
   const state: State = {
     uri,
     url,
-    options,
+    options: { policy: policyHere(), limits: limitsHere(), ...options },
     where: [uri],
     file: undefined,
     opening: undefined,
@@ -81,7 +81,7 @@ interface Known {
 interface State {
   readonly uri: string;
   readonly url: RootUrl;
-  readonly options: XrootdOptions;
+  readonly options: Required<XrootdOptions>;
   readonly where: readonly string[];
   file: RemoteFile | undefined;
   /** One opening at a time, whoever needs it. */
@@ -127,7 +127,7 @@ function xrootdStore(state: State): ByteStore {
  * follows. The status of the file, asked last, shows that the answers were in step; if they were not, all is read again.
  */
 async function readSurely(state: State, pieces: readonly Piece[], signal: AbortSignal | undefined): Promise<void> {
-  const { triesMax } = state.options.policy ?? RETRY;
+  const { triesMax } = state.options.policy;
   for (let count = 1; count <= triesMax; count++) {
     const { outOfStep } = state;
     await readPieces(state, pieces, signal);
@@ -265,7 +265,7 @@ async function tries<T>(
     work(trySignal).catch((cause: unknown) => {
       throw tryAgainIfWorth(cause);
     });
-  return retrying(one, { server, where, policy: options.policy ?? RETRY, signal });
+  return retrying(one, { server, where, policy: options.policy, signal });
 }
 
 /** The open file, with tries. */
@@ -282,7 +282,7 @@ async function openFile(state: State, signal: AbortSignal): Promise<RemoteFile> 
     forget(state, file);
   }
   // not ended by the signal of one request: others may wait for the same opening
-  state.opening ??= openAgain(state, AbortSignal.timeout((state.options.policy ?? RETRY).deadlineMs)).finally(() => {
+  state.opening ??= openAgain(state, AbortSignal.timeout(state.options.policy.deadlineMs)).finally(() => {
     state.opening = undefined;
   });
   return unlessAborted(state.opening, signal);
@@ -296,7 +296,7 @@ function forget(state: State, file: RemoteFile): void {
 
 async function openAgain(state: State, signal: AbortSignal): Promise<RemoteFile> {
   const { url, where, options } = state;
-  const file = await openRemote(url, { where, signal, ...(options.limits ? { limits: options.limits } : {}) });
+  const file = await openRemote(url, { where, signal, limits: options.limits });
   try {
     if (state.known === undefined) state.known = { server: file.server, ...file.status };
     else await checkKnown(state, file, signal);

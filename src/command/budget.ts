@@ -1,4 +1,8 @@
 // Owns what a join may take: threads and memory, and whether shuffled rows pass through scratch for it.
+import { AHEAD_BYTES_MAX } from '../bytes/block-cache.ts';
+import { RECENT_BYTES_MAX } from '../bytes/recent.ts';
+import { REMEMBERED_BYTES_MAX } from '../bytes/remembered.ts';
+import { isFarPlan } from '../join/ahead.ts';
 import type { JoinPlan } from '../join/plan.ts';
 import { SCATTER_ROWS } from '../join/shuffle.ts';
 import { inScratch } from '../keys/store.ts';
@@ -9,6 +13,8 @@ import { memoryHere, threadsHere } from './resources.ts';
 export const PROGRAM_BYTES = 90 * 2 ** 20;
 /** A thread at work: its heap, a batch of columns read, moved and encoded, and what the allocator keeps of the last ones; as measured. */
 const THREAD_BYTES = 100 * 2 ** 20;
+/** Of a thread that reads from servers: what it asked for ahead, and what it may read again. */
+const FAR_THREAD_BYTES = AHEAD_BYTES_MAX + RECENT_BYTES_MAX;
 
 export interface Budget {
   readonly threads: number;
@@ -26,9 +32,10 @@ export function budgetFor(
 ): Budget {
   const limit = asked.memoryBytes ?? memoryHere();
   const shuffled = shuffledBytes(plan, datasets);
-  const fixed = PROGRAM_BYTES + tableBytes(plan);
+  const isFar = isFarPlan(plan);
+  const fixed = PROGRAM_BYTES + tableBytes(plan) + (isFar ? REMEMBERED_BYTES_MAX : 0);
   const rowBytes = plan.columns.reduce((sum, column) => sum + column.rowBytes, 0);
-  const perThread = THREAD_BYTES + rowBytes * plan.rowGroupRows;
+  const perThread = THREAD_BYTES + (isFar ? FAR_THREAD_BYTES : 0) + rowBytes * plan.rowGroupRows;
   const wanted = Math.max(1, Math.min(asked.jobs ?? threadsHere(), tasksOf(plan)));
   const threads = Math.max(1, Math.min(wanted, Math.floor((limit - fixed) / perThread)));
   const working = Math.round(fixed + threads * perThread);

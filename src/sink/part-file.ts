@@ -1,8 +1,9 @@
 // Owns the file that is written beside its target and renamed at the end: nothing half-written is ever under the final name.
 import { type FileHandle, link, lstat, open, realpath, rename, stat, unlink } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { releaseBytes } from '../core/arena.ts';
 import { ColweaveError, type ErrorCode } from '../core/errors.ts';
+import { newPartPath, removeStaleParts } from './stale-parts.ts';
 
 /** Small writes are gathered up to this size. */
 const BUFFER_BYTES = 1 << 20;
@@ -24,8 +25,6 @@ const REASONS: Readonly<Record<string, string>> = {
   EIO: 'input/output error',
 };
 
-let serial = 0;
-
 export interface PartFile {
   /** Bytes written so far. */
   readonly position: number;
@@ -44,13 +43,14 @@ export interface PartFile {
 }
 
 /**
- * Creates `.NAME.PID-N.part` beside `target`. Errors: output/exists (also at commit, when another made the target
+ * Creates `.NAME.PID-MACHINE-N.part` beside `target`, and removes those that killed processes left. Errors: output/exists (also at commit, when another made the target
  * meanwhile), output/not-writable, output/disk-full.
  */
 export async function openPartFile(target: string, options: { readonly force: boolean }): Promise<PartFile> {
   const { force } = options;
   const final = await finalPath(target, force);
-  const path = join(dirname(final), `.${basename(final)}.${process.pid}-${serial++}.part`);
+  removeStaleParts(final);
+  const path = newPartPath(final);
   const handle = await guard(target, () => open(path, 'wx'));
   let buffer = new Uint8Array(BUFFER_BYTES);
   let spare = new Uint8Array(BUFFER_BYTES);

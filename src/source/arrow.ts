@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { RecordBatch } from 'apache-arrow';
 import { openStore } from '../bytes/open.ts';
+import type { ByteStore } from '../bytes/types.ts';
 import { decompressZstd } from '../codec/zstd.ts';
 import { type Column, columnBytes, concatColumns, sliceColumn } from '../core/column.ts';
 import { ColweaveError } from '../core/errors.ts';
@@ -86,18 +87,18 @@ function digest(bytes: Uint8Array): string {
 async function load(uri: string, signal?: AbortSignal) {
   const store = await openStore(uri);
   try {
-    const [bytes] = await store.read([{ offset: 0, length: store.size }], signal);
-    checkEnds(uri, bytes!);
-    checkArrow(bytes!, isFile(bytes!));
+    const bytes = await allOf(store, signal);
+    checkEnds(uri, bytes);
+    checkArrow(bytes, isFile(bytes));
     const arrow = await import('apache-arrow');
     arrow.compressionRegistry.set(LZ4_FRAME, sized(decompressLz4Frame));
     arrow.compressionRegistry.set(ZSTD, sized(decompressZstd));
     try {
-      const reader = arrow.RecordBatchReader.from(bytes!);
+      const reader = arrow.RecordBatchReader.from(bytes);
       reader.open();
       const { fields, metadata } = reader.schema; // gone once the last batch is read
       const batches: RecordBatch[] = [...reader];
-      return { bytes: bytes!, batches, fields, metadata: [...metadata] };
+      return { bytes, batches, fields, metadata: [...metadata] };
     } catch (cause) {
       if (cause instanceof ColweaveError) throw cause;
       throw new ColweaveError('source/damaged', `the Arrow data cannot be read: ${(cause as Error).message}`, {
@@ -109,6 +110,12 @@ async function load(uri: string, signal?: AbortSignal) {
   } finally {
     await store.close();
   }
+}
+
+async function allOf(store: ByteStore, signal: AbortSignal | undefined): Promise<Uint8Array> {
+  if (store.readWhole !== undefined) return store.readWhole(signal);
+  const [bytes] = await store.read([{ offset: 0, length: store.size }], signal);
+  return bytes!;
 }
 
 function withFile(cause: unknown, uri: string): unknown {

@@ -13,7 +13,7 @@ import { columnFinder } from './column-finder.ts';
 import { arrowDocs } from './parquet/arrow-docs.ts';
 import { decodeChunk, located } from './parquet/chunk.ts';
 import { type ColumnChunk, type Footer, type RowGroup, readFooter, TAIL_BYTES } from './parquet/footer.ts';
-import { enterGroup, type Memos, memoOf, noMemos, windowOf } from './parquet/memo.ts';
+import { enterGroup, firstWindowOf, type Memos, memoOf, noMemos, windowOf } from './parquet/memo.ts';
 import { type Leaf, leavesOf } from './parquet/schema.ts';
 import { shareOffsets } from './parquet/share.ts';
 import type { FileDescriptor, SourceFile, SourceFormat, UnreadableColumn } from './types.ts';
@@ -249,8 +249,31 @@ function sourceFile(store: ByteStore, descriptor: FileDescriptor): SourceFile {
       }
       return shareOffsets(leaves.map((leaf, i) => concatColumns(leaf.type, parts[i]!, take)));
     },
+    askAhead(names, rowStart, rowEnd) {
+      const ranges = firstWindows(open, layout, names.map(find), { rowStart, rowEnd });
+      store.askAhead?.(ranges);
+    },
     close: () => store.close(),
   };
+}
+
+/** What a read of these rows will read first, of chunks that nothing was read of yet: where it goes on is not known before. */
+function firstWindows(
+  { memos }: OpenFile,
+  { rowGroups }: ParquetLayout,
+  leaves: readonly Leaf[],
+  { rowStart, rowEnd }: { readonly rowStart: number; readonly rowEnd: number },
+): ByteRange[] {
+  return rowGroups.flatMap((group) => {
+    const start = Math.max(0, rowStart - group.rowStart);
+    const end = Math.min(group.rows, rowEnd - group.rowStart);
+    if (start >= end) return [];
+    const chunks = leaves.map(({ index }) => group.chunks[index]!).filter((chunk) => !memos.chunks.has(chunk));
+    return chunks.map((chunk) => {
+      const { body } = firstWindowOf(chunk, { all: group.rows, start, end, toEnd: false });
+      return { offset: chunk.start + body.offset, length: body.length };
+    });
+  });
 }
 
 const codecName = (codec: number): string =>

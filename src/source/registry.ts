@@ -7,6 +7,7 @@ import type { Input } from './inputs.ts';
 import { cachedLayout } from './own-metadata.ts';
 import { parquetFormat } from './parquet.ts';
 import { PARTITIONED, type PartitionLayout, partitionTypes, withPartition } from './partition.ts';
+import { failedAll, isForAnother, reopenAnywhere, withReplicas } from './replicas.ts';
 import { rootRntuple } from './root-rntuple.ts';
 import { rootTtree } from './root-ttree.ts';
 import type { FileDescriptor, OpenOptions, SourceFile, SourceFormat } from './types.ts';
@@ -33,7 +34,10 @@ async function openDirect(uri: string, options: OpenOptions, signal?: AbortSigna
     const expected = namedRoot ? 'not a ROOT file' : 'neither ROOT, Parquet nor Arrow';
     throw new ColweaveError('source/not-root', `${expected}: it looks like ${describeBytes(head)}`, { where: [uri] });
   }
-  return format.open(uri, options, signal);
+  const file = await format.open(uri, options, signal);
+  const { replicas = [] } = options;
+  if (replicas.length === 0) return file;
+  return withReplicas({ ...file, descriptor: { ...file.descriptor, replicas } }, format.reopen);
 }
 
 /** The same with the columns that the folders of the input give. `types`: those of the keys over all files of the source. */
@@ -67,36 +71,35 @@ async function openAnywhere(
   signal: AbortSignal | undefined,
 ): Promise<SourceFile> {
   const { cache } = options;
-  if (uris.length === 1 || cache === undefined) return openFirst(uris, (uri) => openSource(uri, options, signal));
+  const openOne = (own: OpenOptions) => (uri: string, replicas: readonly string[]) =>
+    openSource(uri, { ...own, replicas }, signal);
+  if (uris.length === 1 || cache === undefined) return openFirst(uris, openOne(options));
   try {
-    return await openFirst(uris, (uri) => openSource(uri, { ...options, mustAnswer: true }, signal));
+    return await openFirst(uris, openOne({ ...options, mustAnswer: true }));
   } catch (error) {
     if (cache.offline || !isNoAnswer(error)) throw error;
     const known = { ...options, cache: { ...cache, offline: true } };
-    return await openFirst(uris, (uri) => openSource(uri, known, signal)).catch(() => {
+    return await openFirst(uris, openOne(known)).catch(() => {
       throw error;
     });
   }
 }
 
-/** Another server may have what one has not, does not give, or is too busy to give; all else is the file's own trouble. */
-const ELSEWHERE = /^(remote\/(?!changed)|credentials\/|cache\/offline-miss$|source\/(not-found|not-readable|remote)$)/;
-
-/** The first that opens. Errors: that of the first server, with what the others said. */
-async function openFirst(uris: readonly string[], open: (uri: string) => Promise<SourceFile>): Promise<SourceFile> {
+/** The first that opens; those after it are for later. Errors: that of the first server, with what the others said. */
+async function openFirst(
+  uris: readonly string[],
+  open: (uri: string, replicas: readonly string[]) => Promise<SourceFile>,
+): Promise<SourceFile> {
   const failed: ColweaveError[] = [];
-  for (const uri of uris) {
+  for (const [i, uri] of uris.entries()) {
     try {
-      return await open(uri);
+      return await open(uri, uris.slice(i + 1));
     } catch (error) {
-      if (!(error instanceof ColweaveError) || !ELSEWHERE.test(error.code) || uris.length === 1) throw error;
+      if (!isForAnother(error) || uris.length === 1) throw error;
       failed.push(error);
     }
   }
-  const [first, ...others] = failed;
-  const { code, message, where, near, hint, details, cause } = first!;
-  const said = others.map((other) => `${other.where[0] ?? ''}: ${other.code}: ${other.message}`);
-  throw new ColweaveError(code, message, { where, near, hint, cause, details: [...details, ...said] });
+  throw failedAll(failed as [ColweaveError, ...ColweaveError[]]);
 }
 
 export async function reopenSource(descriptor: FileDescriptor): Promise<SourceFile> {
@@ -108,7 +111,7 @@ export async function reopenSource(descriptor: FileDescriptor): Promise<SourceFi
   if (cached !== undefined) return reopenCached(descriptor, cached, reopenSource);
   const format = SOURCE_FORMATS.find(({ name }) => name === descriptor.format);
   if (!format) throw new Error(`no format ${descriptor.format}`);
-  return format.reopen(descriptor);
+  return reopenAnywhere(descriptor, format.reopen);
 }
 
 async function readHead(uri: string): Promise<Uint8Array> {

@@ -14,6 +14,8 @@ export interface FileDescriptor {
   readonly identity: FileIdentity;
   /** Whatever the format's reader needs. */
   readonly layout: unknown;
+  /** Other servers' names of the same file, for when this one fails in mid-read. */
+  readonly replicas?: readonly string[];
 }
 
 /** What a descriptor of a file behind a cache holds. */
@@ -89,6 +91,8 @@ export interface OpenOptions {
   readonly tree?: string;
   /** Columns are read from there, and put there; absent = from the file. */
   readonly cache?: CacheAccess;
+  /** Other servers' names of the same file: each is asked, in turn, when the one before fails in mid-read. */
+  readonly replicas?: readonly string[];
   /** What the cache knows of a file whose server does not answer is not enough: there are others to ask. */
   readonly mustAnswer?: boolean;
 }

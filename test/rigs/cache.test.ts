@@ -1,10 +1,11 @@
-// The cache as a group uses it: many processes and two users on one directory, a server that counts what it sends and is then
-// stopped, and jobs killed at any moment.
+// The cache as a group uses it: many processes and two users on one directory, a server whose bytes are counted and which is
+// then stopped, over http, root:// and s3://; and jobs killed at any moment.
 import { spawn, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
   closeSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -18,7 +19,11 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { type CountingServer, startCountingServer } from './counting-server.ts';
+import { startCountingServer } from './counting-server.ts';
+import { startDelayProxy } from './delay-proxy.ts';
+import { describeRig } from './harness.ts';
+import { missingForS3, startS3, stopS3 } from './s3.ts';
+import { missingForXrootd, serveFile, startXrootd, stopXrootd } from './xrootd.ts';
 
 const TOP = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const FILE = 'nano.root';
@@ -33,8 +38,20 @@ const EVENTS = 40_000;
 const python = spawnSync(join(TOP, 'test', 'rigs', 'venv.sh'), ['--where'], { encoding: 'utf8' }).stdout.trim();
 const it = test.skipIf(!existsSync(python) && !process.env.CI);
 
+/** Serves the folder of data until it is closed. */
+interface Served {
+  readonly url: string;
+  /** For clients. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Bytes that it sent since the last call. */
+  taken(): { readonly bytes: number };
+  close(): Promise<void>;
+}
+
+type Serve = (delayMs?: number) => Promise<Served>;
+
 let root = '';
-let server: CountingServer | undefined;
+let server: Served | undefined;
 beforeAll(() => {
   root = mkdtempSync(join(tmpdir(), 'colweave-cache-rig-'));
   chmodSync(root, 0o755);
@@ -48,6 +65,42 @@ afterEach(async () => {
   server = undefined;
 });
 afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+const serveHttp: Serve = (delayMs) => startCountingServer(join(root, 'data'), delayMs);
+
+/** Counts what a real server sends, protocol and all. */
+async function counted(port: number, delayMs: number, stop: () => unknown) {
+  const proxy = await startDelayProxy(port, delayMs);
+  let before = 0;
+  return {
+    port: proxy.port,
+    taken() {
+      const bytes = proxy.received() - before;
+      before += bytes;
+      return { bytes };
+    },
+    async close() {
+      proxy.close();
+      await stop();
+    },
+  };
+}
+
+const serveRoot: Serve = async (delayMs = 0) => {
+  const rig = await startXrootd('anonymous');
+  serveFile(rig, join(root, 'data', FILE), FILE);
+  const port = Number(new URL(rig.urls.http).port);
+  const front = await counted(port, delayMs, () => stopXrootd(rig.dir));
+  return { ...front, url: `root://localhost:${front.port}//store` };
+};
+
+const serveS3: Serve = async (delayMs = 0) => {
+  const rig = await startS3();
+  copyFileSync(join(root, 'data', FILE), join(rig.store, FILE));
+  const front = await counted(Number(new URL(rig.endpoint).port), delayMs, () => stopS3(rig.dir));
+  const env = { ...rig.env, AWS_ENDPOINT_URL_S3: `http://127.0.0.1:${front.port}` };
+  return { ...front, env, url: `s3://${rig.bucket}` };
+};
 
 let serial = 0;
 function newFolder(name: string): string {
@@ -69,7 +122,11 @@ function fetchColumns(
     output,
     words = [],
   }: { readonly cache: string; readonly output: string; readonly words?: readonly string[] },
-  { killAfterMs, uid, url = server!.url }: { killAfterMs?: number; uid?: number; url?: string } = {},
+  {
+    killAfterMs,
+    uid,
+    at: { url, env } = server!,
+  }: { killAfterMs?: number; uid?: number; at?: Pick<Served, 'url' | 'env'> } = {},
 ): Promise<Ended> {
   const argv = [
     join(TOP, 'bin', 'colweave.js'),
@@ -90,7 +147,7 @@ function fetchColumns(
   const child = spawn(process.execPath, argv, {
     ...user,
     cwd: root,
-    env: { PATH: process.env.PATH, HOME: root, TMPDIR: root },
+    env: { PATH: process.env.PATH, HOME: root, TMPDIR: root, ...env },
   });
   const timer = killAfterMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), killAfterMs);
   let stdout = '';
@@ -152,77 +209,97 @@ async function check(cache: string): Promise<Ended> {
 
 const COLLECTIONS = ['Jet_*', 'Muon_*', 'Electron_*', 'Tau_*', 'Photon_*', 'MET_*', 'GenPart_*', 'FatJet_*'];
 
-it('many processes at once: each column travels once', async () => {
-  server = await startCountingServer(join(root, 'data'), 5);
-  // what one process needs for all of it, and for the metadata alone
-  const alone = newFolder('alone');
-  await fetched(COLLECTIONS.join(), { cache: alone, output: 'alone.parquet' });
-  const all = server.taken();
-  await fetched(COLLECTIONS.join(), { cache: alone, output: 'again.parquet' });
-  const metadata = server.taken();
-  const cache = newFolder('cache');
-  const sets = Array.from({ length: PROCESSES }, (_, i) =>
-    [0, 1, 2, 3].map((k) => COLLECTIONS[(i + k) % COLLECTIONS.length]).join(),
-  );
-  await Promise.all(sets.map((columns, i) => fetched(columns, { cache, output: `part${i}.parquet` })));
-  const together = server.taken();
-  const payload = all.bytes - metadata.bytes;
-  const travelled = together.bytes - PROCESSES * metadata.bytes;
-  console.info(
-    `payload ${payload} B, travelled for ${PROCESSES} processes ${travelled} B (${together.requests} requests)`,
-  );
-  expect(payload).toBeGreaterThan(100_000);
-  expect(travelled).toBeLessThanOrEqual(payload * SLACK);
-  expect(new Set(additions(cache).values())).toEqual(new Set([1]));
-  expect(entriesIn(cache)).toHaveLength(entriesIn(alone).length);
-  expect((await check(cache)).code).toBe(0);
-});
+for (const [scheme, missing, serve] of [
+  ['http', undefined, serveHttp],
+  ['root', missingForXrootd(), serveRoot],
+  ['s3', missingForS3(), serveS3],
+] as const) {
+  describeRig(`${scheme}://`, missing, () => {
+    it('many processes at once: each column travels once', async () => {
+      server = await serve(5);
+      // what one process needs for all of it, and for the metadata alone
+      const alone = newFolder('alone');
+      await fetched(COLLECTIONS.join(), { cache: alone, output: `${scheme}-alone.parquet` });
+      const all = server.taken();
+      await fetched(COLLECTIONS.join(), { cache: alone, output: `${scheme}-again.parquet` });
+      const metadata = server.taken();
+      const cache = newFolder('cache');
+      const sets = Array.from({ length: PROCESSES }, (_, i) =>
+        [0, 1, 2, 3].map((k) => COLLECTIONS[(i + k) % COLLECTIONS.length]).join(),
+      );
+      await Promise.all(sets.map((columns, i) => fetched(columns, { cache, output: `${scheme}-part${i}.parquet` })));
+      const together = server.taken();
+      const payload = all.bytes - metadata.bytes;
+      const travelled = together.bytes - PROCESSES * metadata.bytes;
+      console.info(`${scheme}: payload ${payload} B, travelled for ${PROCESSES} processes ${travelled} B`);
+      expect(payload).toBeGreaterThan(100_000);
+      expect(travelled).toBeLessThanOrEqual(payload * SLACK);
+      expect(new Set(additions(cache).values())).toEqual(new Set([1]));
+      expect(entriesIn(cache)).toHaveLength(entriesIn(alone).length);
+      expect((await check(cache)).code).toBe(0);
+    });
 
-it('a second user with other columns: what both name is there, only the difference travels', async ({ skip }) => {
-  if (process.getuid?.() !== 0) return skip('two users need root');
-  server = await startCountingServer(join(root, 'data'));
-  const cache = sharedFolder();
-  const outputs = USERS.map((uid) => {
-    const folder = newFolder('home');
-    chownSync(folder, uid, GROUP);
-    return folder;
+    it('a second user with other columns: what both name is there, only the difference travels', async ({ skip }) => {
+      if (process.getuid?.() !== 0) return skip('two users need root');
+      server = await serve();
+      const cache = sharedFolder();
+      const outputs = USERS.map((uid) => {
+        const folder = newFolder('home');
+        chownSync(folder, uid, GROUP);
+        return folder;
+      });
+      await fetched('Jet_pt,Jet_eta,MET_pt', { cache, output: join(outputs[0]!, 'a.parquet') }, { uid: USERS[0] });
+      server.taken();
+      const second = await fetched(
+        'Jet_pt,MET_pt',
+        { cache, output: join(outputs[1]!, 'b.parquet') },
+        { uid: USERS[1] },
+      );
+      const metadata = server.taken().bytes;
+      // run, luminosityBlock, event, and what was asked for
+      expect(second.stdout).toMatch(/^cache: 5 columns were there, 0 fetched$/m);
+      const third = await fetched('Jet_*,MET_pt', { cache, output: join(outputs[1]!, 'c.parquet') }, { uid: USERS[1] });
+      const superset = server.taken().bytes - metadata;
+      expect(third.stdout).toMatch(/^cache: 6 columns were there, 3 fetched/m);
+      const alone = newFolder('alone');
+      await fetched('Jet_*,!Jet_pt,!Jet_eta', { cache: alone, output: `${scheme}-difference.parquet` });
+      const difference = server.taken().bytes - metadata; // the keys among it
+      console.info(`${scheme}: superset ${superset} B, the difference alone ${difference} B`);
+      expect(superset).toBeLessThanOrEqual(difference);
+      expect(superset).toBeGreaterThan(0);
+    });
+
+    it('works with the server stopped, and says so', async () => {
+      server = await serve();
+      const cache = newFolder('cache');
+      const at = server;
+      await fetched('Jet_pt,MET_pt', { cache, output: `${scheme}-on.parquet` });
+      await server.close();
+      server = undefined;
+      const off = await fetched('MET_pt,Jet_pt', { cache, output: `${scheme}-off.parquet` }, { at });
+      expect(off.stderr).toContain('no server was asked for 1 file');
+      const asked = await fetched(
+        'Jet_pt,MET_pt',
+        { cache, output: `${scheme}-offline.parquet`, words: ['--offline'] },
+        { at },
+      );
+      expect(asked.stderr).toContain('no server was asked for 1 file');
+      expect(readFileSync(join(root, `${scheme}-offline.parquet`))).toEqual(
+        readFileSync(join(root, `${scheme}-on.parquet`)),
+      );
+      const missing = await fetchColumns(
+        'Jet_phi',
+        { cache, output: `${scheme}-missing.parquet`, words: ['--offline'] },
+        { at },
+      );
+      expect(missing.code).toBe(75);
+      expect(missing.stderr).toContain('cache/offline-miss');
+    });
   });
-  await fetched('Jet_pt,Jet_eta,MET_pt', { cache, output: join(outputs[0]!, 'a.parquet') }, { uid: USERS[0] });
-  server.taken();
-  const second = await fetched('Jet_pt,MET_pt', { cache, output: join(outputs[1]!, 'b.parquet') }, { uid: USERS[1] });
-  const metadata = server.taken().bytes;
-  // run, luminosityBlock, event, and what was asked for
-  expect(second.stdout).toMatch(/^cache: 5 columns were there, 0 fetched$/m);
-  const third = await fetched('Jet_*,MET_pt', { cache, output: join(outputs[1]!, 'c.parquet') }, { uid: USERS[1] });
-  const superset = server.taken().bytes - metadata;
-  expect(third.stdout).toMatch(/^cache: 6 columns were there, 3 fetched/m);
-  const alone = newFolder('alone');
-  await fetched('Jet_*,!Jet_pt,!Jet_eta', { cache: alone, output: 'difference.parquet' });
-  const difference = server.taken().bytes - metadata; // the keys among it
-  console.info(`superset ${superset} B, the difference alone ${difference} B`);
-  expect(superset).toBeLessThanOrEqual(difference);
-  expect(superset).toBeGreaterThan(0);
-});
-
-it('works with the server stopped, and says so', async () => {
-  server = await startCountingServer(join(root, 'data'));
-  const cache = newFolder('cache');
-  const { url } = server;
-  await fetched('Jet_pt,MET_pt', { cache, output: 'on.parquet' });
-  await server.close();
-  server = undefined;
-  const off = await fetched('MET_pt,Jet_pt', { cache, output: 'off.parquet' }, { url });
-  expect(off.stderr).toContain('no server was asked for 1 file');
-  const asked = await fetched('Jet_pt,MET_pt', { cache, output: 'offline.parquet', words: ['--offline'] }, { url });
-  expect(asked.stderr).toContain('no server was asked for 1 file');
-  expect(readFileSync(join(root, 'offline.parquet'))).toEqual(readFileSync(join(root, 'on.parquet')));
-  const missing = await fetchColumns('Jet_phi', { cache, output: 'missing.parquet', words: ['--offline'] }, { url });
-  expect(missing.code).toBe(75);
-  expect(missing.stderr).toContain('cache/offline-miss');
-});
+}
 
 it('finds a flipped byte in an entry, and fetches that column again', async () => {
-  server = await startCountingServer(join(root, 'data'));
+  server = await serveHttp();
   const cache = newFolder('cache');
   await fetched('Jet_pt,MET_pt', { cache, output: 'whole.parquet' });
   for (const name of entriesIn(cache)) {
@@ -240,7 +317,7 @@ it('finds a flipped byte in an entry, and fetches that column again', async () =
 });
 
 it(`killed at ${KILLS} moments: no partial entry, and the next one goes on`, { timeout: 600_000 }, async () => {
-  server = await startCountingServer(join(root, 'data'), 3);
+  server = await serveHttp(3);
   const reference = newFolder('reference');
   const start = Date.now();
   await fetched('*', { cache: reference, output: 'reference.parquet' });

@@ -8,6 +8,8 @@ export interface DelayProxy {
   readonly port: number;
   /** Bytes that came from the server so far; NaN when it runs apart. */
   received(): number;
+  /** Bytes that went to the server so far; NaN when it runs apart. */
+  sent(): number;
   /** Resets all connections; new ones are taken. Nothing where it runs apart. */
   cut(): void;
   close(): void;
@@ -21,6 +23,7 @@ export function startDelayProxy(
 ): Promise<DelayProxy> {
   if (apart) return startApart(targetPort, roundTripMs);
   let received = 0;
+  let sent = 0;
   const open = new Set<Socket>();
   const server = createServer((client) => {
     const upstream = connect(targetPort, '127.0.0.1');
@@ -32,6 +35,7 @@ export function startDelayProxy(
       const later = (action: () => void) => setTimeout(action, roundTripMs / 2);
       from.on('data', (bytes) => {
         if (from === upstream) received += bytes.length;
+        else sent += bytes.length;
         later(() => to.writable && to.write(bytes));
       });
       from.once('close', () => later(() => to.destroy()));
@@ -45,6 +49,7 @@ export function startDelayProxy(
       resolve({
         port,
         received: () => received,
+        sent: () => sent,
         cut: () => {
           for (const socket of open) socket.resetAndDestroy();
         },
@@ -63,7 +68,9 @@ function startApart(targetPort: number, roundTripMs: number): Promise<DelayProxy
   return new Promise((resolve, reject) => {
     child.once('error', reject).once('exit', () => reject(new Error('the delay proxy ended')));
     child.stdout.once('data', (text: Buffer) => {
-      resolve({ port: Number(text), received: () => Number.NaN, cut: () => {}, close: () => child.kill() });
+      const unknown = () => Number.NaN;
+      const close = () => child.kill();
+      resolve({ port: Number(text), received: unknown, sent: unknown, cut: () => {}, close });
     });
   });
 }

@@ -1,5 +1,5 @@
 // Owns when a rig counts: absent parts are a visible skip with the reason, and under CI a failure where they could be had.
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +9,7 @@ import { CANNOT } from './server-process.ts';
 const HERE = dirname(fileURLToPath(import.meta.url));
 export const TOP = dirname(dirname(HERE));
 export const FIXTURES = join(TOP, 'fixtures');
+const COMMAND_MS_MAX = 100_000;
 
 /** Declares tests that need something of the machine. */
 export function describeRig(name: string, missing: string | undefined, body: () => void): void {
@@ -42,9 +43,33 @@ export function runCommand(command: string, words: readonly string[], env: Reado
   const { status, stdout, stderr, error } = spawnSync(command, words, {
     cwd: TOP,
     encoding: 'utf8',
-    timeout: 100_000,
+    timeout: COMMAND_MS_MAX,
     maxBuffer: 1 << 28,
     env: { PATH, HOME, ...env },
   });
   return { status, stdout: stdout ?? '', stderr: `${stderr ?? ''}${error ? error.message : ''}` };
+}
+
+/** The same, while servers of this process go on. */
+export function runLater(
+  command: string,
+  words: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Ran> {
+  const { PATH = '', HOME = '' } = process.env;
+  const child = spawn(command, words, {
+    cwd: TOP,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: COMMAND_MS_MAX,
+    env: { PATH, HOME, ...env },
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (text) => {
+    stdout += text;
+  });
+  child.stderr.on('data', (text) => {
+    stderr += text;
+  });
+  return new Promise((resolve) => child.on('close', (status) => resolve({ status, stdout, stderr })));
 }

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runJoin } from '../../src/command/join.ts';
-import type { JoinOptions } from '../../src/command/types.ts';
+import type { JoinOptions, JoinReport } from '../../src/command/types.ts';
 import type { ColweaveError } from '../../src/core/errors.ts';
 import { openSource } from '../../src/source/registry.ts';
 import { digests } from './column-digests.ts';
@@ -151,6 +151,38 @@ test('a file replaced in the middle of the join is never mixed with what was rea
     else expect(error!.code).toMatch(/^(remote\/changed|source\/(damaged|changed|not-root|truncated))$/);
     if (seen > from) expect(bytes).toBeUndefined();
   }
+});
+
+test('the plan counts what is kept of files on servers, once and for each thread', async () => {
+  const server = await startFake((request, socket) =>
+    write(socket, replyTo(request, { bytes: bytesOf.get(basename(request.path))! })),
+  );
+  const planned = async (base: string, jobs: number, memoryBytes?: number) => {
+    const [first, second, friend] = FILES.map((name) => `${base}/${name}`);
+    const sources = { primary: [first!, second!], friends: [{ label: 'jes', files: [friend!] }] };
+    const limit = memoryBytes === undefined ? {} : { memoryBytes };
+    const options = {
+      ...BASE,
+      ...sources,
+      ...limit,
+      jobs,
+      eventsPerFile: 100,
+      dryRun: true,
+      output: `${join(folder, 'plan')}/`,
+    };
+    const report = await runJoin(options, { emit: () => {}, signal: new AbortController().signal });
+    return (report as JoinReport).plan;
+  };
+  const mebi = 2 ** 20;
+  for (const jobs of [1, 2]) {
+    const [near, far] = [await planned('fixtures', jobs), await planned(server.url, jobs)];
+    expect(far.threads).toBe(near.threads);
+    expect(near.threads).toBe(jobs);
+    expect(far.memoryBytes - near.memoryBytes).toBe((64 + jobs * (24 + 24)) * mebi);
+    const tight = await planned(server.url, jobs, near.memoryBytes);
+    expect(tight.threads).toBe(1);
+  }
+  await server.close();
 });
 
 // not LZ4 or zstd of ROOT: what does not get smaller is stored as it is there, and zstd has no checksum

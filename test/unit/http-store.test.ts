@@ -2,11 +2,14 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { deflateSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { adler32Hex } from '../../src/bytes/adler32.ts';
 import { takeTally, tallyNow } from '../../src/bytes/counted.ts';
 import { openHttp } from '../../src/bytes/http.ts';
 import { openStore } from '../../src/bytes/open.ts';
 import { openInput } from '../../src/source/registry.ts';
+import { digests } from './column-digests.ts';
 import { type Behave, type FakeServer, replyTo, type Served, startFake, write } from './fake-http.ts';
 
 const QUICK = {
@@ -206,6 +209,111 @@ test('the next server is asked where one has no such file; when none has it, all
   await expect(openInput({ uri: first, replicas: [`${without.url}/store/y.parquet`] })).rejects.toMatchObject({
     code: 'source/not-found',
     details: [expect.stringContaining(`${without.url}/store/y.parquet: source/not-found`)],
+  });
+});
+
+describe('a server that dies in mid-read', () => {
+  const right = readFileSync('fixtures/many_baskets.root');
+  /** Answers until it is told to die. */
+  async function mortal() {
+    let alive = true;
+    const server = await serve((request, socket) =>
+      alive ? write(socket, replyTo(request, { bytes: right })) : socket.destroy(),
+    );
+    const die = () => {
+      alive = false;
+    };
+    return { ...server, die };
+  }
+
+  test('another goes on with the same file, and is left alone until then', async () => {
+    process.env.COLWEAVE_REMOTE_TIMEOUT = '1';
+    const local = await openInput({ uri: 'fixtures/many_baskets.root' });
+    const first = await mortal();
+    const second = await serving({ bytes: right });
+    const file = await openInput({ uri: `${first.url}/x.root`, replicas: [`${second.url}/x.root`] });
+    expect(second.requests).toEqual([]);
+    first.die();
+    expect(await digests(file)).toEqual(await digests(local));
+    expect(second.requests.length).toBeGreaterThan(0);
+    expect(file.descriptor.uri).toBe(`${first.url}/x.root`);
+    await Promise.all([file.close(), local.close()]);
+  });
+
+  test('another that has something else of that name is not read', async () => {
+    process.env.COLWEAVE_REMOTE_TIMEOUT = '1';
+    const other = Buffer.from(right);
+    const { id } = (await openInput({ uri: 'fixtures/many_baskets.root' })).descriptor.identity;
+    const uuid = Buffer.from(id.replaceAll('-', ''), 'hex');
+    expect(other.indexOf(uuid)).toBeGreaterThan(0);
+    for (let at = other.indexOf(uuid); at >= 0; at = other.indexOf(uuid)) other[at]! ^= 1;
+    const second = await serving({ bytes: other });
+    const first = await mortal();
+    const file = await openInput({ uri: `${first.url}/x.root`, replicas: [`${second.url}/x.root`] });
+    first.die();
+    await expect(digests(file)).rejects.toMatchObject({
+      code: 'remote/unreachable',
+      details: expect.arrayContaining([expect.stringMatching(/remote\/changed: the file is not the one/)]),
+    });
+    await file.close();
+  });
+});
+
+test('what of Parquet was asked ahead is not asked again', async () => {
+  const server = await serving({ bytes: readFileSync('fixtures/friend_i64.parquet') });
+  const file = await openInput({ uri: `${server.url}/x.parquet` });
+  const names = file.descriptor.schema.fields.map(({ name }) => name);
+  const before = server.requests.length;
+  file.askAhead!(names, 0, file.descriptor.rows);
+  expect(server.requests.length).toBeLessThanOrEqual(before); // nobody waited
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  const asked = server.requests.length;
+  expect(asked).toBeGreaterThan(before);
+  const local = await openInput({ uri: 'fixtures/friend_i64.parquet' });
+  expect(await digests(file)).toEqual(await digests(local));
+  expect(server.requests.length).toBe(asked);
+  await Promise.all([file.close(), local.close()]);
+});
+
+describe('a whole copy is compared with the sum of the server', () => {
+  const bytes = readFileSync('fixtures/friend.arrows');
+  // the last four bytes of a zlib stream are the adler32 of what is in it
+  const hex = deflateSync(bytes).subarray(-4).toString('hex');
+  /** A bit of the first bodies is another. */
+  const flipping = (times: number, sum = hex) => {
+    let flipped = 0;
+    return serve((request, socket) => {
+      const reply = replyTo(request, { bytes });
+      if (request.method === 'HEAD') {
+        return write(socket, { status: 200, headers: { Digest: `adler32=${sum}` }, body: Buffer.alloc(0) });
+      }
+      const body = Buffer.from(reply.body);
+      if (body.length > 5000 && flipped++ < times) body[3000]! ^= 1;
+      write(socket, { ...reply, body });
+    });
+  };
+
+  test('and read again where it differs', async () => {
+    const local = await openInput({ uri: 'fixtures/friend.arrows' });
+    const file = await openInput({ uri: `${(await flipping(2)).url}/x.arrows` });
+    expect(await digests(file)).toEqual(await digests(local));
+    await Promise.all([file.close(), local.close()]);
+  });
+
+  test('and refused where it always differs', async () => {
+    for (const server of [await flipping(99), await flipping(0, '00000001')]) {
+      await expect(openInput({ uri: `${server.url}/x.arrows` })).rejects.toMatchObject({
+        code: 'remote/protocol',
+        details: [expect.stringContaining('adler32 of what came: '), 'read 3 times'],
+      });
+    }
+  });
+
+  test('as zlib sums it', () => {
+    for (const length of [0, 1, 5551, 5552, 5553, 70_000]) {
+      const each = Buffer.alloc(length, 0xff);
+      expect(adler32Hex(each)).toBe(deflateSync(each).subarray(-4).toString('hex'));
+    }
   });
 });
 

@@ -1,4 +1,5 @@
 // The part file: nothing half-written under the final name, nothing left behind, and each refusal under its code.
+import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
@@ -14,7 +15,8 @@ import {
 } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { openPartFile } from '../../src/sink/part-file.ts';
 
@@ -69,11 +71,40 @@ describe('a part file', () => {
   it('is a dot name beside the target until commit, and then only the target is there', async () => {
     const target = join(folder, 'out.parquet');
     const part = await write(target, 'data');
-    expect(readdirSync(folder)).toEqual([expect.stringMatching(/^\.out\.parquet\.\d+-\d+\.part$/)]);
+    expect(readdirSync(folder)).toEqual([expect.stringMatching(/^\.out\.parquet\.\d+-[0-9a-f]{16}-\d+\.part$/)]);
     await part.commit();
     await part.abort();
     expect(readdirSync(folder)).toEqual(['out.parquet']);
     expect(readFileSync(target, 'utf8')).toBe('data');
+  });
+
+  it('of a process that was killed goes with the next one of that target, and no other does', async () => {
+    const target = join(folder, 'out.parquet');
+    const dies = [
+      `import { openPartFile } from ${JSON.stringify(pathToFileURL('src/sink/part-file.ts').href)};`,
+      `for (const name of ['out.parquet', 'out.parquet.2', 'other']) {`,
+      `  const part = await openPartFile(${JSON.stringify(folder)} + '/' + name, { force: false });`,
+      `  await part.write(new Uint8Array(10));`,
+      `}`,
+      `process.kill(process.pid, 'SIGKILL');`,
+    ].join('\n');
+    const { signal, pid } = spawnSync(process.execPath, ['--no-warnings', '--input-type=module', '-e', dies]);
+    expect(signal).toBe('SIGKILL');
+    const [of, others] = [[], []] as [string[], string[]];
+    for (const name of readdirSync(folder)) (name.startsWith(`.out.parquet.${pid}-`) ? of : others).push(name);
+    expect([of.length, others.length]).toEqual([1, 2]);
+    // of this process, which lives; of another start of the machine; what nobody here wrote
+    const mine = await write(target, 'data');
+    const [, mark] = /-([0-9a-f]{16})-/.exec(mine.path)!;
+    others.push(
+      basename(mine.path),
+      `.out.parquet.${pid}-${'0'.repeat(16)}-0.part`,
+      `.out.parquet.${pid}-${mark}.part`,
+    );
+    for (const name of others.slice(3)) writeFileSync(join(folder, name), '');
+    const next = await write(target, 'more');
+    expect(readdirSync(folder).sort()).toEqual([...others, basename(next.path)].sort());
+    await Promise.all([mine.abort(), next.abort()]);
   });
 
   it('keeps small and large writes in order, and counts them', async () => {

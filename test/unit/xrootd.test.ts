@@ -137,6 +137,7 @@ describe('a server that fails once is asked again', () => {
     ['reset at open', 'open', { kind: 'reset', afterBytes: 3 }],
     ['silence in an answer', 'read', { kind: 'stall', afterBytes: 100_000 }],
     ['silence in a header', 'readv', { kind: 'stall', afterBytes: 4 }],
+    ['drops of bytes', 'read', { kind: 'drip', everyMs: 5 }],
     ['silence at hello', 'protocol', { kind: 'stall', afterBytes: 0 }],
     ['an answer that is short', 'read', { kind: 'data', change: (data) => data.subarray(0, -1) }],
     ['an answer that is empty', 'read', { kind: 'data', change: () => Buffer.alloc(0) }],
@@ -223,6 +224,20 @@ describe('a server that goes on failing ends in a coded error, in time', () => {
     await server.close();
     expect((await failure(open(server))).code).toBe('remote/unreachable');
   });
+});
+
+it('$COLWEAVE_REMOTE_TIMEOUT ends what does not end by itself', async () => {
+  process.env.COLWEAVE_REMOTE_TIMEOUT = '0.5';
+  const server = await fake({ fault: always('read', { kind: 'stall', afterBytes: 10 }) });
+  try {
+    const store = await openXrootdStore(`${server.url}${PATH}`, {});
+    const start = performance.now();
+    expect((await failure(store.read([MIXED[0]!]))).code).toBe('remote/timeout');
+    expect(performance.now() - start).toBeLessThan(5000);
+    await store.close();
+  } finally {
+    delete process.env.COLWEAVE_REMOTE_TIMEOUT;
+  }
 });
 
 describe('redirects', () => {

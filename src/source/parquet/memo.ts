@@ -61,11 +61,13 @@ export function enterGroup(memos: Memos, group: number): void {
 export function memoOf(memos: Memos, chunk: ColumnChunk): ChunkMemo {
   let memo = memos.chunks.get(chunk);
   if (memo === undefined) {
-    memo = { places: [], dictionary: undefined, last: undefined };
+    memo = noMemo();
     memos.chunks.set(chunk, memo);
   }
   return memo;
 }
+
+const noMemo = (): ChunkMemo => ({ places: [], dictionary: undefined, last: undefined });
 
 export function notePlace({ places }: ChunkMemo, place: PagePlace): void {
   const last = places.at(-1);
@@ -108,12 +110,18 @@ export interface ChunkWindow {
 
 const FIRST: PagePlace = { at: 0, row: 0, entries: 0, page: 0 };
 
+export interface WindowRows {
+  readonly all: number;
+  readonly start: number;
+  readonly end: number;
+  readonly toEnd: boolean;
+}
+
+/** Of a chunk that nothing was read of yet. */
+export const firstWindowOf = (chunk: ColumnChunk, rows: WindowRows): ChunkWindow => windowOf(chunk, noMemo(), rows);
+
 /** From the page in which row `start` begins, as far as is known, and about as far as `end`, or to the chunk's end. */
-export function windowOf(
-  chunk: ColumnChunk,
-  memo: ChunkMemo,
-  rows: { readonly all: number; readonly start: number; readonly end: number; readonly toEnd: boolean },
-): ChunkWindow {
+export function windowOf(chunk: ColumnChunk, memo: ChunkMemo, rows: WindowRows): ChunkWindow {
   const from = memo.places.findLast(({ row }) => row <= rows.start) ?? FIRST;
   const left = chunk.bytes - from.at;
   const share = (rows.end - from.row) / Math.max(1, rows.all - from.row);

@@ -1,7 +1,8 @@
-// Times our root:// store: one JSON object a run, as remote_root.py gives for the peers. Modes: whole, readv COUNT BYTES.
-//   node test/bench/remote-root.ts URL whole|readv [COUNT BYTES] [REPEATS]
+// Times our stores of root:// and http(s)://: one JSON object a run, as remote_root.py and remote-stream.ts give for the peers.
+//   node test/bench/remote-store.ts URL whole|readv [COUNT BYTES] [REPEATS]
 
 import { tallyNow } from '../../src/bytes/counted.ts';
+import { openHttp } from '../../src/bytes/http.ts';
 import { openXrootdStore } from '../../src/bytes/xrootd.ts';
 
 const [url, mode, count = '400', bytes = '32768', repeats = '5'] = process.argv.slice(2);
@@ -9,7 +10,8 @@ const seconds: number[] = [];
 let checksum = 0;
 for (let i = 0; i < Number(repeats); i++) {
   const start = performance.now();
-  const store = await openXrootdStore(url!, {}); // not openStore, which keeps what was read
+  // not openStore, which keeps what was read
+  const store = url!.startsWith('http') ? await openHttp(url!) : await openXrootdStore(url!, {});
   const length = mode === 'whole' ? store.size : Number(bytes);
   const step = Math.floor((store.size - length) / Math.max(1, Number(count) - 1));
   const ranges =
