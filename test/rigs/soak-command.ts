@@ -6,6 +6,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { WorkEvent } from '../../src/core/events.ts';
@@ -20,6 +21,10 @@ const MODEL = `model: mlp\nversion: 1\ninputs:\n  X: {columns: [${COLUMNS.join('
 /** Of the output, with one score an event. */
 const GROUP_ROWS = 131_072;
 const LOOK_MS = 20;
+/** Exit status: servers are busy or out of reach. */
+const TRY_AGAIN = 75;
+/** Runs that end by themselves before the last one. */
+const STOPS_MAX = 20;
 
 export interface SoakOptions {
   readonly rows: number;
@@ -42,6 +47,8 @@ export interface Soaked {
   readonly exit: number;
   readonly verified: boolean;
   readonly kills: number;
+  /** Why it ended by itself before it was done. */
+  readonly stops: readonly string[];
   /** Events whose scores the last run took from those before. */
   readonly resumed: number;
   readonly serverKills: number;
@@ -99,7 +106,10 @@ interface Killing {
 
 /** What one start of the command came to. */
 interface Try {
+  /** Undefined = it was killed by us. */
   readonly exit: number | undefined;
+  /** Of the error that ended it. */
+  readonly code: string | undefined;
   readonly begin: number;
   readonly end: number;
   /** When blocks of events became complete, those of an earlier run not counted. */
@@ -108,7 +118,10 @@ interface Try {
   readonly peakMegabytes: number;
 }
 
-type Line = WorkEvent | { readonly type: 'summary'; readonly done: { readonly resumed: number } };
+type Line =
+  | WorkEvent
+  | { readonly type: 'error'; readonly code: string }
+  | { readonly type: 'summary'; readonly done: { readonly resumed: number } };
 
 async function runKilled(words: readonly string[], { output, options, troubles }: Killing) {
   const parts = (): number =>
@@ -117,16 +130,21 @@ async function runKilled(words: readonly string[], { output, options, troubles }
       : 0;
   const groups = Math.ceil(options.rows / GROUP_ROWS);
   const tries: Try[] = [];
-  for (;;) {
-    const kills = tries.length;
-    const until =
-      kills < options.kills ? Math.max(1, Math.floor(((kills + 1) * groups) / (options.kills + 1))) : groups + 1;
+  for (let kills = 0; ; ) {
+    const until = Math.max(1, Math.floor(((kills + 1) * groups) / (options.kills + 1)));
     const before = Math.min(options.rows, GROUP_ROWS * parts());
-    tries.push(await tryOnce(words, before, () => parts() >= until));
-    const { exit } = tries.at(-1)!;
-    // killed by us has no exit
-    if (exit !== undefined) return summed(tries, exit, troubles);
+    const last = await tryOnce(words, before, () => kills < options.kills && parts() >= until);
+    tries.push(last);
+    if (last.exit === undefined) kills += 1;
+    else if (!mayGoOn(last) || tries.length - kills > STOPS_MAX)
+      return summed(tries, { kills, exit: last.exit }, troubles);
+    else await sleep(1000);
   }
+}
+
+/** A start while another version is served is refused, and a run may find nobody for too long: the reason is told, and --resume goes on. */
+function mayGoOn({ exit, code }: Try): boolean {
+  return exit === TRY_AGAIN || code === 'infer/version-differs';
 }
 
 async function tryOnce(words: readonly string[], before: number, isEnough: () => boolean): Promise<Try> {
@@ -148,7 +166,9 @@ async function tryOnce(words: readonly string[], before: number, isEnough: () =>
   const progress = lines.flatMap(({ at, line }) =>
     line.type === 'progress' && line.stage === 'infer' && line.done > before ? [at] : [],
   );
-  return { exit, begin, end: performance.now(), blocks: progress, lines, peakMegabytes };
+  const error = lines.findLast(({ line }) => line.type === 'error')?.line;
+  const code = error?.type === 'error' ? error.code : undefined;
+  return { exit, code, begin, end: performance.now(), blocks: progress, lines, peakMegabytes };
 }
 
 function peakOf({ pid }: ChildProcess): number {
@@ -159,7 +179,11 @@ function peakOf({ pid }: ChildProcess): number {
   }
 }
 
-function summed(tries: readonly Try[], exit: number, { servers, restarts }: Troubles) {
+function summed(
+  tries: readonly Try[],
+  { kills, exit }: { readonly kills: number; readonly exit: number },
+  { servers, restarts }: Troubles,
+) {
   const lines = tries.flatMap((each) => each.lines);
   const blocks = tries.flatMap((each) => each.blocks);
   const urls = servers.slice(0, 1).flatMap(({ http, grpc }) => [http, grpc]);
@@ -172,7 +196,8 @@ function summed(tries: readonly Try[], exit: number, { servers, restarts }: Trou
   }
   return {
     exit,
-    kills: tries.length - 1,
+    kills,
+    stops: tries.slice(0, -1).flatMap(({ code }) => (code === undefined ? [] : [code])),
     resumed: lines.reduce((last, { line }) => (line.type === 'summary' ? line.done.resumed : last), 0),
     seconds: seconds(tries.at(-1)!.end - tries[0]!.begin),
     longestGapSeconds: seconds(Math.max(...blocks.map((at, n) => at - (blocks[n - 1] ?? tries[0]!.begin)))),
