@@ -52,9 +52,16 @@ function parseShare(text: string): number {
   return share;
 }
 
+const spotCheckOption = (when: string): Option =>
+  option(
+    '--spot-check <PART>',
+    `${when}send this part of the rows again, in other batches and to other servers`,
+  ).argParser(parseShare);
+
 export interface JoinInferValues {
   infer?: string;
   server?: string[];
+  spotCheck?: number;
 }
 
 /** Of join: scores while joining. */
@@ -64,12 +71,14 @@ export const joinInferOptions = (): Option[] => [
     'a model file: score the joined rows, and write the scores behind the columns (colweave-infer(1))',
   ).argParser(parseNonEmpty),
   option('--server <URL>', 'with --infer: an inference server, or @FILE of such; may be repeated').argParser(collect),
+  spotCheckOption('with --infer: '),
 ];
 
-export function joinInfer({ infer, server = [] }: JoinInferValues): Pick<JoinOptions, 'infer'> {
-  if (infer === undefined && server.length > 0)
-    throw new ColweaveError('usage/bad-option', '--server is about --infer, which is not given');
-  return infer === undefined ? {} : { infer: { file: infer, servers: server } };
+export function joinInfer({ infer, server = [], spotCheck = 0 }: JoinInferValues): Pick<JoinOptions, 'infer'> {
+  const stray = server.length > 0 ? '--server' : spotCheck > 0 ? '--spot-check' : undefined;
+  if (infer === undefined && stray !== undefined)
+    throw new ColweaveError('usage/bad-option', `${stray} is about --infer, which is not given`);
+  return infer === undefined ? {} : { infer: { file: infer, servers: server, spotCheck } };
 }
 
 export function inferCommand(actions: InferActions): Command {
@@ -141,9 +150,7 @@ function requestOptions(command: Command): void {
       'fail',
       'null',
     ]),
-    option('--spot-check <PART>', 'send this part of the rows again, in other batches and to other servers').argParser(
-      parseShare,
-    ),
+    spotCheckOption(''),
   ]);
 }
 

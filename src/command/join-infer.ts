@@ -33,7 +33,7 @@ export async function openScoring(
 ): Promise<Scoring | undefined> {
   if (infer === undefined) return undefined;
   const model = readModelFile(infer.file);
-  const asked = { servers: infer.servers, spotCheck: 0, fallback: false };
+  const asked = { servers: infer.servers, spotCheck: infer.spotCheck, fallback: false };
   const servers = dryRun ? undefined : await openServers(asked, model, context);
   return { asked: scoresAsked(model, servers?.info), model, servers };
 }
@@ -133,5 +133,6 @@ function summaryOf(model: Model, totals: Totals, served: Served | undefined): Sc
     requests: totals.requests,
     servers: served?.servers ?? [],
     nonFinite: outputFields(model).map(({ name }, i) => ({ name, values: totals.nonFinite[i]! })),
+    spotRows: served?.spotRows ?? 0,
   };
 }

@@ -208,7 +208,7 @@ describe('a join with a model', () => {
   const context = { emit: () => {}, signal: new AbortController().signal };
   const joined = async (server: Fake, model: string, more: Partial<JoinOptions> = {}) => {
     const output = join(folder, `joined${serial++}.parquet`);
-    const infer = { file: model, servers: [server.url] };
+    const infer = { file: model, servers: [server.url], spotCheck: 0.5 };
     const report = (await runJoin({ ...SHARED, infer, output, ...more }, context)) as JoinReport;
     return { output, report };
   };
@@ -228,6 +228,7 @@ describe('a join with a model', () => {
       rows: weight!.length,
       nonFinite: [{ name: 'score', values: 0 }],
     });
+    expect(report.scores!.spotRows).toBeGreaterThan(100);
     expect(report.plan.columnsOut.at(-1)).toMatchObject({ name: 'score', source: 'the model' });
     expect(await verdict(output, [...NANO, 'fixtures/friend_reordered.root'])).toBe('verified');
     expect((await receiptOf(output)).spec.infer).toMatchObject({ model: 'double', version: '1', batch: { rows: 32 } });
@@ -256,6 +257,11 @@ describe('a join with a model', () => {
     server.fault = () => 'refuse';
     const output = join(folder, 'never.parquet');
     await expect(joined(server, EVENTS, { output })).rejects.toMatchObject({ code: 'infer/refused' });
+    server.asked.length = 0;
+    // asked again, the rows come in their own order
+    server.fault = (n) => (n === 0 ? 'swap' : undefined);
+    await expect(joined(server, EVENTS, { output })).rejects.toMatchObject({ code: 'infer/spot-check' });
+    server.fault = () => undefined;
     expect(readdirSync(folder).filter((name) => name.includes('never'))).toEqual([]);
     const taken = modelFile(
       'taken.yaml',
