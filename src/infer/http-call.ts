@@ -3,6 +3,7 @@
 import { Gate } from './gate.ts';
 import type { HttpAnswer } from './http-answer.ts';
 import { dialer, HttpConnection, StaleConnection } from './http-connection.ts';
+import { lostError } from './server-error.ts';
 import type { ConnectOptions } from './types.ts';
 
 /** SuperSONIC's balancer counts new connections: few, and kept; as many as requests in flight, and some to ask how it is. */
@@ -69,10 +70,12 @@ function connectionPool(base: URL, options: ConnectOptions) {
   /** The latest used last: it is the least likely to be closed by the server meanwhile. */
   const free: HttpConnection[] = [];
   const room = new Gate();
+  let isClosed = false;
   const isGood = (connection: HttpConnection): boolean => connection.isOpen && Date.now() - connection.since <= renewMs;
   const open = (): HttpConnection => {
     const connection = new HttpConnection(dial(), base.href, (closed) => {
       all.delete(closed);
+      if (free.includes(closed)) free.splice(free.indexOf(closed), 1);
       room.open();
     });
     all.add(connection);
@@ -82,6 +85,7 @@ function connectionPool(base: URL, options: ConnectOptions) {
     async take(fresh: boolean, signal: AbortSignal): Promise<HttpConnection> {
       for (;;) {
         signal.throwIfAborted();
+        if (isClosed) throw lostError(base.href, new Error('the connections were closed'));
         const connection = free.pop();
         if (connection !== undefined && isGood(connection) && !fresh) return connection;
         connection?.close();
@@ -95,6 +99,7 @@ function connectionPool(base: URL, options: ConnectOptions) {
       room.open();
     },
     close(): void {
+      isClosed = true;
       for (const connection of all) connection.close();
     },
   };

@@ -180,6 +180,13 @@ describe('connections', () => {
     expect(count).toBe(1);
   });
 
+  test('that are closed end the question that is asked, and the one that waits', async () => {
+    const caller = httpCaller(await serve(() => {}), { connectionsMax: 1 });
+    const works = [1, 2].map(() => caller.call({ method: 'GET', path: '/' }, never));
+    setTimeout(() => caller.close(), 10);
+    for (const work of works) await expect(work).rejects.toMatchObject({ code: 'infer/unreachable' });
+  });
+
   test('a signal ends a question that waits for one, and one that is asked', async () => {
     const ask = open(await serve(() => {}), { connectionsMax: 1 });
     const stop = new AbortController();
