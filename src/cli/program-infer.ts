@@ -5,6 +5,7 @@ import type { JoinOptions } from '../command/types.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { given, group, type Manners, type MannersValues, manners, option, start } from './define.ts';
 import { parseCount, parseNonEmpty, parseRedirector, parseRows, parseSize } from './option-values.ts';
+import { makeOptions } from './program-compose.ts';
 import { type CacheValues, cacheChoice, cacheOptions } from './program-fetch.ts';
 import { INFER } from './prose-infer.ts';
 
@@ -33,6 +34,7 @@ interface InferValues extends MannersValues, CacheValues {
   spotCheck?: number;
   fallback?: true;
   output?: string;
+  depfile?: string;
   compression: InferOptions['compression'];
   dryRun?: true;
   resume?: true;
@@ -52,9 +54,16 @@ function parseShare(text: string): number {
   return share;
 }
 
+const spotCheckOption = (when: string): Option =>
+  option(
+    '--spot-check <PART>',
+    `${when}send this part of the rows again, in other batches and to other servers`,
+  ).argParser(parseShare);
+
 export interface JoinInferValues {
   infer?: string;
   server?: string[];
+  spotCheck?: number;
 }
 
 /** Of join: scores while joining. */
@@ -64,12 +73,14 @@ export const joinInferOptions = (): Option[] => [
     'a model file: score the joined rows, and write the scores behind the columns (colweave-infer(1))',
   ).argParser(parseNonEmpty),
   option('--server <URL>', 'with --infer: an inference server, or @FILE of such; may be repeated').argParser(collect),
+  spotCheckOption('with --infer: '),
 ];
 
-export function joinInfer({ infer, server = [] }: JoinInferValues): Pick<JoinOptions, 'infer'> {
-  if (infer === undefined && server.length > 0)
-    throw new ColweaveError('usage/bad-option', '--server is about --infer, which is not given');
-  return infer === undefined ? {} : { infer: { file: infer, servers: server } };
+export function joinInfer({ infer, server = [], spotCheck = 0 }: JoinInferValues): Pick<JoinOptions, 'infer'> {
+  const stray = server.length > 0 ? '--server' : spotCheck > 0 ? '--spot-check' : undefined;
+  if (infer === undefined && stray !== undefined)
+    throw new ColweaveError('usage/bad-option', `${stray} is about --infer, which is not given`);
+  return infer === undefined ? {} : { infer: { file: infer, servers: server, spotCheck } };
 }
 
 export function inferCommand(actions: InferActions): Command {
@@ -108,9 +119,11 @@ export function inferCommand(actions: InferActions): Command {
   ]);
   requestOptions(command);
   group(command, 'Output:', [
-    option('-o, --output <OUT>', 'a Parquet file of key columns and scores').argParser(parseNonEmpty),
+    option('-o, --output <OUT>', 'a Parquet file of key columns and scores, here or on a server').argParser(
+      parseNonEmpty,
+    ),
     option('-f, --force', 'replace an existing output that is not up to date'),
-    option('--redo', 'make an output again that is up to date'),
+    ...makeOptions(),
     option('--resume', 'keep finished parts in OUT.parts/, and go on from those that are there'),
     option('-n, --dry-run', 'print tensors, shapes and batches: no server is asked, nothing is written'),
     option('--receipt', 'also write OUT.receipt.json'),
@@ -141,9 +154,7 @@ function requestOptions(command: Command): void {
       'fail',
       'null',
     ]),
-    option('--spot-check <PART>', 'send this part of the rows again, in other batches and to other servers').argParser(
-      parseShare,
-    ),
+    spotCheckOption(''),
   ]);
 }
 
@@ -167,7 +178,7 @@ function inferOptions(files: readonly string[], values: InferValues): InferOptio
     ...given({ onNan: values.onNan }),
     spotCheck: values.spotCheck ?? 0,
     fallback: values.fallback === true,
-    ...given({ output: values.output }),
+    ...given({ output: values.output, depfile: values.depfile }),
     compression: values.compression,
     dryRun: values.dryRun === true,
     resume: values.resume === true,

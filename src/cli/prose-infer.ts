@@ -41,6 +41,12 @@ export const INFER: Prose = {
       ],
     },
     {
+      title: 'OUTPUT',
+      paragraphs: [
+        'OUT is one Parquet file. On a server (root://, s3://) it is written in scratch first, verified, and sent whole, without --resume, --receipt and --depfile. An output that is up to date, made of the same inputs by the same model file and version, is left alone. --depfile FILE writes a rule for make: OUT, and the model file, lists and data files that it was made of (colweave-join(1)).',
+      ],
+    },
+    {
       title: 'RESUMING',
       paragraphs: [
         'With --resume the scores of each finished row group are kept in OUT.parts/ until the output is published, and a later run with --resume takes what is there and whole. Parts of other inputs, another model file, model version or configuration are refused (infer/other-parts).',

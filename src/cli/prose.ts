@@ -136,7 +136,7 @@ export const JOIN: Prose = {
     {
       title: 'SCORES',
       paragraphs: [
-        '--infer MODEL.yaml scores the joined rows while they are written: the model file (colweave-infer(1), MODEL FILES) names columns of the output, of whichever source, by their names there (so they must be written: see -c), and its outputs are written behind them. They are sealed like any column, and spec.infer of the receipt says which model and version made them. Servers are those of --server, of the model file, or of the site. A score that cannot be had stops the join, and nothing is published; colweave infer with --resume, then a join with its output, is the way for what takes hours.',
+        '--infer MODEL.yaml scores the joined rows while they are written: the model file (colweave-infer(1), MODEL FILES) names columns of the output, of whichever source, by their names there (so they must be written: see -c), and its outputs are written behind them. They are sealed like any column, and spec.infer of the receipt says which model and version made them. Servers are those of --server, of the model file, or of the site; --spot-check sends a part of the rows again, and stops the join where an answer differs. A score that cannot be had stops the join, and nothing is published; colweave infer with --resume, then a join with its output, is the way for what takes hours.',
       ],
     },
     {

@@ -3,7 +3,7 @@ import type { BindingSummary, DescribeReport, InferReport } from '../command/inf
 import type { FreshReport } from '../command/types.ts';
 import { formatBytes, formatCount } from '../core/text.ts';
 import { renderOutcome } from './render-outcome.ts';
-import { plural, table } from './render-text.ts';
+import { plural, spotText, table } from './render-text.ts';
 import { PLAIN, type Style } from './style.ts';
 
 export function renderInfer(report: InferReport | FreshReport, stats: boolean, style: Style = PLAIN): string[] {
@@ -20,8 +20,7 @@ export function renderInfer(report: InferReport | FreshReport, stats: boolean, s
       style.warn(`  not finite: ${bad.map(({ name, values }) => `${name} ${formatCount(values)}`).join(', ')}`),
     );
   if (done.resumed > 0) lines.push(`  resumed: ${formatCount(done.resumed)} events were scored before`);
-  if (done.spotRows > 0)
-    lines.push(`  spot check: ${formatCount(done.spotRows)} rows asked again, ${style.good('all agree')}`);
+  if (done.spotRows > 0) lines.push(`  ${spotText(done.spotRows, style)}`);
   if (done.fallbackRows > 0)
     lines.push(style.warn(`  fallback: ${formatCount(done.fallbackRows)} rows were answered in this process`));
   if (stats) lines.push(...statsLines(done));

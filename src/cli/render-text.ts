@@ -19,10 +19,15 @@ export function table(rows: readonly (readonly string[])[], right: readonly numb
   });
 }
 
-function scoresText({ model, rows, requests, nonFinite }: ScoresSummary, style: Style): string[] {
+/** Of rows that were sent to a model twice. */
+export const spotText = (rows: number, style: Style): string =>
+  `spot check: ${formatCount(rows)} rows asked again, ${style.good('all agree')}`;
+
+function scoresText({ model, rows, requests, nonFinite, spotRows }: ScoresSummary, style: Style): string[] {
   const bad = nonFinite.filter(({ values }) => values > 0);
   return [
     `scores of ${model}: ${plural(rows, 'row')} in ${plural(requests, 'request')}`,
+    ...(spotRows === 0 ? [] : [spotText(spotRows, style)]),
     ...(bad.length === 0
       ? []
       : [style.warn(`not finite: ${bad.map(({ name, values }) => `${name} ${formatCount(values)}`).join(', ')}`)]),

@@ -32,6 +32,10 @@ export interface InferOptions {
   /** Go on in this process, by the model file's `onnx`, when no server answers any more. */
   readonly fallback: boolean;
   readonly output?: string;
+  /** The name that the output gets, where it is not `output`. */
+  readonly published?: string;
+  /** Also write what the output was made from, for make. */
+  readonly depfile?: string;
   readonly compression: 'zstd' | 'snappy' | 'none';
   readonly dryRun: boolean;
   readonly resume: boolean;

@@ -10,7 +10,8 @@ import { inferGroups } from '../infer/run.ts';
 import { openSink } from '../sink/registry.ts';
 import { closeDataset, openDataset } from '../source/dataset.ts';
 import { expandInputs } from '../source/inputs.ts';
-import { standingOf } from './fresh.ts';
+import { writeDepfile } from './depfile.ts';
+import { type Finished, finishIfStanding } from './finished.ts';
 import { openScores, type ScoreWriter } from './infer-output.ts';
 import { openParts, type PartStore, partsFolder } from './infer-parts.ts';
 import { bindTask, modelOf, type Plan, planOf, summaryOf, type Task } from './infer-plan.ts';
@@ -18,6 +19,7 @@ import { addGroup, doneOf, noTotals, policiesOf, requestOf, specOf, type Totals 
 import { openServers } from './infer-servers.ts';
 import type { InferOptions, InferReport, RunInfer } from './infer-types.ts';
 import { isDirectory, refuseOverwritingInput } from './output.ts';
+import { goesToServer, refuseOthers, sendToServer } from './remote-output.ts';
 import type { Request } from './request.ts';
 import type { CommandContext, FreshReport } from './types.ts';
 import { TOOL } from './version.ts';
@@ -27,6 +29,11 @@ import { cacheText, withCache } from './with-cache.ts';
 /** Errors: those of inputs, of the model file, of servers, of the output. */
 export const runInfer: RunInfer = async (options, context) => {
   refuseNonsense(options);
+  const { output: url = '', resume, receipt, depfile } = options;
+  if (goesToServer(options)) {
+    refuseOthers(url, { '--resume': resume, '--receipt': receipt, '--depfile': depfile !== undefined });
+    return sendToServer(url, context, (path) => runInfer({ ...options, output: path, published: url }, context));
+  }
   const { result, cache } = await withCache(options, false, context, (inner) => run(options, inner));
   if (cache !== undefined) context.emit({ type: 'note', text: cacheText(cache) });
   return result;
@@ -35,15 +42,18 @@ export const runInfer: RunInfer = async (options, context) => {
 async function run(options: InferOptions, context: CommandContext): Promise<InferReport | FreshReport> {
   const model = modelOf(options);
   const { redirector } = options;
-  const inputs = expandInputs(options.files, redirector === undefined ? {} : { redirector });
-  const dataset = await openDataset(inputs, datasetOptions(options, context), context.signal);
+  const lists: string[] = [];
+  const onList = (path: string): void => void lists.push(path);
+  const files = expandInputs(options.files, { onList, ...(redirector === undefined ? {} : { redirector }) });
+  const dataset = await openDataset(files, datasetOptions(options, context), context.signal);
   let servers: Connected | undefined;
   try {
     const task = bindTask(options, model, dataset);
     if (options.dryRun) return { binding: summaryOf(task, planOf(task, undefined)), outputs: [] };
     if (dataset.descriptor.rows > 0) servers = await openServers(options, model, context);
     if (servers !== undefined) checkModel(task.bound, servers.info);
-    return await score(task, servers, context);
+    const uris = dataset.descriptor.files.map(({ descriptor }) => descriptor.uri);
+    return await score(task, { servers, inputs: [options.model, ...lists, ...uris] }, context);
   } finally {
     await servers?.close();
     await closeDataset(dataset);
@@ -53,8 +63,8 @@ async function run(options: InferOptions, context: CommandContext): Promise<Infe
 function refuseNonsense({ output, dryRun, resume, force, redo }: InferOptions): void {
   if (!dryRun && output === undefined)
     throw new ColweaveError('usage/bad-option', 'no output: give -o OUT, or --dry-run');
-  if (output !== undefined && (output === '-' || isRemoteTarget(output) || isDirectory(output)))
-    throw new ColweaveError('usage/bad-option', `scores go into one Parquet file here, and ${output} is none`);
+  if (output !== undefined && (output === '-' || (isDirectory(output) && !isRemoteTarget(output))))
+    throw new ColweaveError('usage/bad-option', `scores go into one Parquet file, and ${output} is none`);
   if (resume && (force || redo))
     throw new ColweaveError(
       'usage/bad-option',
@@ -74,19 +84,17 @@ function datasetOptions({ schema, tree }: InferOptions, { cache }: CommandContex
 /** Asks, writes beside the output, publishes last. */
 async function score(
   task: Task,
-  servers: Connected | undefined,
+  { servers, inputs }: { readonly servers: Connected | undefined; readonly inputs: readonly string[] },
   context: CommandContext,
 ): Promise<InferReport | FreshReport> {
   const { options, dataset, key, model } = task;
   const output = options.output!;
   const plan = planOf(task, servers?.info);
   const request = requestOf(task, servers?.info);
-  const fresh = await finishIfFresh(task, request, context);
+  const fresh = await finishIfFresh(task, { request, inputs }, context);
   if (fresh.report !== undefined) return fresh.report;
-  refuseOverwritingInput(
-    [output],
-    [options.model, ...dataset.descriptor.files.map(({ descriptor }) => descriptor.uri)],
-  );
+  const { depfile } = options;
+  refuseOverwritingInput([output, ...(depfile === undefined ? [] : [depfile])], inputs);
   const began = performance.now();
   const parts = options.resume ? openParts(output, partsOf(request, servers, plan)) : undefined;
   const format = await openSink('parquet');
@@ -111,6 +119,8 @@ async function score(
     };
     const receipt = await writer.finish(facts);
     context.signal.throwIfAborted();
+    // a depfile without its output is harmless; an output without it would not be made again
+    if (options.depfile !== undefined) writeDepfile(options.depfile, output, inputs);
     await writer.commit();
     if (options.receipt) writeWhole(`${output}.receipt.json`, `${receiptText(receipt)}\n`);
     parts?.remove();
@@ -124,6 +134,11 @@ async function score(
     await writer.abort();
     throw error;
   }
+}
+
+interface Asked {
+  readonly request: Request;
+  readonly inputs: readonly string[];
 }
 
 interface Writing {
@@ -156,20 +171,11 @@ function partsOf({ inputs, options }: Request, servers: Connected | undefined, {
   return { tool: TOOL, inputs, options, model, version, configHash: configHash ?? null, groupRows: sizes.groupRows };
 }
 
-/** `report`: there is nothing to do. Errors: output/exists. */
-async function finishIfFresh(
-  { options }: Task,
-  request: Request,
-  { signal }: CommandContext,
-): Promise<{ readonly report?: FreshReport; readonly replace: boolean }> {
-  const output = options.output!;
-  const standing = await standingOf(output, false, request, { writer: 'parquet', signal });
-  if (standing.kind === 'none') return { replace: false };
-  if (standing.kind === 'fresh' && !options.redo && !existsSync(partsFolder(output)))
-    return {
-      report: { upToDate: true, outputs: standing.outputs.map(({ receipt: _, ...summary }) => summary) },
-      replace: false,
-    };
-  if (standing.kind === 'fresh' || options.force) return { replace: standing.kind === 'fresh' };
-  throw new ColweaveError('output/exists', `the output is there already, and ${standing.why}`, { where: [output] });
+/** Errors: output/exists. */
+function finishIfFresh({ options }: Task, { request, inputs }: Asked, { signal }: CommandContext): Promise<Finished> {
+  const { force, redo, receipt, depfile } = options;
+  const output = options.published ?? options.output!;
+  const again = existsSync(partsFolder(output));
+  const writer = 'parquet';
+  return finishIfStanding({ output, writer, force, redo, again, receipt, depfile, request, inputs }, signal);
 }

@@ -35,7 +35,7 @@ export async function openScoring(
   context: CommandContext,
 ): Promise<Scoring> {
   const model = readModelFile(infer.file);
-  const asked = { servers: infer.servers, spotCheck: 0, fallback: false };
+  const asked = { servers: infer.servers, spotCheck: infer.spotCheck, fallback: false };
   const servers = dryRun ? undefined : await openServers(asked, model, context);
   return {
     asked: scoresAsked(model, servers?.info),
@@ -144,5 +144,6 @@ function summaryOf(model: Model, totals: Totals, served: Served | undefined): Sc
     requests: totals.requests,
     servers: served?.servers ?? [],
     nonFinite: outputFields(model).map(({ name }, i) => ({ name, values: totals.nonFinite[i]! })),
+    spotRows: served?.spotRows ?? 0,
   };
 }

@@ -1,14 +1,18 @@
-// Owns outputs on servers: joined in scratch, checked by the receipt, then sent; nothing is under the name before that.
+// Owns outputs on servers: made in scratch, checked by the receipt, then sent; nothing is under the name before that.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { isRemoteTarget, targetFor } from '../bytes/target.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { fileName } from '../core/text.ts';
 import { scratchFolder } from '../scratch/scratch.ts';
-import type { CommandContext, FreshReport, JoinOptions, JoinReport, RunJoin } from './types.ts';
+import type { CommandContext, FreshReport, JoinOptions, JoinReport, OutputSummary, RunJoin } from './types.ts';
 import { runVerify } from './verify.ts';
 
-export function goesToServer({ output, published, dryRun }: JoinOptions): boolean {
+export function goesToServer({
+  output,
+  published,
+  dryRun,
+}: Pick<JoinOptions, 'output' | 'published' | 'dryRun'>): boolean {
   return output !== undefined && published === undefined && !dryRun && isRemoteTarget(output);
 }
 
@@ -19,12 +23,32 @@ export async function joinToServer(
   run: RunJoin,
 ): Promise<JoinReport | FreshReport> {
   const url = options.output!;
-  refuseOthers(options, url);
+  const { carry = [], receipt, depfile, eventsPerFile, targetBytes } = options;
+  refuseOthers(url, {
+    '--carry': carry.length > 0,
+    '--receipt': receipt,
+    '--depfile': depfile !== undefined,
+    '--events-per-file': eventsPerFile !== undefined,
+    '--target-size': targetBytes !== undefined,
+  });
+  return sendToServer(url, context, (path) => run({ ...options, output: path, published: url }, context));
+}
+
+interface Made {
+  readonly outputs: readonly OutputSummary[];
+}
+
+/** `make` writes a local file. Errors: output/..., credentials/..., remote/..., and those of `make`. */
+export async function sendToServer<R extends Made>(
+  url: string,
+  context: CommandContext,
+  make: (path: string) => Promise<R | FreshReport>,
+): Promise<R | FreshReport> {
   const target = await targetFor(url);
   const folder = scratchIn(scratchFolder());
   try {
     const path = join(folder, fileName(url));
-    const report = await run({ ...options, output: path, published: url }, context);
+    const report = await make(path);
     if ('upToDate' in report) return report;
     await checkWhole(path, context);
     const bytes = report.outputs.reduce((sum, output) => sum + output.bytes, 0);
@@ -47,17 +71,11 @@ function scratchIn(parent: string): string {
 }
 
 /** One file is sent, which is there as a whole or not at all; of several that could not be said. */
-function refuseOthers({ carry, receipt, depfile, eventsPerFile, targetBytes }: JoinOptions, url: string): void {
-  const asked = [
-    ...(url.endsWith('/') ? ['a directory'] : []),
-    ...(carry !== undefined && carry.length > 0 ? ['--carry'] : []),
-    ...(receipt ? ['--receipt'] : []),
-    ...(depfile === undefined ? [] : ['--depfile']),
-    ...(eventsPerFile === undefined ? [] : ['--events-per-file']),
-    ...(targetBytes === undefined ? [] : ['--target-size']),
-  ];
-  if (asked.length === 0) return;
-  throw new ColweaveError('usage/bad-option', `an output on a server is one file, which ${asked[0]} does not go with`, {
+export function refuseOthers(url: string, asked: Readonly<Record<string, boolean>>): void {
+  const all: Readonly<Record<string, boolean>> = { 'a directory': url.endsWith('/'), ...asked };
+  const other = Object.keys(all).find((name) => all[name]);
+  if (other === undefined) return;
+  throw new ColweaveError('usage/bad-option', `an output on a server is one file, which ${other} does not go with`, {
     where: [url],
     hint: 'write to a directory here, and copy it; the receipt is in the file',
   });
@@ -68,7 +86,7 @@ async function checkWhole(path: string, context: CommandContext): Promise<void> 
   const { files } = await runVerify({ outputs: [path], against: [] }, { ...context, emit: () => {} });
   const [file] = files;
   if (file?.verdict === 'verified') return;
-  throw new ColweaveError('join/seal-mismatch', 'the file in scratch does not hold what was joined: it was not sent', {
+  throw new ColweaveError('join/seal-mismatch', 'the file in scratch does not hold what was written: it was not sent', {
     where: [path],
     details: (file?.findings ?? []).map(({ text }) => text),
   });

@@ -83,7 +83,7 @@ export interface JoinOptions {
   /** Write where each source has an event instead of its payload. */
   readonly mapOnly?: boolean;
   /** A model file whose scores are columns of the output, and who computes them. */
-  readonly infer?: { readonly file: string; readonly servers: readonly string[] };
+  readonly infer?: { readonly file: string; readonly servers: readonly string[]; readonly spotCheck: number };
   /** Of the model file and who answers, what decides the output. */
   readonly scores?: string;
   readonly dryRun: boolean;
@@ -188,6 +188,8 @@ export interface ScoresSummary {
   readonly servers: readonly ServerReport[];
   /** By column: values that are NaN or infinite. */
   readonly nonFinite: readonly { readonly name: string; readonly values: number }[];
+  /** Rows that were asked again and agreed. */
+  readonly spotRows: number;
 }
 
 export interface CarriedSummary {

@@ -2,9 +2,10 @@
 
 /** A window ends after so many answers for each request in flight, and this long at least: shorter ones are noise. */
 const WINDOW_ROUNDS = 4;
-const WINDOW_MS_MIN = 200;
-/** What one more request in flight must bring to be kept. */
+const WINDOW_MS_MIN = 100;
+/** What one more request in flight must bring to be kept, and what twice as many must. */
 const GAIN_MIN = 1.05;
+const DOUBLE_GAIN_MIN = 1.1;
 /** After a step that brought nothing, so many windows go by before the next try. */
 const REST_WINDOWS = 20;
 const START = 2;
@@ -12,9 +13,13 @@ const START = 2;
 export class Concurrency {
   readonly max: number;
   #limit: number;
+  /** The first window is not judged: code and connections are cold, and any step after it would seem to pay. */
+  #isCold = true;
+  /** Until a step brings nothing: a run of seconds should not spend them on finding its pace. */
+  #doubles = true;
   #rest = 0;
-  /** Rows a millisecond before the last step up; undefined = the last step was none. */
-  #before: number | undefined;
+  /** Rows a millisecond before the last step up, and how many were in flight; undefined = the last step was none. */
+  #before: { readonly rate: number; readonly limit: number } | undefined;
   #rows = 0;
   #answers = 0;
   #full = 0;
@@ -41,15 +46,19 @@ export class Concurrency {
     const ms = now - this.#since;
     if (this.#answers < WINDOW_ROUNDS * this.#limit || ms < WINDOW_MS_MIN) return;
     // a window in which the caller had no work says nothing about the server
-    if (this.#full > this.#answers / 2) this.#step(this.#rows / ms);
+    if (this.#full > this.#answers / 2) {
+      if (!this.#isCold) this.#step(this.#rows / ms);
+      this.#isCold = false;
+    }
     this.#begin(now);
   }
 
   #step(rate: number): void {
     const before = this.#before;
     this.#before = undefined;
-    if (before !== undefined && rate < before * GAIN_MIN) {
-      this.#limit = Math.max(1, this.#limit - 1);
+    if (before !== undefined && rate < before.rate * (this.#doubles ? DOUBLE_GAIN_MIN : GAIN_MIN)) {
+      this.#limit = before.limit;
+      this.#doubles = false;
       this.#rest = REST_WINDOWS;
       return;
     }
@@ -58,13 +67,14 @@ export class Concurrency {
       return;
     }
     if (this.#limit >= this.max) return;
-    this.#before = rate;
-    this.#limit += 1;
+    this.#before = { rate, limit: this.#limit };
+    this.#limit = Math.min(this.max, this.#doubles ? 2 * this.#limit : this.#limit + 1);
   }
 
   /** The server said that it has too much to do. */
   busy(): void {
     this.#limit = Math.max(1, Math.floor(this.#limit / 2));
+    this.#doubles = false;
     this.#rest = REST_WINDOWS;
     this.#before = undefined;
     this.#since = undefined;

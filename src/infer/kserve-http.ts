@@ -1,7 +1,8 @@
 // Owns the Open Inference Protocol over HTTP/1.1: tensors as raw bytes after the JSON where the server can, as JSON numbers where not.
 import { ColweaveError } from '../core/errors.ts';
 import { checkAnswer } from './check-answer.ts';
-import { type HttpAnswer, type HttpCaller, httpCaller } from './http-call.ts';
+import type { HttpAnswer } from './http-answer.ts';
+import { type HttpCaller, httpCaller } from './http-call.ts';
 import {
   configOfJson,
   indexOfJson,

@@ -1,5 +1,5 @@
 // Rows a second to one and the same tritonserver: our two protocols against NVIDIA's Python client and perf_analyzer, in turn, round by round.
-//   node test/bench/infer_transport.ts [--models t_wide,mlp,jettag] [--batches 1024,8192] [--concurrency 1,4] [--rounds 3] [--seconds 2] [--json FILE]
+//   node test/bench/infer_transport.ts [--models t_wide,mlp,jettag] [--batches 1024,8192] [--concurrency 1,4] [--rounds 3] [--seconds 2] [--clients colweave,perf_analyzer] [--json FILE]
 // t_wide only gives back a column of 120: what is left is transport. Client and server share the machine: compare ratios, not rates.
 import { execFile, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -32,8 +32,24 @@ interface Trial {
   readonly seconds: number;
 }
 
-/** Rows a second. */
-type Client = (server: Triton, trial: Trial) => Promise<number>;
+interface Pace {
+  readonly rowsPerSecond: number;
+  /** Of this process, kernel included; other clients have a start that would be in theirs. */
+  readonly cpuMsPerRequest?: number;
+}
+
+type Client = (server: Triton, trial: Trial) => Promise<Pace>;
+
+/** `work` returns how many requests were answered. */
+async function paced(batch: number, work: () => Promise<number>): Promise<Pace> {
+  const [start, before] = [performance.now(), process.cpuUsage()];
+  const count = await work();
+  const { user, system } = process.cpuUsage(before);
+  return {
+    rowsPerSecond: (1000 * count * batch) / (performance.now() - start),
+    cpuMsPerRequest: (user + system) / 1000 / count,
+  };
+}
 
 function tensorsOf({ model, batch }: Trial): Tensor[] {
   return Object.entries(MODELS[model]!.inputs).map(([name, lengths]) => {
@@ -62,11 +78,9 @@ function ours(protocol: 'http' | 'grpc'): Client {
       return count;
     };
     await loop(performance.now() + 300);
-    const start = performance.now();
-    const count = await loop(start + 1000 * trial.seconds);
-    const rate = (1000 * count * batch) / (performance.now() - start);
+    const pace = await paced(batch, () => loop(performance.now() + 1000 * trial.seconds));
     await endpoint.close();
-    return rate;
+    return pace;
   };
 }
 
@@ -90,11 +104,9 @@ function balanced(protocol: 'http' | 'grpc'): Client {
       return pending.length;
     };
     await loop(performance.now() + 300);
-    const start = performance.now();
-    const count = await loop(start + 1000 * trial.seconds);
-    const rate = (1000 * count * batch) / (performance.now() - start);
+    const pace = await paced(batch, () => loop(performance.now() + 1000 * trial.seconds));
     await balance.close();
-    return rate;
+    return pace;
   };
 }
 
@@ -106,7 +118,7 @@ function tritonclient(protocol: 'http' | 'grpc'): Client {
     const script = join(HERE, 'infer_tritonclient.py');
     const { stdout } = await run(tritonPython(), [script, ...words.map(String)]);
     const said = JSON.parse(stdout) as { rows: number; seconds: number };
-    return said.rows / said.seconds;
+    return { rowsPerSecond: said.rows / said.seconds };
   };
 }
 
@@ -140,7 +152,7 @@ function perfAnalyzer(protocol: 'http' | 'grpc', work: string): Client {
       env: { ...process.env, LD_LIBRARY_PATH: links },
     });
     const [heads = '', figures = ''] = readFileSync(csv, 'utf8').split('\n');
-    return Number(figures.split(',')[heads.split(',').indexOf('Inferences/Second')]);
+    return { rowsPerSecond: Number(figures.split(',')[heads.split(',').indexOf('Inferences/Second')]) };
   };
 }
 
@@ -154,11 +166,12 @@ async function main(): Promise<void> {
       concurrency: { type: 'string', default: '1,4' },
       rounds: { type: 'string', default: '3' },
       seconds: { type: 'string', default: '2' },
+      clients: { type: 'string', default: '' },
       json: { type: 'string' },
     },
   });
   const work = mkdtempSync(join(tmpdir(), 'colweave-transport-'));
-  const clients: Readonly<Record<string, Client>> = {
+  const all: Readonly<Record<string, Client>> = {
     'colweave http': ours('http'),
     'colweave grpc': ours('grpc'),
     'colweave http, adaptive': balanced('http'),
@@ -168,6 +181,10 @@ async function main(): Promise<void> {
     'perf_analyzer http': perfAnalyzer('http', work),
     'perf_analyzer grpc': perfAnalyzer('grpc', work),
   };
+  const wanted = values.clients.split(',');
+  const clients = Object.fromEntries(
+    Object.entries(all).filter(([name]) => wanted.some((start) => name.startsWith(start))),
+  );
   const models = values.models.split(',');
   const server = await startTriton({ models });
   const results = [];
@@ -176,16 +193,16 @@ async function main(): Promise<void> {
       for (const batch of values.batches.split(',').map(Number))
         for (const concurrency of values.concurrency.split(',').map(Number)) {
           const trial = { model, batch, concurrency, seconds: Number(values.seconds) };
-          const rates: Record<string, number[]> = {};
+          const paces: Record<string, Pace[]> = {};
           for (let round = 0; round < Number(values.rounds); round++) {
             // another one begins each time: whoever comes first finds the machine colder
             const names = Object.keys(clients);
             for (const name of [...names.slice(round), ...names.slice(0, round)]) {
-              rates[name] = [...(rates[name] ?? []), await clients[name]!(server, trial)];
+              paces[name] = [...(paces[name] ?? []), await clients[name]!(server, trial)];
             }
           }
-          results.push({ ...trial, load: loadavg()[0], rates });
-          say(trial, rates);
+          results.push({ ...trial, load: loadavg()[0], paces });
+          say(trial, paces);
         }
   } finally {
     await server.stop();
@@ -201,19 +218,22 @@ function versionOf(): string {
   }).stdout.trim();
 }
 
-function say({ model, batch, concurrency }: Trial, rates: Readonly<Record<string, readonly number[]>>): void {
-  const best = Math.max(
-    ...Object.entries(rates).flatMap(([name, each]) => (name.startsWith('colweave') ? [] : [median(each)])),
+function say({ model, batch, concurrency }: Trial, paces: Readonly<Record<string, readonly Pace[]>>): void {
+  const rates = Object.entries(paces).map(
+    ([name, each]) => [name, each.map(({ rowsPerSecond }) => rowsPerSecond)] as const,
   );
-  process.stdout.write(
-    `${model}, ${batch} rows a request, ${concurrency} at once: thousand rows/s, median (least to most), ratio to the best peer\n`,
-  );
-  for (const [name, each] of Object.entries(rates)) {
+  const best = Math.max(...rates.flatMap(([name, each]) => (name.startsWith('colweave') ? [] : [median(each)])));
+  const what = 'thousand rows/s, median (least to most), ratio to the best peer, ms of processor a request';
+  const load = loadavg()[0]!.toFixed(1);
+  process.stdout.write(`${model}, ${batch} rows a request, ${concurrency} at once, load ${load}: ${what}\n`);
+  for (const [name, each] of rates) {
     const [low, middle, high] = [Math.min(...each), median(each), Math.max(...each)].map((rate) =>
       (rate / 1000).toFixed(0),
     );
+    const cpu = paces[name]!.flatMap(({ cpuMsPerRequest }) => (cpuMsPerRequest === undefined ? [] : [cpuMsPerRequest]));
+    const told = cpu.length === 0 ? '' : `  ${median(cpu).toFixed(2)} ms`;
     process.stdout.write(
-      `  ${name.padEnd(26)} ${middle!.padStart(6)}  (${low} to ${high})  ${(median(each) / best).toFixed(2)}\n`,
+      `  ${name.padEnd(26)} ${middle!.padStart(6)}  (${low} to ${high})  ${(median(each) / best).toFixed(2)}${told}\n`,
     );
   }
 }

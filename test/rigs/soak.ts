@@ -1,13 +1,11 @@
-// A long run while servers fail: one is killed and started again, one stands still every other second, one serves another version for a while.
+// A long run of the client alone while servers fail (troubles.ts).
 //   node test/rigs/soak.ts [--rows 5000000] [--batch 2048] [--protocol http|grpc] [--seconds-killed 10]
 // Every score is compared with onnxruntime's for the same row. Prints one line of JSON; exit 0 = all rows right, once each.
-import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import type { WorkEvent } from '../../src/core/events.ts';
 import { openServers } from '../../src/infer/start.ts';
 import { MLP, numbers, truthOf } from './predict.ts';
-import { serveOnly } from './serve-only.ts';
-import { startTriton, type Triton } from './triton.ts';
+import { openTroubles } from './troubles.ts';
 
 /** Rows that differ; batches begin anywhere among them, so that two batches are never the same. */
 const ROWS = 100_000;
@@ -24,22 +22,14 @@ async function main(): Promise<void> {
     },
   });
   const truth = truthOf({ ...MLP, rows: ROWS });
-  const servers = await Promise.all([0, 1, 2].map(() => startTriton({ models: ['mlp'] })));
-  const over = new AbortController();
-  const trouble = [
-    killAndRestart(servers[0]!, Number(values['seconds-killed']) * 1000, over.signal),
-    standStill(servers[1]!, over.signal),
-    exchange(servers[2]!, over.signal),
-  ];
+  const troubles = await openTroubles({ secondsKilled: Number(values['seconds-killed']) });
   try {
-    const urls = servers.map((server) => server[values.protocol === 'grpc' ? 'grpc' : 'http']);
+    const urls = troubles.servers.map((server) => server[values.protocol === 'grpc' ? 'grpc' : 'http']);
     const said = await run({ urls, truth, rows: Number(values.rows), batch: Number(values.batch) });
     process.stdout.write(`${JSON.stringify({ ...said, protocol: values.protocol })}\n`);
     process.exitCode = said.wrong + said.lost + said.doubled > 0 ? 1 : 0;
   } finally {
-    over.abort();
-    await Promise.allSettled(trouble);
-    await Promise.all(servers.map((server) => server.stop()));
+    await troubles.end();
   }
 }
 
@@ -100,34 +90,6 @@ async function run({ urls, truth, rows, batch }: Run) {
     peakMegabytes: Math.round(process.resourceUsage().maxRSS / 1024),
     warnings: events.filter(({ type }) => type === 'warning').length,
   };
-}
-
-async function killAndRestart(server: Triton, everyMs: number, signal: AbortSignal): Promise<void> {
-  for (;;) {
-    await sleep(everyMs, undefined, { signal });
-    await server.kill();
-    await server.restart();
-  }
-}
-
-async function standStill(server: Triton, signal: AbortSignal): Promise<void> {
-  try {
-    for (;;) {
-      await sleep(1000, undefined, { signal });
-      process.kill(server.pid(), 'SIGSTOP');
-      await sleep(1000, undefined, { signal });
-      process.kill(server.pid(), 'SIGCONT');
-    }
-  } finally {
-    process.kill(server.pid(), 'SIGCONT');
-  }
-}
-
-async function exchange(server: Triton, signal: AbortSignal): Promise<void> {
-  await sleep(5000, undefined, { signal });
-  const back = await serveOnly(server, 'mlp', 2);
-  await sleep(10_000, undefined, { signal });
-  await back();
 }
 
 await main();

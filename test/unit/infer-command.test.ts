@@ -1,8 +1,10 @@
 // The command with a double of a server at the other end: outputs that verify and join, receipts, resuming, refusals.
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { join, resolve } from 'node:path';
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { runInfer } from '../../src/command/infer.ts';
 import type { InferOptions, InferReport } from '../../src/command/infer-types.ts';
 import { runJoin } from '../../src/command/join.ts';
@@ -17,10 +19,14 @@ import { type Fake, fakeHttp, scoreOf } from './fake-kserve.ts';
 const folder = mkdtempSync(join(tmpdir(), 'colweave-infer-'));
 const NANO = [1, 2, 3].map((n) => `fixtures/nano_${n}.root`);
 const fakes: Fake[] = [];
+const stores: Server[] = [];
 afterEach(async () => {
   await Promise.all(fakes.splice(0).map((fake) => fake.kill().catch(() => {})));
 });
-afterAll(() => rmSync(folder, { recursive: true }));
+afterAll(() => {
+  for (const store of stores) store.close().closeAllConnections();
+  rmSync(folder, { recursive: true });
+});
 
 async function fake(): Promise<Fake> {
   const made = await fakeHttp();
@@ -189,6 +195,80 @@ describe('scores', () => {
   });
 });
 
+/** As much of S3 as one object takes. */
+async function objectStore(): Promise<{ readonly url: string; readonly objects: Map<string, Buffer> }> {
+  const objects = new Map<string, Buffer>();
+  const server = createServer(async (request, response) => {
+    const name = request.url!;
+    if (request.method === 'PUT') {
+      const chunks: Buffer[] = [];
+      for await (const chunk of request) chunks.push(chunk);
+      objects.set(name, Buffer.concat(chunks));
+      return response.end();
+    }
+    const object = objects.get(name);
+    if (object === undefined) return response.writeHead(404).end();
+    const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '') ?? [];
+    const bytes = first === undefined ? object : object.subarray(Number(first), Number(last) + 1);
+    response.writeHead(first === undefined ? 200 : 206, {
+      'content-length': bytes.length,
+      ...(first === undefined
+        ? {}
+        : { 'content-range': `bytes ${first}-${Number(first) + bytes.length - 1}/${object.length}` }),
+      etag: '"one"',
+    });
+    return response.end(request.method === 'HEAD' ? undefined : bytes);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  stores.push(server);
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, objects };
+}
+
+describe('an output', () => {
+  it('on a server is what it would be here, is left alone when it is up to date, and cannot be resumed', async () => {
+    const server = await fake();
+    const { url, objects } = await objectStore();
+    vi.stubEnv('AWS_ENDPOINT_URL', url);
+    vi.stubEnv('AWS_ACCESS_KEY_ID', 'key');
+    vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'secret');
+    const here = await infer([server], {});
+    const output = 's3://bucket/scores.parquet';
+    const { report } = await infer([server], { output });
+    expect(report.outputs).toEqual([{ ...here.report.outputs[0], path: output }]);
+    expect(objects.get('/bucket/scores.parquet')?.equals(readFileSync(here.output))).toBe(true);
+    server.asked.length = 0;
+    expect((await infer([server], { output })).report).toMatchObject({ upToDate: true });
+    expect(server.asked).toEqual([]);
+    for (const more of [{ resume: true }, { receipt: true }, { depfile: join(folder, 'x.d') }]) {
+      await expect(infer([server], { output: 's3://bucket/other.parquet', ...more })).rejects.toMatchObject({
+        code: 'usage/bad-option',
+      });
+    }
+    expect([...objects.keys()]).toEqual(['/bucket/scores.parquet']);
+    vi.unstubAllEnvs();
+  });
+
+  it('has a rule for make with all that it was made of, and a receipt beside it again if that is lost', async () => {
+    const server = await fake();
+    const list = join(folder, 'nano.txt');
+    writeFileSync(list, NANO.map((path) => resolve(path)).join('\n'));
+    const options = {
+      files: [`@${list}`],
+      output: join(folder, 'made.parquet'),
+      depfile: join(folder, 'made.d'),
+      receipt: true,
+    };
+    await infer([server], options);
+    const rule = readFileSync(options.depfile, 'utf8').replaceAll('\\\n', ' ').split('\n', 1)[0]!;
+    expect(rule.split(/:? +/)).toEqual([options.output, EVENTS, list, ...NANO.map((path) => resolve(path))]);
+    const sidecar = readFileSync(`${options.output}.receipt.json`);
+    for (const path of [options.depfile, `${options.output}.receipt.json`]) rmSync(path);
+    expect((await infer([server], options)).report).toMatchObject({ upToDate: true });
+    expect(readFileSync(`${options.output}.receipt.json`).equals(sidecar)).toBe(true);
+    expect(existsSync(options.depfile)).toBe(true);
+  });
+});
+
 describe('a join with a model', () => {
   const SHARED: JoinOptions = {
     primary: NANO,
@@ -208,7 +288,7 @@ describe('a join with a model', () => {
   const context = { emit: () => {}, signal: new AbortController().signal };
   const joined = async (server: Fake, model: string, more: Partial<JoinOptions> = {}) => {
     const output = join(folder, `joined${serial++}.parquet`);
-    const infer = { file: model, servers: [server.url] };
+    const infer = { file: model, servers: [server.url], spotCheck: 1 };
     const report = (await runJoin({ ...SHARED, infer, output, ...more }, context)) as JoinReport;
     return { output, report };
   };
@@ -228,6 +308,7 @@ describe('a join with a model', () => {
       rows: weight!.length,
       nonFinite: [{ name: 'score', values: 0 }],
     });
+    expect(report.scores!.spotRows).toBe(weight!.length);
     expect(report.plan.columnsOut.at(-1)).toMatchObject({ name: 'score', source: 'the model' });
     expect(await verdict(output, [...NANO, 'fixtures/friend_reordered.root'])).toBe('verified');
     expect((await receiptOf(output)).spec.infer).toMatchObject({ model: 'double', version: '1', batch: { rows: 32 } });
@@ -256,6 +337,11 @@ describe('a join with a model', () => {
     server.fault = () => 'refuse';
     const output = join(folder, 'never.parquet');
     await expect(joined(server, EVENTS, { output })).rejects.toMatchObject({ code: 'infer/refused' });
+    server.asked.length = 0;
+    // asked again, the rows come in their own order
+    server.fault = (n) => (n === 0 ? 'swap' : undefined);
+    await expect(joined(server, EVENTS, { output })).rejects.toMatchObject({ code: 'infer/spot-check' });
+    server.fault = () => undefined;
     expect(readdirSync(folder).filter((name) => name.includes('never'))).toEqual([]);
     const taken = modelFile(
       'taken.yaml',
