@@ -2,6 +2,7 @@
 import type { ByteStore } from '../bytes/types.ts';
 import { columnFinder } from './column-finder.ts';
 import { shareOffsets } from './parquet/share.ts';
+import { askPages } from './rntuple/ahead.ts';
 import { parseAnchor } from './rntuple/envelope.ts';
 import { forgetFile, numberFile } from './rntuple/kept.ts';
 import type { RntupleLayout } from './rntuple/layout.ts';
@@ -72,6 +73,7 @@ function sourceFile(store: ByteStore, descriptor: FileDescriptor, leftOut: LeftO
         shareOffsets(await readRows(reader, wanted, { rowStart, rowEnd }, { signal, take })),
       );
     },
+    askAhead: (names, rowStart, rowEnd) => askPages(reader, names.map(lookup), { rowStart, rowEnd }),
     async close() {
       forgetFile(reader.file);
       await store.close();

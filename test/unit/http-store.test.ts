@@ -259,19 +259,39 @@ describe('a server that dies in mid-read', () => {
   });
 });
 
-test('what of Parquet was asked ahead is not asked again', async () => {
-  const server = await serving({ bytes: readFileSync('fixtures/friend_i64.parquet') });
-  const file = await openInput({ uri: `${server.url}/x.parquet` });
-  const names = file.descriptor.schema.fields.map(({ name }) => name);
-  const before = server.requests.length;
-  file.askAhead!(names, 0, file.descriptor.rows);
-  expect(server.requests.length).toBeLessThanOrEqual(before); // nobody waited
-  await new Promise((resolve) => setTimeout(resolve, 200));
-  const asked = server.requests.length;
-  expect(asked).toBeGreaterThan(before);
-  const local = await openInput({ uri: 'fixtures/friend_i64.parquet' });
-  expect(await digests(file)).toEqual(await digests(local));
-  expect(server.requests.length).toBe(asked);
+test.each(['friend_i64.parquet', 'rntuple_nano_1.root'])(
+  'what of %s was asked ahead is not asked again',
+  async (name) => {
+    const server = await serving({ bytes: readFileSync(`fixtures/${name}`) });
+    const file = await openInput({ uri: `${server.url}/${name}` });
+    const names = file.descriptor.schema.fields.map((field) => field.name);
+    const before = server.requests.length;
+    file.askAhead!(names, 0, file.descriptor.rows);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    const asked = server.requests.length;
+    expect(asked).toBeGreaterThan(before);
+    const local = await openInput({ uri: `fixtures/${name}` });
+    expect(await digests(file)).toEqual(await digests(local));
+    expect(server.requests.length).toBe(asked);
+    await Promise.all([file.close(), local.close()]);
+  },
+);
+
+test('of an RNTuple rows in the middle of a cluster are asked ahead as far as their place is known', async () => {
+  const name = 'rntuple_nano_1.root';
+  const server = await serving({ bytes: readFileSync(`fixtures/${name}`) });
+  const file = await openInput({ uri: `${server.url}/${name}` });
+  const local = await openInput({ uri: `fixtures/${name}` });
+  const { rows } = file.descriptor;
+  for (const [start, end] of [
+    [1, rows],
+    [0, rows - 1],
+    [rows >> 1, (rows >> 1) + 1],
+  ] as const) {
+    file.askAhead!(['event', 'Jet_pt', 'MET_pt'], start, end);
+    const read = await file.read(['event', 'Jet_pt', 'MET_pt'], start, end);
+    expect(read).toEqual(await local.read(['event', 'Jet_pt', 'MET_pt'], start, end));
+  }
   await Promise.all([file.close(), local.close()]);
 });
 

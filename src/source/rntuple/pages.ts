@@ -1,5 +1,5 @@
 // Owns reading pages: those that any task wants, in file order and in long reads, each put where its elements belong.
-import type { ByteStore } from '../../bytes/types.ts';
+import type { ByteRange, ByteStore } from '../../bytes/types.ts';
 import { pageRoom } from '../../codec/page-kernels.ts';
 import { bytesOf, type Dtype, dtypeBytes, type Values } from '../../core/dtype.ts';
 import { ColweaveError } from '../../core/errors.ts';
@@ -51,20 +51,24 @@ function takeRoom(): Uint8Array {
   return room;
 }
 
+/** Where a page is in the file, with its checksum. */
+export function storedPage({ pages }: RntupleLayout, page: number): ByteRange {
+  const { offset, bytes, summed } = pages;
+  return { offset: offset[page]!, length: bytes[page]! + CHECKSUM_BYTES * summed[page]! };
+}
+
 /** Fills the values of all tasks. Errors: source/damaged, source/truncated. */
 export async function runPages(reader: Reader, tasks: readonly PageTask[], signal?: AbortSignal): Promise<void> {
   const { layout, store } = reader;
-  const { offset, bytes, summed } = layout.pages;
+  const { offset } = layout.pages;
   beginCall();
   const jobs: Job[] = [];
   for (const task of tasks) addJobs(reader, task, jobs);
   jobs.sort((left, right) => offset[left.page]! - offset[right.page]!);
-  const stored = (page: number) => bytes[page]! + CHECKSUM_BYTES * summed[page]!;
   const room = takeRoom();
   try {
-    const batches = cutBatches(jobs, ({ page }) => stored(page));
-    const rangesOf = (batch: readonly Job[]) =>
-      batch.map(({ page }) => ({ offset: offset[page]!, length: stored(page) }));
+    const batches = cutBatches(jobs, ({ page }) => storedPage(layout, page).length);
+    const rangesOf = (batch: readonly Job[]) => batch.map(({ page }) => storedPage(layout, page));
     for (const [b, batch] of batches.entries()) {
       signal?.throwIfAborted();
       // what comes next travels while this is decoded
