@@ -157,7 +157,7 @@ function sumOfBatches(before: PartSeals | undefined, batch: PartSeals): PartSeal
 }
 
 /** Rows of a source scattered at a time. */
-export const SCATTER_ROWS = 1 << 16;
+export const SCATTER_ROWS = 1 << 15;
 
 /**
  * All rows of a shuffled source, so that the keys of all are proved. Where few of many are used only those: tasks begin with
