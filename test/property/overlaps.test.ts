@@ -33,7 +33,7 @@ async function written(plan: Awaited<ReturnType<typeof planOf>>, datasets: Param
 }
 
 describe('overlapping primary datasets', () => {
-  it('each event once, from the first dataset that has it', { timeout: 120_000 }, async () => {
+  it('each event once, from the first dataset that has it', { timeout: 300_000 }, async () => {
     const parts = fc.array(unique, { minLength: 2, maxLength: 3 });
     await fc.assert(
       fc.asyncProperty(parts, unique, how, async (primaries, friend, asked) => {
@@ -65,7 +65,9 @@ describe('overlapping primary datasets', () => {
     );
   });
 
-  it('an event twice in one dataset is an error, in whichever, also when an earlier one has it too', async () => {
+  it('an event twice in one dataset is an error, in whichever, also when an earlier one has it too', {
+    timeout: 300_000,
+  }, async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(unique, { minLength: 2, maxLength: 3 }),
@@ -95,7 +97,9 @@ describe('overlapping primary datasets', () => {
 });
 
 describe('files of a size', () => {
-  it('hold every row once, in order, none too many, and answer for every row of the sources', async () => {
+  it('hold every row once, in order, none too many, and answer for every row of the sources', {
+    timeout: 300_000,
+  }, async () => {
     const size = fc.oneof(
       fc.record({ events: fc.integer({ min: 1, max: 12 }) }),
       fc.record({ bytes: fc.integer({ min: 1, max: 12 }) }),
