@@ -1,7 +1,7 @@
 // Owns the list of byte stores, which of them a name belongs to (a scheme such as https, or a path), and what stays open.
 import { withBlockCache } from './block-cache.ts';
 import { openFileStore } from './file.ts';
-import { refuseRemote } from './remote.ts';
+import { refuseRemote, XROOTD_SCHEMES } from './remote.ts';
 import type { ByteStore } from './types.ts';
 
 /** A kind of place that bytes are read from: one file an implementation, one line in the registry. */
@@ -23,7 +23,7 @@ export const BYTE_STORES: readonly ByteStoreKind[] = [
   { name: 's3', schemes: ['s3'], open: async (uri, signal) => (await import('./s3.ts')).openS3(uri, signal) },
   {
     name: 'xrootd',
-    schemes: ['root', 'roots', 'xroot', 'xroots'],
+    schemes: XROOTD_SCHEMES,
     open: async (uri, signal) => (await import('./xrootd.ts')).openXrootdStore(uri, {}, signal),
   },
 ];

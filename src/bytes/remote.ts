@@ -1,6 +1,9 @@
 // Owns names of files on servers: which words are URLs, and how a redirector stands in front of a /store name.
 import { ColweaveError } from '../core/errors.ts';
 
+/** Of the XRootD protocol. */
+export const XROOTD_SCHEMES: readonly string[] = ['root', 'roots', 'xroot', 'xroots'];
+
 const SCHEMES = /^(?:x?roots?|https?|davs?|s3|gs|gsiftp|srm):\/\//i;
 /** `root://HOST`, `root://HOST:PORT//`, with a path that all names are below, or a host alone. */
 const REDIRECTOR = /^(?:(x?roots?|https?|davs?):\/\/)?([\w.-]+(?::\d+)?)((?:\/+[\w.+%-]+)*)\/*$/i;

@@ -1,5 +1,6 @@
 // Owns the list of places that whole files can be put to, and which of them a name belongs to.
 import { ColweaveError } from '../core/errors.ts';
+import { XROOTD_SCHEMES } from './remote.ts';
 
 /** A kind of server that takes files: one file an implementation, one line in the registry. */
 export interface ByteTargetKind {
@@ -23,7 +24,7 @@ export interface ByteTarget {
 const BYTE_TARGETS: readonly ByteTargetKind[] = [
   { schemes: ['s3'], open: async () => (await import('./s3-target.ts')).s3Target },
   {
-    schemes: ['root', 'roots', 'xroot', 'xroots'],
+    schemes: XROOTD_SCHEMES,
     open: async () => (await import('./xrootd-target.ts')).xrootdTarget,
   },
 ];

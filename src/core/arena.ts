@@ -46,10 +46,15 @@ export function makeSmallArena(bytes: number): Arena {
 
 /**
  * Gives back memory that nobody looks at any more: a collection of garbage may be long in coming, and V8 begins one
- * sooner the more there is. What is shared, or a part of something else, stays.
+ * sooner the more there is. What is shared stays, and what was given back.
  */
+export function releaseBuffer(buffer: ArrayBufferLike): void {
+  if (buffer instanceof ArrayBuffer && !buffer.detached) buffer.transfer(0);
+}
+
+/** The same; what is a part of something else stays. */
 export function releaseBytes({ buffer, byteLength }: ArrayBufferView): void {
-  if (buffer instanceof ArrayBuffer && byteLength === buffer.byteLength) buffer.transfer(0);
+  if (byteLength === buffer.byteLength) releaseBuffer(buffer);
 }
 
 function arenaIn({ buffer, byteOffset, length }: Uint8Array, poison: boolean, close: () => void): Arena {

@@ -4,8 +4,9 @@ import type { Take } from './arena.ts';
 import { invariant } from './check.ts';
 import type { Column, FlatColumn, ListColumn, Utf8Column } from './column.ts';
 import { allocate, type Values, wordsOf } from './dtype.ts';
+import { countOnes } from './flags.ts';
 import { itemStatesKernel, keyStatesKernel } from './kernels.ts';
-import type { KeyTable } from './key-spec.ts';
+import { isLikeCms, type KeyTable } from './key-spec.ts';
 import {
   addSeals,
   firstWord,
@@ -28,8 +29,6 @@ const ITEM_A = 0x9e3779b9;
 const ITEM_B = 0x7f4a7c15;
 const NULL_A = 0x2545f491;
 const NULL_B = 0x68e31da4;
-/** Words a key column: what the kernel of states is made for. */
-const CMS_WIDTHS = '1,1,2';
 /** Terms are below 2^32: the sum of this many stays exact in a double. */
 const BLOCK = 1 << 20;
 const MASK_64 = (1n << 64n) - 1n;
@@ -52,7 +51,7 @@ export function keyStates(keys: KeyTable, start: number, count: number, take: Ta
   const a = take('i32', count) as Int32Array;
   const b = take('i32', count) as Int32Array;
   const widths = Uint8Array.from(keys.spec.columns, (column) => column.words);
-  const fast = widths.join() === CMS_WIDTHS ? count & -4 : 0;
+  const fast = isLikeCms(keys.spec) ? count & -4 : 0;
   const done = fast > 0 && keyStatesKernel(keys.words, start, fast, { a, b }) ? fast : 0;
   stateLoop(keys.words, (start + done) * keys.stride, widths, a.subarray(done), b.subarray(done));
   return { a, b };
@@ -111,7 +110,7 @@ export function sealKeys(states: KeyStates, rows?: Uint8Array): Seal {
   for (let from = 0; from < a.length; from += BLOCK) {
     const end = Math.min(a.length, from + BLOCK);
     const own = rows?.subarray(from, end);
-    const present = own === undefined ? end - from : countRows(own);
+    const present = own === undefined ? end - from : countOnes(own);
     const sumA = sumStates(a.subarray(from, end), own);
     const sumB = sumStates(b.subarray(from, end), own);
     sum = addSeals(sum, { present, a: BigInt(sumA), b: BigInt(sumB) });
@@ -123,12 +122,6 @@ function sumStates(states: Int32Array, rows: Uint8Array | undefined): number {
   let sum = 0;
   for (let i = 0; i < states.length; i++) if (rows === undefined || rows[i] !== 0) sum += states[i]! >>> 0;
   return sum;
-}
-
-function countRows(rows: Uint8Array): number {
-  let count = 0;
-  for (let i = 0; i < rows.length; i++) if (rows[i] !== 0) count++;
-  return count;
 }
 
 /** The seal of the row numbers start, start + 1, ... as a u32 column: tells rows that were put in another order. */

@@ -1,6 +1,7 @@
 // Owns how the rows of a source lie under one row group: in place, in a span, or scattered into segments.
 import type { Take } from '../core/arena.ts';
 import { invariant } from '../core/check.ts';
+import { countOnes } from '../core/flags.ts';
 import type { KeyTable } from '../core/key-spec.ts';
 import { type KeyStates, keyStates, type SealScope, sealScope } from '../core/seal.ts';
 import { type KeyStore, keyCursor, keyRange } from '../keys/store.ts';
@@ -73,7 +74,7 @@ export function viewOf(
     const placed = placeSegments(plan, s, block, own);
     const present = placed.valid;
     const output = sealScope(states, present);
-    const matched = countPresent(present, end - start);
+    const matched = present === undefined ? end - start : countOnes(present);
     return { lo: 0, hi: 0, gather: undefined, placed, present, source: undefined, output, matched };
   }
   if (rows === undefined && s === 0) return ownView(start, end, states);
@@ -93,13 +94,6 @@ export function viewOf(
   const gather = gatherScope(local);
   const source = sealScope(keyStates(keyRange(keys, lo, hi), 0, hi - lo, take), matched === hi - lo ? undefined : used);
   return { lo, hi, gather, present: gather.valid, source, output: sealScope(states, gather.valid), matched };
-}
-
-function countPresent(valid: Uint8Array | undefined, rows: number): number {
-  if (valid === undefined) return rows;
-  let count = 0;
-  for (let i = 0; i < valid.length; i++) count += valid[i]!;
-  return count;
 }
 
 /** The output's keys are the primary's own, row by row: one seal serves both sides. */

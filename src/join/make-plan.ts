@@ -2,6 +2,7 @@
 import { invariant } from '../core/check.ts';
 import { type Dtype, dtypeBytes } from '../core/dtype.ts';
 import { ColweaveError } from '../core/errors.ts';
+import { countOnes } from '../core/flags.ts';
 import { type KeyTable, keyText } from '../core/key-spec.ts';
 import { firstOtherKey, type KeyStore, keyChunks, keyCursor, keyRange } from '../keys/store.ts';
 import { locateRow } from '../source/dataset.ts';
@@ -173,12 +174,6 @@ function partnered({ maps, rowsOut }: Matching): number {
 
 function markAbsent(map: Int32Array, absent: Uint8Array): void {
   for (let i = 0; i < absent.length; i++) if (map[i]! < 0) absent[i] = 1;
-}
-
-function countOnes(flags: Uint8Array): number {
-  let ones = 0;
-  for (let i = 0; i < flags.length; i++) ones += flags[i]!;
-  return ones;
 }
 
 /** The power of two nearest below what fits. */

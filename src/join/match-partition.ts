@@ -1,5 +1,5 @@
 // Owns matching the keys of one source to those of a union of sources, partition by partition, and the proof that none is lost.
-import { FRESH, makeSmallArena, type Take } from '../core/arena.ts';
+import { makeSmallArena, type Take } from '../core/arena.ts';
 import { invariant } from '../core/check.ts';
 import type { KeySpec, KeyTable } from '../core/key-spec.ts';
 import { type KeySegment, loadPartition, type PartitionRows } from '../keys/partition.ts';
@@ -13,8 +13,9 @@ export interface Twin {
   readonly second: number;
 }
 
-/** What the rows of one partition take, of a source and of a union, with their table; larger ones get arrays of their own. */
-const ROOM_BYTES = 4 * 2 ** 20;
+/** What the rows of one partition may take, and each row of one in any case; larger partitions get arrays of their own. */
+const ROOM_BYTES_MAX = 4 * 2 ** 20;
+const ROW_BYTES = 64;
 
 /** Twins that a refusal names. */
 export const TWINS_SHOWN = 3;
@@ -70,7 +71,7 @@ export function matchPartitions(task: MatchTask): PartitionMatch {
   const twins: Twins = { own: [], matched: [], extra: [] };
   let extras = 0;
   let lost = false;
-  const arena = task.to - task.from === 1 ? FRESH : makeSmallArena(ROOM_BYTES);
+  const arena = makeSmallArena(Math.min(ROOM_BYTES_MAX, rowsOf(task) * ROW_BYTES));
   const { take } = arena;
   for (let part = task.from; part < task.to; part++) {
     arena.clear();
@@ -88,6 +89,11 @@ export function matchPartitions(task: MatchTask): PartitionMatch {
   }
   arena.close();
   return { ...twins, extras, lost };
+}
+
+function rowsOf({ tiers, friend, from, to }: MatchTask): number {
+  const segments = [...tiers.flatMap((tier) => tier.segments), ...(friend?.segments ?? [])];
+  return segments.reduce((sum, { bounds }) => sum + bounds[to]! - bounds[from]!, 0);
 }
 
 /** The first ones by the later of the two rows are kept; of any number all, in no order. */

@@ -1,9 +1,9 @@
 // Owns reading key columns of any storage type into canonical unsigned words.
-import { FRESH, makeArena } from '../core/arena.ts';
+import { makeSmallArena } from '../core/arena.ts';
 import type { Column, FlatColumn } from '../core/column.ts';
 import { type Dtype, wordsOf } from '../core/dtype.ts';
 import { ColweaveError } from '../core/errors.ts';
-import { type KeySpec, type KeyTable, keyStride } from '../core/key-spec.ts';
+import { isLikeCms, type KeySpec, type KeyTable, keyStride } from '../core/key-spec.ts';
 import { typeName } from '../core/schema.ts';
 import type { Scratch } from '../scratch/scratch.ts';
 import { type Dataset, locateRow, readRows, requireField } from '../source/dataset.ts';
@@ -13,14 +13,12 @@ import { inScratch, type KeyStore, makeKeyStore, putKeys } from './store.ts';
 /** Rows of keys read at a time at most: bounds what is held beside the table. */
 const KEY_READ_ROWS = 1 << 20;
 
-/** Words of the key columns run, luminosityBlock and event, and the types that they mostly have. */
-const CMS_WORDS = '1,1,2';
+/** Of a key column as it is stored. */
+const VALUE_BYTES_MAX = 8;
+/** The types that run and luminosityBlock, and event, mostly have. */
 const NARROW: readonly Dtype[] = ['u32', 'i32'];
 const WIDE: readonly Dtype[] = ['u64', 'i64'];
 const SIGN_BIT = 0x80000000;
-
-/** Fewer rows are read before the memory for many is there. */
-const ARENA_ROWS_MIN = 1 << 16;
 
 export interface RowRange {
   readonly start: number;
@@ -60,12 +58,12 @@ export async function readKeysInto(
 ): Promise<void> {
   const names = keyColumnNames(spec, dataset.descriptor.schema, placeOf(dataset));
   const stride = keyStride(spec);
-  const arena = end - start < ARENA_ROWS_MIN ? FRESH : makeArena();
+  const cuts = keyCuts(dataset)
+    .map((cut) => ({ at: Math.max(start, cut.start), to: Math.min(end, cut.end) }))
+    .filter(({ at, to }) => at < to);
+  const arena = makeSmallArena(Math.max(0, ...cuts.map(({ at, to }) => to - at)) * names.length * VALUE_BYTES_MAX);
   try {
-    for (const cut of keyCuts(dataset)) {
-      const at = Math.max(start, cut.start);
-      const to = Math.min(end, cut.end);
-      if (at >= to) continue;
+    for (const { at, to } of cuts) {
       arena.clear();
       const columns = await readRows(dataset, names, at, to, signal, arena.take);
       placeColumns(dataset, { spec, names, stride }, columns, words, { first: at, base: at - firstRow });
@@ -162,26 +160,30 @@ function placeColumns(
 
 /** Run, luminosityBlock and event in one go. False: not this key, or a value that is none: to be looked for column by column. */
 function placeTogether(spec: KeySpec, columns: readonly Column[], words: Uint32Array, at: number): boolean {
-  if (spec.columns.map((column) => column.words).join() !== CMS_WORDS) return false;
+  if (!isLikeCms(spec)) return false;
   const flat = columns as readonly FlatColumn[];
   if (flat.some(({ dtype, valid }, c) => valid !== undefined || !(c < 2 ? NARROW : WIDE).includes(dtype))) return false;
-  const [run, lumi, event] = flat.map(({ values }) => wordsOf(values)) as [Uint32Array, Uint32Array, Uint32Array];
-  const [runSign, lumiSign, eventSign] = flat.map(({ dtype }) => (dtype.startsWith('i') ? SIGN_BIT : 0)) as [
-    number,
-    number,
-    number,
-  ];
-  return placeCms({ run, lumi, event }, { run: runSign, lumi: lumiSign, event: eventSign }, words, at) === 0;
+  const [run, lumi, event] = flat.map(({ values, dtype }): KeyWords => {
+    return { words: wordsOf(values), sign: dtype.startsWith('i') ? SIGN_BIT : 0 };
+  });
+  return placeCms({ run: run!, lumi: lumi!, event: event! }, words, at) === 0;
+}
+
+/** Values of a key column, and the bit that none of their last words may have. */
+interface KeyWords {
+  readonly words: Uint32Array;
+  readonly sign: number;
 }
 
 /** The signs that were found. */
 function placeCms(
-  { run, lumi, event }: { readonly run: Uint32Array; readonly lumi: Uint32Array; readonly event: Uint32Array },
-  signs: { readonly run: number; readonly lumi: number; readonly event: number },
+  columns: { readonly run: KeyWords; readonly lumi: KeyWords; readonly event: KeyWords },
   out: Uint32Array,
   start: number,
 ): number {
-  const { run: runSign, lumi: lumiSign, event: eventSign } = signs;
+  const { words: run, sign: runSign } = columns.run;
+  const { words: lumi, sign: lumiSign } = columns.lumi;
+  const { words: event, sign: eventSign } = columns.event;
   let found = 0;
   for (let i = 0, at = start; i < run.length; i++, at += 4) {
     const high = event[2 * i + 1]!;

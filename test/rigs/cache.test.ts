@@ -16,16 +16,14 @@ import {
   writeSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { startCountingServer } from './counting-server.ts';
 import { startDelayProxy } from './delay-proxy.ts';
-import { describeRig } from './harness.ts';
+import { describeRig, ended, type Ran, runLater, TOP } from './harness.ts';
 import { missingForS3, startS3, stopS3 } from './s3.ts';
 import { missingForXrootd, serveFile, startXrootd, stopXrootd } from './xrootd.ts';
 
-const TOP = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const FILE = 'nano.root';
 const PROCESSES = 8;
 const KILLS = 50;
@@ -109,12 +107,6 @@ function newFolder(name: string): string {
   return path;
 }
 
-interface Ended {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
 function fetchColumns(
   columns: string,
   {
@@ -127,7 +119,7 @@ function fetchColumns(
     uid,
     at: { url, env } = server!,
   }: { killAfterMs?: number; uid?: number; at?: Pick<Served, 'url' | 'env'> } = {},
-): Promise<Ended> {
+): Promise<Ran> {
   const argv = [
     join(TOP, 'bin', 'colweave.js'),
     'fetch',
@@ -146,30 +138,18 @@ function fetchColumns(
   // HOME of root is closed to others
   const child = spawn(process.execPath, argv, {
     ...user,
+    stdio: ['ignore', 'pipe', 'pipe'],
     cwd: root,
     env: { PATH: process.env.PATH, HOME: root, TMPDIR: root, ...env },
   });
   const timer = killAfterMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), killAfterMs);
-  let stdout = '';
-  let stderr = '';
-  child.stdout.on('data', (text) => {
-    stdout += text;
-  });
-  child.stderr.on('data', (text) => {
-    stderr += text;
-  });
-  return new Promise((resolve) => {
-    child.on('close', (code) => {
-      clearTimeout(timer);
-      resolve({ code, stdout, stderr });
-    });
-  });
+  return ended(child).finally(() => clearTimeout(timer));
 }
 
-async function fetched(...asked: Parameters<typeof fetchColumns>): Promise<Ended> {
-  const ended = await fetchColumns(...asked);
-  expect(ended, ended.stderr).toMatchObject({ code: 0 });
-  return ended;
+async function fetched(...asked: Parameters<typeof fetchColumns>): Promise<Ran> {
+  const ran = await fetchColumns(...asked);
+  expect(ran, ran.stderr).toMatchObject({ status: 0 });
+  return ran;
 }
 
 const GROUP = 20_000;
@@ -198,13 +178,8 @@ function additions(cache: string): Map<string, number> {
   return counts;
 }
 
-async function check(cache: string): Promise<Ended> {
-  const child = spawn(process.execPath, [join(TOP, 'bin', 'colweave.js'), 'fetch', '--cache-check', '--cache', cache]);
-  let stdout = '';
-  child.stdout.on('data', (text) => {
-    stdout += text;
-  });
-  return new Promise((resolve) => child.on('close', (code) => resolve({ code, stdout, stderr: '' })));
+function check(cache: string): Promise<Ran> {
+  return runLater(process.execPath, [join(TOP, 'bin', 'colweave.js'), 'fetch', '--cache-check', '--cache', cache]);
 }
 
 const COLLECTIONS = ['Jet_*', 'Muon_*', 'Electron_*', 'Tau_*', 'Photon_*', 'MET_*', 'GenPart_*', 'FatJet_*'];
@@ -236,7 +211,7 @@ for (const [scheme, missing, serve] of [
       expect(travelled).toBeLessThanOrEqual(payload * SLACK);
       expect(new Set(additions(cache).values())).toEqual(new Set([1]));
       expect(entriesIn(cache)).toHaveLength(entriesIn(alone).length);
-      expect((await check(cache)).code).toBe(0);
+      expect((await check(cache)).status).toBe(0);
     });
 
     it('a second user with other columns: what both name is there, only the difference travels', async ({ skip }) => {
@@ -292,7 +267,7 @@ for (const [scheme, missing, serve] of [
         { cache, output: `${scheme}-missing.parquet`, words: ['--offline'] },
         { at },
       );
-      expect(missing.code).toBe(75);
+      expect(missing.status).toBe(75);
       expect(missing.stderr).toContain('cache/offline-miss');
     });
   });
@@ -327,18 +302,18 @@ it(`killed at ${KILLS} moments: no partial entry, and the next one goes on`, { t
   let kept = 0;
   for (let i = 0; killed < KILLS && i < 4 * KILLS; i++) {
     const killAfterMs = 50 + Math.random() * wholeMs * 0.9;
-    const { code } = await fetchColumns('*', { cache, output: `killed${i}.parquet` }, { killAfterMs });
-    if (code === null) killed++;
+    const { status } = await fetchColumns('*', { cache, output: `killed${i}.parquet` }, { killAfterMs });
+    if (status === null) killed++;
     // killed after it was published, it is whole
     const output = join(root, `killed${i}.parquet`);
-    if (code === 0) expect(existsSync(output)).toBe(true);
+    if (status === 0) expect(existsSync(output)).toBe(true);
     if (existsSync(output))
       expect(readFileSync(output), `killed after ${killAfterMs} ms`).toEqual(
         readFileSync(join(root, 'reference.parquet')),
       );
     if (!existsSync(join(cache, 'columns'))) continue; // killed before it began
     const seen = await check(cache);
-    expect(seen, `killed after ${killAfterMs} ms: ${seen.stdout}`).toMatchObject({ code: 0 });
+    expect(seen, `killed after ${killAfterMs} ms: ${seen.stdout}`).toMatchObject({ status: 0 });
     kept += entriesIn(cache).length;
     if (i % 5 === 4) {
       await fetched('*', { cache, output: `after${i}.parquet` });

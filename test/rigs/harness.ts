@@ -1,7 +1,8 @@
 // Owns when a rig counts: absent parts are a visible skip with the reason, and under CI a failure where they could be had.
-import { spawn, spawnSync } from 'node:child_process';
+import { type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { CANNOT } from './server-process.ts';
@@ -63,6 +64,11 @@ export function runLater(
     timeout: COMMAND_MS_MAX,
     env: { PATH, HOME, ...env },
   });
+  return ended(child);
+}
+
+/** What a child has said when it is over. */
+export function ended(child: ChildProcessByStdio<null, Readable, Readable>): Promise<Ran> {
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (text) => {

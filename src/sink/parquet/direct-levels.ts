@@ -1,5 +1,6 @@
 // Owns the levels of flat columns and of lists of one level, written as bits straight from offsets and validity.
 // https://parquet.apache.org/docs/file-format/nestedencoding/
+import { countOnes } from '../../core/flags.ts';
 import { packBits, writeVarint } from './hybrid.ts';
 import { LENGTH_BYTES, PAGE_ENTRIES, type Page, type Paging } from './paging.ts';
 import { scratchBytes } from './scratch.ts';
@@ -17,18 +18,12 @@ export function flatPaging(rows: number, nullable: boolean, valid?: Uint8Array):
   let value = 0;
   for (let start = 0; start < rows; start += PAGE_ENTRIES) {
     const end = Math.min(rows, start + PAGE_ENTRIES);
-    const present = valid === undefined ? end - start : countOnes(valid, start, end);
+    const present = valid === undefined ? end - start : countOnes(valid.subarray(start, end));
     const levels = nullable ? flatLevels({ start, end, present }, valid) : new Uint8Array(0);
     pages.push({ entries: end - start, valueStart: value, valueEnd: value + present, levels });
     value += present;
   }
   return { pages, entries: rows, absent: rows - value };
-}
-
-function countOnes(bytes: Uint8Array, start: number, end: number): number {
-  let ones = 0;
-  for (let i = start; i < end; i++) ones += bytes[i]!;
-  return ones;
 }
 
 function flatLevels({ start, end, present }: FlatRange, valid?: Uint8Array): Uint8Array {

@@ -63,12 +63,10 @@ function cutOff(branch: BranchObject, at: { index: number; end: number; fileByte
 }
 
 export function tableOf(baskets: readonly Basket[]): RootLayout['baskets'] {
-  const [bytes, rowStart, rowEnd] = [0, 1, 2].map(() => new Int32Array(baskets.length)) as [
-    Int32Array,
-    Int32Array,
-    Int32Array,
-  ];
   const seek = new Float64Array(baskets.length);
+  const bytes = new Int32Array(baskets.length);
+  const rowStart = new Int32Array(baskets.length);
+  const rowEnd = new Int32Array(baskets.length);
   for (const [i, basket] of baskets.entries()) {
     seek[i] = basket.seek;
     bytes[i] = basket.bytes;

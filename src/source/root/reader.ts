@@ -1,6 +1,6 @@
 // Owns reading rows of branches: which baskets, in file order, decoded straight into the columns' arrays.
 import type { ByteStore } from '../../bytes/types.ts';
-import { releaseBytes, type Take } from '../../core/arena.ts';
+import { releaseBuffer, type Take } from '../../core/arena.ts';
 import { invariant } from '../../core/check.ts';
 import { type Column, flatColumn } from '../../core/column.ts';
 import { allocate, bytesOf, dtypeBytes, type Values } from '../../core/dtype.ts';
@@ -320,9 +320,8 @@ async function runTasks(
 function release({ kept, layout }: TreeReader, { task, basket }: Job, { payload, entryOffsets }: BasketData): void {
   const own = layout.baskets.seek[basket]! >= 0 && task.branch.kind === 'number' && !kept.baskets.has(basket);
   if (!own) return;
-  for (const buffer of new Set([payload.buffer, entryOffsets?.buffer])) {
-    if (buffer !== undefined) releaseBytes(new Uint8Array(buffer));
-  }
+  releaseBuffer(payload.buffer);
+  if (entryOffsets) releaseBuffer(entryOffsets.buffer);
 }
 
 /** Does a basket hold a row whose values are looked at? Strings and objects are put together from all of their parts. */
