@@ -1,6 +1,7 @@
 // Bundles src/cli/main.ts into dist/: one entry that is command line and worker by role, heavy libraries in chunks of their own.
 // --if-stale: do nothing when dist/ is newer than every source.
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { isBuiltin } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -20,14 +21,42 @@ const inputs = [
 if (process.argv.includes('--if-stale') && existsSync(out) && statSync(out).mtimeMs > Math.max(...inputs))
   process.exit(0);
 
+if (Number.parseInt(process.versions.node, 10) < 22) {
+  throw new Error(`build with Node 22 or later, not ${process.version}: what its modules have goes into the program`);
+}
 const { build } = await import('esbuild');
 const { version } = JSON.parse(readFileSync(join(top, 'package.json'), 'utf8'));
+
+// A builtin imported by name is loaded at once, with all that its getters bring (fs: readline, crypto: webcrypto): a third of
+// the time that `--help` takes. Here each is loaded when something of it is used, and without its getters.
+const lazyBuiltins = {
+  name: 'lazy-builtins',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^[a-z_0-9:/]+$/ }, ({ path }) =>
+      isBuiltin(path) ? { path, namespace: 'builtin' } : undefined,
+    );
+    onLoad({ filter: /./, namespace: 'builtin' }, ({ path }) => ({ contents: lazily(path) }));
+  },
+};
+
+function lazily(builtin) {
+  const itself = process.getBuiltinModule(builtin);
+  if (typeof itself === 'function') return `module.exports = process.getBuiltinModule(${JSON.stringify(builtin)});`; // classes extend it
+  const names = Object.keys(itself);
+  return `
+    let loaded;
+    const load = () => (loaded ??= process.getBuiltinModule(${JSON.stringify(builtin)}));
+    for (const name of ${JSON.stringify(names)})
+      Object.defineProperty(exports, name, { enumerable: true, get: () => load()[name] });`;
+}
+
 const { metafile } = await build({
   absWorkingDir: top,
   metafile: true,
   entryPoints: { colweave: join(top, 'src', 'cli', 'main.ts') },
   outdir: join(top, 'dist'),
   bundle: true,
+  plugins: [lazyBuiltins],
   splitting: true,
   format: 'esm',
   platform: 'node',
@@ -51,7 +80,7 @@ const { metafile } = await build({
   ],
   define: { COLWEAVE_VERSION: JSON.stringify(version) },
   banner: {
-    js: "import { createRequire as colweaveRequire } from 'node:module'; const require = colweaveRequire(import.meta.url);",
+    js: "const require = process.getBuiltinModule('module').createRequire(import.meta.url);",
   },
 });
 
