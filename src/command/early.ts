@@ -13,7 +13,7 @@ const EARLY_BYTES = 64 * 2 ** 20;
 
 export function startEarly({ jobs }: JoinOptions, inputBytes: number): Pool | undefined {
   const threads = jobs ?? threadsHere();
-  return threads < 2 || inputBytes < EARLY_BYTES ? undefined : startPool(threads);
+  return threads < 2 || inputBytes < EARLY_BYTES ? undefined : startPool(threads, 'join');
 }
 
 /** An output that is up to date is left alone: then no thread is needed. */

@@ -110,7 +110,7 @@ async function runHere<Encoded>(
   const scratch = summary.scratchBytes > 0 ? openScratch(scratchFolder()) : undefined;
   try {
     if (early?.size !== threads) await early?.close();
-    const pool = threads > 1 && early?.size !== threads ? startPool(threads) : early;
+    const pool = threads > 1 && early?.size !== threads ? startPool(threads, 'join') : early;
     const starting =
       threads > 1 && pool !== undefined
         ? poolExecutor<Encoded>(plan, format.name, sink, { pool, scratch })

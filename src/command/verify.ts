@@ -76,7 +76,7 @@ const THREADS_BYTES = 16 * 2 ** 20;
 function startThreads(paths: readonly string[], jobs: number | undefined): Pool | undefined {
   const threads = jobs ?? threadsHere();
   const most = Math.max(...paths.map((path) => statSync(path, { throwIfNoEntry: false })?.size ?? 0));
-  return threads < 2 || most < THREADS_BYTES ? undefined : startPool(threads);
+  return threads < 2 || most < THREADS_BYTES ? undefined : startPool(threads, 'check');
 }
 
 /** What a join wrote for rows of a friend alone begins with `_`, which inputs leave out. */

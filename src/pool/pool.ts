@@ -51,8 +51,11 @@ export function setCounting(kind: Counting): void {
   counting = kind;
 }
 
-/** Marks our workers, so that the one entry file knows its role. */
-const ROLE = 'colweave-worker';
+/** Marks our workers, so that the one entry file knows its role; `kind`: of the jobs that the thread loads at once. */
+interface Role {
+  readonly role: 'colweave-worker';
+  readonly kind?: string;
+}
 /** Jobs work on typed arrays outside the heap: a small young generation costs no time and saves 20 MB a thread. */
 const LIMITS = { maxYoungGenerationSizeMb: 4 };
 const jobs = new Map<string, Job>();
@@ -64,7 +67,7 @@ export function setWorkerEntry(url: URL): void {
 }
 
 export function isPoolWorker(): boolean {
-  return !isMainThread && workerData === ROLE;
+  return !isMainThread && (workerData as Partial<Role> | null)?.role === 'colweave-worker';
 }
 
 export function registerJob(name: string, job: Job): void {
@@ -78,6 +81,8 @@ export type LoadJobs = Readonly<Record<string, () => Promise<void>>>;
 export function serveJobs(kinds: LoadJobs): void {
   const port = parentPort;
   invariant(port !== null, 'serveJobs runs in a worker');
+  const { kind } = workerData as Role;
+  if (kind !== undefined) kinds[kind]?.().catch(() => {}); // the first job of the kind tells
   port.on('message', async ({ id, job, input }: Request) => {
     try {
       if (!jobs.has(job)) await kinds[job.split('/')[0]!]?.();
@@ -121,14 +126,15 @@ interface Seat {
   close(): Promise<unknown>;
 }
 
-/** Starts `size` threads. */
-export function startPool(size: number): Pool {
+/** Starts `size` threads; jobs of a `kind` that will come are loaded while this thread is still busy with something else. */
+export function startPool(size: number, kind?: string): Pool {
   invariant(entry !== undefined, 'the worker entry is set at start-up');
   const url = entry;
   let next = 0;
   const waiting: { readonly request: Request; readonly pending: Pending; readonly seat: number | undefined }[] = [];
+  const data: Role = { role: 'colweave-worker', ...(kind === undefined ? {} : { kind }) };
   const seats = Array.from({ length: size }, () =>
-    seatOf(new Worker(url, { workerData: ROLE, stderr: false, resourceLimits: LIMITS }), () => drain()),
+    seatOf(new Worker(url, { workerData: data, stderr: false, resourceLimits: LIMITS }), () => drain()),
   );
   const post = ({ pending, post: send }: Seat, request: Request, promise: Pending) => {
     pending.set(request.id, promise);
