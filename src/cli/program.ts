@@ -1,5 +1,6 @@
 // The commands and their options, defined once: parsing, help and man pages all come from here.
 import { Argument, Command } from 'commander';
+import { writerNamed } from '../command/output-name.ts';
 import type { JoinOptions, SourceWords, VerifyOptions } from '../command/types.ts';
 import { VERSION } from '../command/version.ts';
 import { ColweaveError } from '../core/errors.ts';
@@ -94,7 +95,7 @@ interface JoinValues extends MannersValues, SkimValues, JoinInferValues, CacheVa
   eventsPerFile?: number;
   targetSize?: number;
   output?: string;
-  writer: JoinOptions['writer'];
+  writer?: JoinOptions['writer'];
   compression: JoinOptions['compression'];
   dryRun?: true;
   receipt?: true;
@@ -195,7 +196,10 @@ function joinOutput(command: Command): void {
       '--carry <TREES>',
       'trees of the primary files that go along, comma separated: Runs goes to OUT.Runs.parquet, its totals into OUT',
     ).argParser(collectNames),
-    option('--writer <WRITER>', 'what writes the output').choices(['parquet', 'parquetjs', 'arrow']).default('parquet'),
+    option(
+      '--writer <WRITER>',
+      'what writes the output (default: as OUT is named, parquet or for .arrows arrow)',
+    ).choices(['parquet', 'parquetjs', 'arrow']),
     option('--compression <CODEC>', 'of the output').choices(['zstd', 'snappy', 'none']).default('zstd'),
   ]);
   group(command, 'Running:', [
@@ -303,7 +307,7 @@ function joinOptions({ primary, friends, values }: Composed<JoinValues>): JoinOp
     dropUnreadable: values.dropUnreadable === true,
     ...(values.duplicates === 'error' ? {} : { duplicates: values.duplicates }),
     ...given({ eventsPerFile: values.eventsPerFile, targetBytes: values.targetSize, output: values.output }),
-    writer: values.writer,
+    writer: values.writer ?? writerNamed(values.output ?? ''),
     compression: values.compression,
     dryRun: values.dryRun === true,
     receipt: values.receipt === true,

@@ -14,6 +14,7 @@ import type { FetchedFile, FetchOptions, FetchReport, RunFetch } from './fetch-t
 import { runJoin } from './join.ts';
 import { closeSources, openSources } from './open-sources.ts';
 import { isDirectory } from './output.ts';
+import { writerNamed } from './output-name.ts';
 import { receiptOf } from './receipts.ts';
 import { memoryHere, threadsHere } from './resources.ts';
 import type { CommandContext, JoinOptions } from './types.ts';
@@ -44,7 +45,7 @@ export const runFetch: RunFetch = async (options, context) => {
     options.redirector === undefined ? {} : { redirector: options.redirector },
   );
   const perFile = isFolder(options.output);
-  const format = options.format ?? (/\.arrows?$|\.feather$/.test(options.output) ? 'arrow' : 'parquet');
+  const format = options.format ?? writerNamed(options.output);
   const tasks = tasksOf(inputs, options.output, { perFile, format });
   const manifest = perFile ? join(options.output, MANIFEST_FILE) : `${options.output}.fetch.json`;
   const made = perFile ? makeFolder(options.output) : undefined;

@@ -19,6 +19,7 @@ import { addGroup, doneOf, noTotals, policiesOf, requestOf, specOf, type Totals 
 import { openServers } from './infer-servers.ts';
 import type { InferOptions, InferReport, RunInfer } from './infer-types.ts';
 import { isDirectory, refuseOverwritingInput } from './output.ts';
+import { writerNamed } from './output-name.ts';
 import { goesToServer, refuseOthers, sendToServer } from './remote-output.ts';
 import type { Request } from './request.ts';
 import type { CommandContext, FreshReport } from './types.ts';
@@ -63,7 +64,7 @@ async function run(options: InferOptions, context: CommandContext): Promise<Infe
 function refuseNonsense({ output, dryRun, resume, force, redo }: InferOptions): void {
   if (!dryRun && output === undefined)
     throw new ColweaveError('usage/bad-option', 'no output: give -o OUT, or --dry-run');
-  if (output !== undefined && (output === '-' || (isDirectory(output) && !isRemoteTarget(output))))
+  if (output !== undefined && !isParquetFile(output))
     throw new ColweaveError('usage/bad-option', `scores go into one Parquet file, and ${output} is none`);
   if (resume && (force || redo))
     throw new ColweaveError(
@@ -79,6 +80,11 @@ function datasetOptions({ schema, tree }: InferOptions, { cache }: CommandContex
     ...(tree === undefined ? {} : { tree }),
     ...(cache === undefined ? {} : { cache }),
   };
+}
+
+function isParquetFile(output: string): boolean {
+  if (output === '-' || writerNamed(output) !== 'parquet') return false;
+  return isRemoteTarget(output) || !isDirectory(output);
 }
 
 /** Asks, writes beside the output, publishes last. */
