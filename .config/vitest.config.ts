@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     root: '.',
+    env: { COLWEAVE_THREAD_BYTES: '0' }, // as many threads as asked for, of little data too
     include: ['test/**/*.test.ts'],
     exclude: ['test/interop/**', 'test/long/**', 'test/rigs/**'],
     testTimeout: 30_000,

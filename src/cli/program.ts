@@ -203,7 +203,10 @@ function joinOutput(command: Command): void {
     option('--compression <CODEC>', 'of the output').choices(['zstd', 'snappy', 'none']).default('zstd'),
   ]);
   group(command, 'Running:', [
-    option('-j, --jobs <N>', 'worker threads (default: the cores this job may use)').argParser(parseCount),
+    option(
+      '-j, --jobs <N>',
+      'worker threads, as far as there is work for them (default: the cores this job may use)',
+    ).argParser(parseCount),
     option('--memory <SIZE>', 'memory cap: k, M, G, T count by 1024; kB, MB, GB, TB by 1000').argParser(parseSize),
     option(
       '--key-index <DIR>',

@@ -6,12 +6,12 @@ import type { JoinPlan } from '../join/plan.ts';
 import { witnessOf } from '../join/receipt.ts';
 import { type RunResult, runPlan } from '../join/run.ts';
 import { type Executor, inlineExecutor, poolExecutor } from '../join/work.ts';
-import { type Pool, startPool } from '../pool/pool.ts';
 import { closeScratch, openScratch, scratchFolder } from '../scratch/scratch.ts';
 import { openSink } from '../sink/registry.ts';
 import type { Sink, SinkFormat } from '../sink/types.ts';
 import type { Dataset } from '../source/dataset.ts';
 import { type Carried, type CarryOptions, carryTrees, NOTHING_CARRIED, sumsMetadata } from './carry.ts';
+import { type Crew, settleCrew } from './crew.ts';
 import { writeDepfile } from './depfile.ts';
 import { targetOf } from './finished.ts';
 import type { ScoredPlan } from './join-infer.ts';
@@ -23,7 +23,7 @@ import type { CommandContext, JoinOptions, JoinReport, PlanSummary, ScoresSummar
 
 export interface CarryOut extends CommandContext {
   readonly summary: PlanSummary;
-  readonly early: Pool | undefined;
+  readonly crew: Crew;
   readonly request: Request;
   readonly groups: readonly DatasetFiles[];
   /** Of each source, as far as its files tell. */
@@ -103,22 +103,21 @@ async function runHere<Encoded>(
   plan: JoinPlan,
   datasets: readonly Dataset[],
   format: SinkFormat<Encoded>,
-  { options, summary, place, carried, early, request, groups, ancestry, scored, emit, signal }: RunHere,
+  { options, summary, place, carried, crew, request, groups, ancestry, scored, emit, signal }: RunHere,
 ): Promise<RunResult<Encoded>> {
   const sink = { compression: options.compression };
   const { threads } = summary;
   const scratch = summary.scratchBytes > 0 ? openScratch(scratchFolder()) : undefined;
   try {
-    if (early?.size !== threads) await early?.close();
-    const pool = threads > 1 && early?.size !== threads ? startPool(threads, 'join') : early;
+    const pool = await settleCrew(crew, threads);
     const starting =
-      threads > 1 && pool !== undefined
+      pool !== undefined
         ? poolExecutor<Encoded>(plan, format.name, sink, { pool, scratch })
         : Promise.resolve(inlineExecutor(plan, datasets, format, sink, { signal, scratch }));
     starting.catch(() => {}); // awaited below, when this thread has done its own part
     const sourceKeySeals = await sealSources(
       plan.sources.map(({ keys }) => keys),
-      threads > 1 ? pool : undefined,
+      pool,
     );
     const receipt = receiptContext(plan, options, {
       carried,

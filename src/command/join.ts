@@ -23,9 +23,9 @@ import { type Dataset, datasetBytes } from '../source/dataset.ts';
 import { settleAncestry } from './ancestry.ts';
 import { budgetFor } from './budget.ts';
 import { checkCarried } from './carry.ts';
+import { type Crew, closeCrew, manyKeys, startCrew, threadsWorth } from './crew.ts';
 import { dedupPlan } from './dedup.ts';
 import { explainDuplicates } from './duplicates.ts';
-import { bytesIn, bytesOnDisk, manyKeys, mayBeFresh, startEarly } from './early.ts';
 import { finishIfFresh } from './finished.ts';
 import type { Scoring } from './join-infer.ts';
 import { summarize } from './join-report.ts';
@@ -37,6 +37,7 @@ import { closeSources, inputsOf, type Opened, openSources } from './open-sources
 import { isDirectory } from './output.ts';
 import { primaryDatasets } from './primary-datasets.ts';
 import { goesToServer, joinToServer } from './remote-output.ts';
+import { threadsHere } from './resources.ts';
 import { selectionSummary, selectPrimary } from './selection.ts';
 import type { CommandContext, FreshReport, JoinOptions, JoinReport, RunJoin } from './types.ts';
 import { cacheText, withCache } from './with-cache.ts';
@@ -76,26 +77,22 @@ async function joinWith(
   const options = { ...asked, friends: await expandTrees(asked), ...scores };
   refuseNonsense(options);
   let opened: Opened | undefined;
-  let early: Pool | undefined;
+  const crew: Crew = {};
   const spill: KeySpill = {};
   try {
-    opened = await openSources(options, {
-      ...context,
-      found: (inputs) => {
-        if (!options.dryRun && !mayBeFresh(options)) early = startEarly(options, bytesOnDisk(inputs));
-      },
-    });
+    opened = await openSources(options, context);
     const { datasets, groups, sample, request } = opened;
     const fresh = await finishIfFresh(options, opened, context);
     if (fresh.report !== undefined) return fresh.report;
     const ancestry = await settleAncestry(datasets, sample, context.signal);
-    if (!options.dryRun || manyKeys(datasets)) early ??= startEarly(options, bytesIn(datasets));
-    const crew = datasets.some(isFar) || !manyKeys(datasets) ? undefined : early;
-    if (crew !== undefined) await openTogether(datasets, crew);
-    const { plan: joined, selection } = await planJoin(options, opened, { early, crew, spill, ...context });
+    if (manyKeys(datasets) && !datasets.some(isFar)) {
+      startCrew(crew, options.jobs ?? threadsHere());
+      if (crew.pool !== undefined) await openTogether(datasets, crew.pool);
+    }
+    const { plan: joined, selection, threads } = await planJoin(options, opened, { crew, spill, ...context });
     const scored = scoring?.plan(joined, context.signal);
     const plan = scored?.plan ?? joined;
-    const budget = budgetFor(plan, datasets, options);
+    const budget = budgetFor(plan, datasets, { ...options, jobs: threads });
     const planned = summarize(plan, datasets, options, budget);
     const summary = {
       ...planned,
@@ -112,7 +109,7 @@ async function joinWith(
       { ...options, force: options.force || fresh.replace, ...(sample === undefined ? {} : { sample }) },
       {
         summary,
-        early,
+        crew,
         request,
         groups,
         ancestry: ancestry.sources,
@@ -122,7 +119,7 @@ async function joinWith(
       },
     );
   } finally {
-    await early?.close();
+    await closeCrew(crew);
     closeSpill(spill);
     if (opened !== undefined) await closeSources(opened);
   }
@@ -131,13 +128,13 @@ async function joinWith(
 interface Planned {
   readonly plan: JoinPlan;
   readonly selection: Selection | undefined;
+  /** At most so many: what is left to do is worth no more. */
+  readonly threads: number;
 }
 
 interface Planning {
-  /** Its threads stay for the join. */
-  readonly early: Pool | undefined;
-  /** The same, where they have the files open: what is on servers this thread reads alone, so that it travels once. */
-  readonly crew: Pool | undefined;
+  /** Threads that were started have the files open: what is on servers this thread reads alone, so that it travels once. */
+  readonly crew: Crew;
   readonly spill: KeySpill;
 }
 
@@ -145,7 +142,7 @@ interface Planning {
 async function planJoin(
   options: JoinOptions,
   opened: Opened,
-  { early, crew, spill, ...context }: CommandContext & Planning,
+  { crew, spill, ...context }: CommandContext & Planning,
 ): Promise<Planned> {
   const { datasets, sample } = opened;
   const { signal } = context;
@@ -165,9 +162,12 @@ async function planJoin(
       parseWitness(options.witness ?? 'auto'),
     );
   const witnesses = witnessesOf(schema); // what --witness names may be wrong: told before anything is read
-  const selection = await selectPrimary(options, datasets[0]!, { pool: crew, ...context });
+  const { pool } = crew;
+  const selection = await selectPrimary(options, datasets[0]!, { pool, ...context });
+  const { threads, soon } = threadsWorth(schema.columns, datasets, selection, options);
+  if (soon && !options.dryRun) startCrew(crew, threads);
   spillIfShort(spill, options, key, datasets);
-  const sources = await rememberReads(() => readAllKeys(datasets, key, options.keyIndex, { crew, spill, ...context }));
+  const sources = await rememberReads(() => readAllKeys(datasets, key, options.keyIndex, { pool, spill, ...context }));
   const asked: PlanOptions = {
     ...planOptions(options, schema, rowGroups(options, opened)),
     witnesses,
@@ -175,13 +175,14 @@ async function planJoin(
   };
   const most = Math.max(...sources.map(({ keys }) => keys.rows));
   const [matching, whole] = await planOrExplain(options, opened, { sources, signal }, async () => {
-    const matching = await matchRows(sources, schema, asked, keyCrew(crew, most, spill.sorted));
+    const matching = await matchRows(sources, schema, asked, keyCrew(pool, most, spill.sorted));
     dropSorted(spill);
     return [matching, makePlan(sources, schema, asked, matching)] as const;
   });
-  if (options.dedup !== true || options.dryRun) return { plan: whole, selection };
+  if (options.dedup !== true || options.dryRun) return { plan: whole, selection, threads };
   const planned = { whole, sources, schema, options: asked, matching, witnessesOf };
-  return { plan: await dedupPlan(planned, datasets, options, { pool: early, ...context }), selection };
+  const plan = await dedupPlan(planned, datasets, options, { pool: crew.pool, ...context });
+  return { plan, selection, threads };
 }
 
 function refuseNonsense(options: JoinOptions): void {
@@ -323,11 +324,11 @@ async function readAllKeys(
   datasets: readonly Dataset[],
   key: KeySpec,
   index: string | undefined,
-  { crew, spill, emit, signal }: CommandContext & Pick<Planning, 'crew' | 'spill'>,
+  { pool, spill, emit, signal }: CommandContext & Pick<Planning, 'spill'> & { readonly pool: Pool | undefined },
 ): Promise<PlanSource[]> {
   const sources: PlanSource[] = [];
   const { keys: scratch } = spill;
-  const together = index === undefined ? crew : undefined;
+  const together = index === undefined ? pool : undefined;
   while (sources.length < datasets.length) {
     const first = sources.length;
     emit({ type: 'progress', stage: 'keys', done: first, total: datasets.length });

@@ -1,6 +1,6 @@
 // Owns opening the sources of a join: words to files, files to datasets, and what all of them together were asked for.
 import { closeDataset, type Dataset, openDataset } from '../source/dataset.ts';
-import { expandInputs, type Input, type InputOptions } from '../source/inputs.ts';
+import { expandInputs, type InputOptions } from '../source/inputs.ts';
 import { isDirectory } from './output.ts';
 import { type DatasetFiles, expandPrimary } from './primary-datasets.ts';
 import { type Request, requestOf } from './request.ts';
@@ -18,11 +18,8 @@ export interface Opened {
   readonly lists: readonly string[];
 }
 
-/** Reads metadata only. `found`: told what is going to be opened. Errors: those of inputs and formats, join/sample-differs. */
-export async function openSources(
-  options: JoinOptions,
-  { emit, signal, cache, found }: CommandContext & { readonly found?: (inputs: readonly Input[]) => void },
-): Promise<Opened> {
+/** Reads metadata only. Errors: those of inputs and formats, join/sample-differs. */
+export async function openSources(options: JoinOptions, { emit, signal, cache }: CommandContext): Promise<Opened> {
   const datasets: Dataset[] = [];
   const lists: string[] = [];
   let groups: readonly DatasetFiles[] = [];
@@ -35,7 +32,6 @@ export async function openSources(
       groups = expanded.groups;
       return { ...source, inputs: expanded.inputs };
     });
-    found?.(sources.flatMap(({ inputs }) => inputs));
     for (const [s, source] of sources.entries()) {
       emit({ type: 'progress', stage: 'open', done: s, total: sources.length });
       datasets.push(await openDataset(source.inputs, { ...source, ...(cache === undefined ? {} : { cache }) }, signal));
