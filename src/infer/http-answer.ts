@@ -36,6 +36,8 @@ interface Head {
   readonly keeps: boolean;
 }
 
+let lastHead: { readonly text: string; readonly head: Head } | undefined;
+
 /** One answer, as far as it came. Every method that takes bytes throws a ServerError where they are no answer. */
 export class AnswerReader {
   readonly #url: string;
@@ -170,7 +172,13 @@ export class AnswerReader {
     else this.#left = length;
   }
 
+  /** Heads of answers of the same size are the same: the last one that was read says what it says. */
   #headOf(text: string): Head {
+    if (lastHead?.text !== text) lastHead = { text, head: this.#readHead(text) };
+    return lastHead.head;
+  }
+
+  #readHead(text: string): Head {
     const [first = '', ...lines] = text.split('\r\n');
     const [, minor, code] = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: |$)/.exec(first) ?? [];
     if (code === undefined) throw this.#bad('it does not begin as one');

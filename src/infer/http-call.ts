@@ -27,13 +27,15 @@ export interface HttpExchange {
 
 export function httpCaller(base: URL, options: ConnectOptions): HttpCaller {
   const pool = connectionPool(base, options);
+  const { host } = base; // a getter that makes it anew
   const below = base.pathname.replace(/\/+$/, '');
   const headOf = ({ method, path, headers = {}, parts = [] }: HttpExchange): string => {
-    const lines = Object.entries({ ...authorization(options), ...headers }).map(
-      ([name, value]) => `${name}: ${value}\r\n`,
-    );
-    const length = parts.reduce((sum, part) => sum + part.length, 0);
-    return `${method} ${below}${path} HTTP/1.1\r\nhost: ${base.host}\r\n${lines.join('')}content-length: ${length}\r\n\r\n`;
+    const given = { ...authorization(options), ...headers };
+    let lines = '';
+    for (const name in given) lines += `${name}: ${given[name as keyof typeof given]}\r\n`;
+    let length = 0;
+    for (const part of parts) length += part.length;
+    return `${method} ${below}${path} HTTP/1.1\r\nhost: ${host}\r\n${lines}content-length: ${length}\r\n\r\n`;
   };
   const once = async (exchange: HttpExchange, fresh: boolean, signal: AbortSignal): Promise<HttpAnswer> => {
     const connection = await pool.take(fresh, signal);
