@@ -62,8 +62,8 @@ export function threadsWorth(
   const bytes = bytesToRead(columns, datasets, selection) + 2 * bytesToWrite(columns, datasets[0]!, selection);
   const soon = bytes >= 2 * BYTES_A_THREAD;
   if (infer !== undefined || datasets.some(isFar)) return { threads: jobs, soon };
-  const each = Number(process.env.COLWEAVE_THREAD_BYTES ?? BYTES_A_THREAD); // tests have little data, and want threads
-  return { threads: Math.max(1, Math.min(jobs, Math.floor(bytes / Math.max(1, each)))), soon };
+  const each = Number(process.env.COLWEAVE_THREAD_BYTES ?? BYTES_A_THREAD) || 1; // tests have little data, and want threads
+  return { threads: Math.max(1, Math.min(jobs, Math.floor(bytes / each))), soon };
 }
 
 /** Of friends all: which of their rows are wanted is not known yet. */
