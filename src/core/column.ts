@@ -81,6 +81,18 @@ export function sliceColumn(column: Column, start: number, end: number): Column 
     : { kind: 'list', length, offsets, items: sliceColumn(column.items, first, last), valid };
 }
 
+/** Rows start .. end of columns of equal length. What lists share stays shared: equal offsets are one object. */
+export function sliceColumns(columns: readonly Column[], start: number, end: number): Column[] {
+  const offsets = new Map<Int32Array, Int32Array>();
+  return columns.map((column) => {
+    const slice = sliceColumn(column, start, end);
+    if (column.kind === 'flat' || slice.kind === 'flat') return slice;
+    const known = offsets.get(column.offsets);
+    if (known === undefined) offsets.set(column.offsets, slice.offsets);
+    return known === undefined ? slice : { ...slice, offsets: known };
+  });
+}
+
 function rebased(offsets: Int32Array, start: number, end: number): Int32Array {
   const first = offsets[start]!;
   const out = new Int32Array(end - start + 1);

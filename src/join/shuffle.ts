@@ -1,7 +1,7 @@
 // Owns the shuffle: one sequential pass over a source scatters its rows into the blocks where they belong.
 import type { Arena, Take } from '../core/arena.ts';
 import { invariant } from '../core/check.ts';
-import { type Column, type FlatColumn, flatColumn, nullColumn, sliceColumn } from '../core/column.ts';
+import { type Column, type FlatColumn, flatColumn, nullColumn, sliceColumns } from '../core/column.ts';
 import { allocate, allocateShared } from '../core/dtype.ts';
 import { planPacking, unpackColumns } from '../core/pack.ts';
 import { addSeals, keyStates, NO_SEAL, type Seal, sealColumn, sealKeys, sealScope } from '../core/seal.ts';
@@ -89,13 +89,14 @@ export async function scatterRows(
   const sparse = sorted.order.length * SPARSE_FACTOR < own.length;
   const scope = gatherScope(sorted.order, scratch === undefined ? allocateShared : sparse ? allocate : take, take);
   if (sparse) await proveRows(plan, source, dataset, task, { take, signal });
+  const picked = sparse ? rowsUsed(own) : undefined;
   for (const batch of sparse ? batchesOf(plan, source, names, own.length) : [names]) {
     if (sparse) arena.clear();
     const read = sparse
       ? await readRows(dataset, batch, start, end, signal, take, neededRows(own))
       : await readProved(plan, dataset, task, names, { take, signal });
     const whole: ChunkRows = { names: batch, columns: read, targets: own, rows: undefined, first: start };
-    const chunk = sparse ? pickChunk(whole, rowsUsed(own)) : whole;
+    const chunk = picked === undefined ? whole : pickChunk(whole, picked);
     plan.parts.forEach((_, part) => {
       const seal = sealPart(plan, source, part, chunk, take);
       if (seal !== undefined) seals.set(part, sumOfBatches(seals.get(part), seal));
@@ -166,13 +167,19 @@ export const SCATTER_ROWS = 1 << 15;
 export function scatterTasks(plan: JoinPlan, source: number): ScatterTask[] {
   const { targets, dataset } = plan.sources[source]!;
   invariant(targets !== undefined, 'a shuffled source has targets');
-  const used = targets.reduce((sum, target) => (target < 0 ? sum : sum + 1), 0);
+  const used = countUsed(targets);
   const sparse = used * SPARSE_FACTOR < targets.length;
   const bounds = sparse ? dataset.files.map(({ firstRow }) => firstRow) : [0];
   return bounds
     .flatMap((from, i) => cutRows(from, bounds[i + 1] ?? dataset.rows, SCATTER_ROWS))
     .map(({ start, end }) => (sparse ? trimmed({ source, start, end }, targets) : { source, start, end }))
     .filter(({ start, end }) => start < end);
+}
+
+function countUsed(targets: Int32Array): number {
+  let count = 0;
+  for (let i = 0; i < targets.length; i++) count += targets[i]! < 0 ? 0 : 1;
+  return count;
 }
 
 function cutRows(from: number, to: number, rows: number): { readonly start: number; readonly end: number }[] {
@@ -201,9 +208,12 @@ interface ChunkRows {
 
 /** The rows of the chunk that the output uses. */
 function rowsUsed(targets: Int32Array): Int32Array {
-  const rows = new Int32Array(targets.length);
+  const rows = new Int32Array(targets.length + 1);
   let count = 0;
-  for (let i = 0; i < targets.length; i++) if (targets[i]! >= 0) rows[count++] = i;
+  for (let i = 0; i < targets.length; i++) {
+    rows[count] = i;
+    count += targets[i]! < 0 ? 0 : 1;
+  }
   return rows.subarray(0, count);
 }
 
@@ -274,7 +284,7 @@ function packSegments(
   if (scratch === undefined) {
     return spans.map(({ block, ...span }) => ({ block, segment: { kind: 'memory', columns: sorted, ...span } }));
   }
-  const packings = spans.map(({ start, end }) => planPacking(end - start, sliceAll(sorted, start, end)));
+  const packings = spans.map(({ start, end }) => planPacking(end - start, sliceColumns(sorted, start, end)));
   const room = take('u8', Math.max(0, ...packings.map(({ bytes }) => bytes))) as Uint8Array;
   return spans.map(({ block }, i) => {
     const packed = room.subarray(0, packings[i]!.bytes);
@@ -320,18 +330,6 @@ function orderByBlock(blockOf: Int32Array, next: Int32Array, order: Int32Array):
   }
 }
 
-/** Slices keep what collections share: equal offsets stay one object. */
-function sliceAll(columns: readonly Column[], from: number, end: number): Column[] {
-  const offsets = new Map<Int32Array, Int32Array>();
-  return columns.map((column) => {
-    const slice = sliceColumn(column, from, end);
-    if (column.kind === 'flat' || slice.kind === 'flat') return slice;
-    const known = offsets.get(column.offsets);
-    if (known === undefined) offsets.set(column.offsets, slice.offsets);
-    return known === undefined ? slice : { ...slice, offsets: known };
-  });
-}
-
 /** The last block that starts at or before the row. */
 function blockIndex(starts: Int32Array, row: number): number {
   let low = 0;
@@ -345,7 +343,7 @@ function blockIndex(starts: Int32Array, row: number): number {
 }
 
 function segmentColumns(segment: Segment, scratch: Scratch | undefined, take: Take): readonly Column[] {
-  if (segment.kind === 'memory') return sliceAll(segment.columns, segment.start, segment.end);
+  if (segment.kind === 'memory') return sliceColumns(segment.columns, segment.start, segment.end);
   invariant(scratch !== undefined, 'a segment is in memory or in scratch');
   const bytes = take('u8', segment.length) as Uint8Array;
   readScratch(scratch, segment.offset, bytes);

@@ -147,7 +147,10 @@ describe('a selection', () => {
           throw new Error('lengths are equal');
         };
         for (const { node } of terms) {
-          const got = Array.from(evaluateTerm(node, { rows: drawn.rows, columns, refuse }), (truth) => truth === 1);
+          const got = Array.from(
+            evaluateTerm(node, { rows: drawn.rows, columns, constants: new Map(), refuse }),
+            (truth) => truth === 1,
+          );
           const right = Array.from({ length: drawn.rows }, (_, row) => valueAt(node, columns, row) === true);
           expect(got, text).toEqual(right);
         }
@@ -161,7 +164,10 @@ describe('a selection', () => {
     const rows = Object.values(values)[0]!.length;
     const columns = new Map(Object.entries(values));
     const refuse = (): never => expect.fail('lengths');
-    return Array.from(evaluateTerm(terms[0]!.node, { rows, columns, refuse }), (truth) => truth === 1);
+    return Array.from(
+      evaluateTerm(terms[0]!.node, { rows, columns, constants: new Map(), refuse }),
+      (truth) => truth === 1,
+    );
   };
 
   it.each([

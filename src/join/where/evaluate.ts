@@ -30,6 +30,8 @@ import {
 export interface RowsAtHand {
   readonly rows: number;
   readonly columns: ReadonlyMap<string, Column>;
+  /** Constants of the expression as they were spread over rows before: mostly there are as many rows again. */
+  readonly constants: Map<Checked, Vector>;
   /** Lists of different lengths meet in a row: does not return. */
   readonly refuse: (row: number, left: string, right: string) => never;
 }
@@ -47,7 +49,7 @@ export function evaluateTerm(term: Checked, at: RowsAtHand): Uint8Array {
 function evaluate(node: Checked, at: RowsAtHand): Vector {
   switch (node.kind) {
     case 'constant':
-      return constant(node.value, at.rows);
+      return constantOf(node, node.value, at);
     case 'column':
       return vectorOf(at.columns.get(node.name)!);
     case 'not': {
@@ -74,6 +76,14 @@ function evaluate(node: Checked, at: RowsAtHand): Vector {
       return { ...of, data: isBig(of.data) ? big(of.data) : absolute(doublesOf(of.data)) };
     }
   }
+}
+
+function constantOf(node: Checked, value: bigint | number | boolean, { rows, constants }: RowsAtHand): Vector {
+  const known = constants.get(node);
+  if (known?.data.length === rows) return known;
+  const made = constant(value, rows);
+  constants.set(node, made);
+  return made;
 }
 
 function constant(value: bigint | number | boolean, rows: number): Vector {

@@ -1,12 +1,14 @@
 // Owns the selection of primary events: reads the columns of the expression, and those of a later term only where rows are left.
-import type { Column } from '../../core/column.ts';
+import { type Column, sliceColumns } from '../../core/column.ts';
 import { ColweaveError } from '../../core/errors.ts';
 import type { Term, Where } from '../../core/where/where.ts';
 import { type Dataset, locateRow, readRows } from '../../source/dataset.ts';
 import { evaluateTerm, type RowsAtHand } from './evaluate.ts';
 
-/** Rows evaluated at a time. */
+/** Rows read at a time. */
 const CHUNK_ROWS = 1 << 16;
+/** Rows evaluated at a time: what comes in between stays in a core's cache. */
+const EVALUATED_ROWS = 1 << 13;
 
 export interface Selection {
   readonly where: string;
@@ -53,19 +55,40 @@ export async function selectRows(
 ): Promise<SelectedRows> {
   const selected = new Uint8Array(end - begin).fill(1);
   const left = where.terms.map(() => 0);
+  const constants = new Map();
   for (let start = begin; start < end; start += CHUNK_ROWS) {
     signal?.throwIfAborted();
     const chunk = selected.subarray(start - begin, Math.min(end, start + CHUNK_ROWS) - begin);
     const read = new Map<string, Column>();
     for (const [t, term] of where.terms.entries()) {
       await readFor(dataset, term, { start, rows: chunk.length, read }, signal);
-      const truth = evaluateTerm(term.node, { rows: chunk.length, columns: read, refuse: refuseAt(dataset, start) });
-      const kept = keepTrue(chunk, truth);
+      const kept = evaluateChunk(dataset, term, { start, read, constants }, chunk);
       left[t] = left[t]! + kept;
       if (kept === 0) break;
     }
   }
   return { selected, left };
+}
+
+/** Takes the rows for which the term is not true out of `chunk`; gives the number of those that are left. */
+function evaluateChunk(
+  dataset: Dataset,
+  { node, columns }: Term,
+  { start, read, constants }: Pick<Chunk, 'start' | 'read'> & Pick<RowsAtHand, 'constants'>,
+  chunk: Uint8Array,
+): number {
+  const columnsRead = columns.map((name) => read.get(name)!);
+  let left = 0;
+  for (let from = 0; from < chunk.length; from += EVALUATED_ROWS) {
+    const some = chunk.subarray(from, from + EVALUATED_ROWS);
+    if (!some.includes(1)) continue;
+    const end = from + some.length;
+    const own = sliceColumns(columnsRead, from, end);
+    const named = new Map(columns.map((name, c) => [name, own[c]!]));
+    const at = { rows: some.length, columns: named, constants, refuse: refuseAt(dataset, start + from) };
+    left += keepTrue(some, evaluateTerm(node, at));
+  }
+  return left;
 }
 
 interface Chunk {

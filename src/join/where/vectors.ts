@@ -26,7 +26,7 @@ function dataOf(values: Values, truth: boolean): Vector['data'] {
   if (truth) return truths(values as Uint8Array);
   if (values instanceof BigInt64Array || values instanceof BigUint64Array || values instanceof Float64Array)
     return values;
-  return Float64Array.from(values as Int32Array);
+  return new Float64Array(values as Int32Array);
 }
 
 function truths(bytes: Uint8Array): Uint8Array {
