@@ -1,7 +1,14 @@
 // Owns matching of the primary events that a selection keeps: left and inner joins look at no other.
 import { invariant } from '../core/check.ts';
 import type { KeyTable } from '../core/key-spec.ts';
-import { findKeys, insertKeys, makePartitionTable, type PartitionTable } from '../keys/partition-table.ts';
+import {
+  findRows,
+  insertKeys,
+  makePartitionTable,
+  makeSieve,
+  type PartitionTable,
+  siftRows,
+} from '../keys/partition-table.ts';
 import { inScratch } from '../keys/store.ts';
 import { proveDisjoint } from './disjoint.ts';
 import { countAbsent, isAligned, type Matching, refuseTwins, type Side, selectAll } from './match.ts';
@@ -67,52 +74,86 @@ function keptRows(selected: Uint8Array): Int32Array {
   let count = 0;
   for (let i = 0; i < selected.length; i++) count += selected[i]!;
   const kept = new Int32Array(new SharedArrayBuffer(count * 4));
-  for (let i = 0, k = 0; i < selected.length; i++) if (selected[i] === 1) kept[k++] = i;
+  for (let i = 0, k = 0; i < selected.length && k < count; i++) {
+    kept[k] = i;
+    k += selected[i]!;
+  }
   return kept;
 }
 
+/** The kept events of the primary by key: few of all, so that most keys are told by the sieve alone. */
+interface KeptIndex {
+  readonly table: PartitionTable;
+  readonly sieve: Uint8Array;
+}
+
 /** An index over the rows `own` of the primary; none of their keys is there in another row. */
-function uniqueAmongAll(primary: TableSide, keys: KeyTable, own: Int32Array): PartitionTable {
+function uniqueAmongAll(primary: TableSide, keys: KeyTable, own: Int32Array): KeptIndex {
   const twins: Twin[] = [];
-  const index = makePartitionTable(keys);
-  insertKeys(index, { from: 0, to: keys.rows }, (first, second) => {
+  const table = makePartitionTable(keys);
+  insertKeys(table, { from: 0, to: keys.rows }, (first, second) => {
     if (twins.length < TWINS_SHOWN) twins.push({ first: own[first]!, second: own[second]! });
   });
   refuseTwins(primary, twins);
-  const where = findEach(index, primary.keys);
+  const index = { table, sieve: makeSieve(keys) };
+  const others = rowsApart(siftRows(index.sieve, primary.keys), own);
+  const where = findRows(table, primary.keys, others);
   const cut: Twin[] = [];
-  for (let row = 0; row < where.length && cut.length < TWINS_SHOWN; row++) {
-    const at = where[row]! < 0 ? row : own[where[row]!]!;
-    if (at !== row) cut.push({ first: Math.min(at, row), second: Math.max(at, row) });
+  for (let i = 0; i < others.length && cut.length < TWINS_SHOWN; i++) {
+    if (where[i]! < 0) continue;
+    const [row, at] = [others[i]!, own[where[i]!]!];
+    cut.push({ first: Math.min(at, row), second: Math.max(at, row) });
   }
   refuseTwins(primary, cut);
   return index;
 }
 
-/** Unsorted: an index of few rows is in the core's cache as it is, and most keys are not in it. */
-function findEach(index: PartitionTable, keys: KeyTable): Int32Array {
-  const where = new Int32Array(keys.rows);
-  findKeys(index, keys, where);
-  return where;
+/** Those of `rows` that are not among `some` of them: both ascending. */
+function rowsApart(rows: Int32Array, some: Int32Array): Int32Array {
+  const out = new Int32Array(rows.length);
+  let count = 0;
+  for (let i = 0, k = 0; i < rows.length; i++) {
+    if (k < some.length && some[k] === rows[i]) k++;
+    else out[count++] = rows[i]!;
+  }
+  return out.subarray(0, count);
+}
+
+interface FoundRows {
+  /** Ascending: all rows that the index has, and a few others. */
+  readonly rows: Int32Array;
+  /** The number of each in the index, or -1. */
+  readonly where: Int32Array;
+}
+
+/** Unsorted: an index of few rows is in the core's cache as it is. */
+function findEach({ table, sieve }: KeptIndex, keys: KeyTable): FoundRows {
+  const rows = siftRows(sieve, keys);
+  return { rows, where: findRows(table, keys, rows) };
 }
 
 /** Row of the friend for each indexed key, -1 = absent, and the friend's other rows. */
 function lookUpKept(
   friend: TableSide,
-  index: PartitionTable,
-  rows: number,
+  index: KeptIndex,
+  count: number,
 ): { readonly map: Int32Array; readonly rest: Int32Array } {
-  const where = findEach(index, friend.keys);
-  const map = new Int32Array(new SharedArrayBuffer(rows * 4)).fill(-1);
+  const { rows, where } = findEach(index, friend.keys);
+  const map = new Int32Array(new SharedArrayBuffer(count * 4)).fill(-1);
   const twins: Twin[] = [];
-  const rest = new Int32Array(where.length);
+  const rest = new Int32Array(friend.keys.rows);
   let others = 0;
-  for (let row = 0; row < where.length; row++) {
-    const at = where[row]!;
-    if (at < 0) rest[others++] = row;
-    else if (map[at] === -1) map[at] = row;
+  let next = 0;
+  for (let i = 0; i < rows.length; i++) {
+    const at = where[i]!;
+    if (at < 0) continue;
+    const row = rows[i]!;
+    while (next < row) rest[others++] = next++;
+    next++;
+    if (map[at] === -1) map[at] = row;
     else if (twins.length < TWINS_SHOWN) twins.push({ first: map[at]!, second: row });
   }
+  while (next < friend.keys.rows) rest[others++] = next++;
   refuseTwins(friend, twins);
   return { map, rest: rest.subarray(0, others) };
 }

@@ -37,6 +37,17 @@ export function hashKey(words: Uint32Array, at: number, stride: number): number 
   return h ^ (h >>> 16);
 }
 
+/** The same of four words. */
+export function hashFour(words: Uint32Array, at: number): number {
+  let h = 0x9e3779b9 | 0;
+  h = Math.imul((h ^ (h >>> 15)) + words[at]!, 0x85ebca6b);
+  h = Math.imul((h ^ (h >>> 15)) + words[at + 1]!, 0x85ebca6b);
+  h = Math.imul((h ^ (h >>> 15)) + words[at + 2]!, 0x85ebca6b);
+  h = Math.imul((h ^ (h >>> 15)) + words[at + 3]!, 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return h ^ (h >>> 16);
+}
+
 /** Sorts the rows of a table, of which the first is row `firstRow` of its source, into `words`: rows x (stride + 1). */
 export function sortIntoPartitions(
   { words, stride, rows }: KeyTable,
