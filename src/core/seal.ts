@@ -111,16 +111,35 @@ export function sealKeys(states: KeyStates, rows?: Uint8Array): Seal {
     const end = Math.min(a.length, from + BLOCK);
     const own = rows?.subarray(from, end);
     const present = own === undefined ? end - from : countOnes(own);
-    const sumA = sumStates(a.subarray(from, end), own);
-    const sumB = sumStates(b.subarray(from, end), own);
+    const sumA = own === undefined ? sumAll(a.subarray(from, end)) : sumOf(a.subarray(from, end), own);
+    const sumB = own === undefined ? sumAll(b.subarray(from, end)) : sumOf(b.subarray(from, end), own);
     sum = addSeals(sum, { present, a: BigInt(sumA), b: BigInt(sumB) });
   }
   return sum;
 }
 
-function sumStates(states: Int32Array, rows: Uint8Array | undefined): number {
+/** Rows whose halves add up to less than 2^31. */
+const SUMMED_ROWS = 1 << 14;
+
+function sumAll(states: Int32Array): number {
   let sum = 0;
-  for (let i = 0; i < states.length; i++) if (rows === undefined || rows[i] !== 0) sum += states[i]! >>> 0;
+  for (let from = 0; from < states.length; from += SUMMED_ROWS) {
+    const end = Math.min(states.length, from + SUMMED_ROWS);
+    sum += sumHalf(states, from, end, 16) * 2 ** 16 + sumHalf(states, from, end, 0);
+  }
+  return sum;
+}
+
+/** Of bits shift .. shift + 16 of the states from .. end. */
+function sumHalf(states: Int32Array, from: number, end: number, shift: number): number {
+  let sum = 0;
+  for (let i = from; i < end; i++) sum = (sum + ((states[i]! >>> shift) & 0xffff)) | 0;
+  return sum;
+}
+
+function sumOf(states: Int32Array, rows: Uint8Array): number {
+  let sum = 0;
+  for (let i = 0; i < states.length; i++) if (rows[i] !== 0) sum += states[i]! >>> 0;
   return sum;
 }
 

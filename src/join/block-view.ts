@@ -24,15 +24,29 @@ export function outputKeys({ sources, key }: JoinPlan, { start, end }: Block): K
     return { ...keyRange(first!.keys, start, end), spec: key };
   }
   const words = new Uint32Array((end - start) * stride);
+  const own = first!.map.subarray(start, end);
+  const others = sources.slice(1);
   const cursors = sources.map(({ keys }) => keyCursor(keys));
-  for (let row = start; row < end; row++) {
-    const owner = sources.findIndex(({ map }) => map === undefined || map[row]! >= 0);
-    invariant(owner >= 0, 'every output row comes from a source');
-    const from = cursors[owner]!(sources[owner]!.map?.[row] ?? row);
-    const to = (row - start) * stride;
-    for (let k = 0; k < stride; k++) words[to + k] = from.words[from.at + k]!;
+  for (let i = 0; i < own.length; i++) {
+    const row = own[i]!;
+    if (row >= 0) {
+      copyKey(cursors[0]!(row), words, i * stride, stride);
+      continue;
+    }
+    const owner = 1 + others.findIndex(({ map }) => map === undefined || map[start + i]! >= 0);
+    invariant(owner > 0, 'every output row comes from a source');
+    copyKey(cursors[owner]!(sources[owner]!.map?.[start + i] ?? start + i), words, i * stride, stride);
   }
   return { spec: key, rows: end - start, stride, words };
+}
+
+function copyKey(
+  from: { readonly words: Uint32Array; readonly at: number },
+  to: Uint32Array,
+  at: number,
+  stride: number,
+) {
+  for (let k = 0; k < stride; k++) to[at + k] = from.words[from.at + k]!;
 }
 
 /** How the rows of one source lie under a block. */
