@@ -17,6 +17,7 @@ const faults: {
   scatter?: (scattered: Scattered) => Scattered;
   keys?: (keys: KeyTable, dataset: Dataset) => KeyTable;
   found?: (rows: Int32Array) => void;
+  sifted?: (rows: Int32Array) => Int32Array;
   datasets?: (datasets: readonly Dataset[]) => readonly Dataset[];
   block?: (index: number) => number;
 } = {};
@@ -75,7 +76,16 @@ vi.mock('../src/keys/partition-table.ts', async (original) => {
     real.findKeys(table, other, out);
     faults.found?.(out);
   };
-  return { ...real, findKeys };
+  const findRows: typeof real.findRows = (...words) => {
+    const out = real.findRows(...words);
+    faults.found?.(out);
+    return out;
+  };
+  const siftRows: typeof real.siftRows = (...words) => {
+    const rows = real.siftRows(...words);
+    return faults.sifted?.(rows) ?? rows;
+  };
+  return { ...real, findKeys, findRows, siftRows };
 });
 vi.mock('../src/join/work.ts', async (original) => {
   const real = await original<typeof import('../src/join/work.ts')>();
@@ -206,6 +216,19 @@ const FAULTS: readonly (readonly [name: string, put: () => void, options: object
     'a match lost after matching a selection',
     () => (faults.match = changeMap((map) => map.set([-1], 7))),
     skim,
+    'join/seal-mismatch',
+  ],
+  ['a kept event sifted away', () => (faults.sifted = (rows) => rows.subarray(1)), skim, 'join/seal-mismatch'],
+  [
+    'a kept event not found among those sifted',
+    () => (faults.found = (rows) => rows.set(rows.map((at) => (at === 0 ? -1 : at)))),
+    skim,
+    'join/seal-mismatch',
+  ],
+  [
+    'an event taken for another that is kept',
+    () => (faults.found = (rows) => swap(rows)),
+    { ...skim, how: 'inner' },
     'join/seal-mismatch',
   ],
   [

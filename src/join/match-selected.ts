@@ -113,8 +113,8 @@ function rowsApart(rows: Int32Array, some: Int32Array): Int32Array {
   const out = new Int32Array(rows.length);
   let count = 0;
   for (let i = 0, k = 0; i < rows.length; i++) {
-    if (k < some.length && some[k] === rows[i]) k++;
-    else out[count++] = rows[i]!;
+    while (k < some.length && some[k]! < rows[i]!) k++;
+    if (some[k] !== rows[i]) out[count++] = rows[i]!;
   }
   return out.subarray(0, count);
 }
