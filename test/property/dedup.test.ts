@@ -55,7 +55,7 @@ describe('columns that are equal but for the label', () => {
             { compression: 'zstd' },
             { signal },
           );
-          const equal = await findEqual({ ...plan, columns }, executor, () => {});
+          const equal = await findEqual({ ...plan, columns }, executor, () => {}).finally(() => executor.close());
           const events = union(primary, friends, how);
           const right: string[] = [];
           for (const name of ['value', 'list']) {

@@ -184,5 +184,8 @@ export async function runWith<E>(
     },
     emit: () => {},
     signal,
-  }).finally(() => scratch !== undefined && closeScratch(scratch));
+  }).finally(async () => {
+    await executor.close(); // its memory serves the next case
+    if (scratch !== undefined) closeScratch(scratch);
+  });
 }

@@ -8,7 +8,7 @@ import type { Dataset } from '../../src/source/dataset.ts';
 import { cuts, datasetOf, keyOf, planOf, type Row, rows, runWith } from './events.ts';
 import { memorySink, type Written } from './memory.ts';
 
-const CASES = Number(process.env.COLWEAVE_CASES ?? 300);
+const CASES = Number(process.env.COLWEAVE_CASES ?? 500);
 const SEED = process.env.COLWEAVE_SEED === undefined ? Date.now() & 0x7fffffff : Number(process.env.COLWEAVE_SEED);
 
 async function join(datasets: readonly Dataset[], how: How, selected?: Uint8Array): Promise<Written> {
