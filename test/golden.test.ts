@@ -45,7 +45,9 @@ interface Place {
   readonly left: string[];
 }
 
-const places: string[] = [];
+/** Compiled code of the program, so that each of some hundred commands does not compile it anew. */
+const compiled = mkdtempSync(join(tmpdir(), 'colweave-compiled-'));
+const places: string[] = [compiled];
 afterAll(() => {
   for (const place of places) rmSync(place, { recursive: true, force: true });
 });
@@ -71,6 +73,7 @@ function makePlace(): Place {
     NO_COLOR: '1',
     GOLDEN: FOLDER,
     NODE: process.execPath,
+    NODE_COMPILE_CACHE: compiled,
   };
   return { directory, environment, left: [] };
 }
