@@ -30,8 +30,8 @@ import {
 export interface RowsAtHand {
   readonly rows: number;
   readonly columns: ReadonlyMap<string, Column>;
-  /** Constants of the expression as they were spread over rows before: mostly there are as many rows again. */
-  readonly constants: Map<Checked, Vector>;
+  /** Constants of the expression as they were spread over rows before. */
+  readonly constants: Map<Checked, Vector['data']>;
   /** Lists of different lengths meet in a row: does not return. */
   readonly refuse: (row: number, left: string, right: string) => never;
 }
@@ -49,7 +49,7 @@ export function evaluateTerm(term: Checked, at: RowsAtHand): Uint8Array {
 function evaluate(node: Checked, at: RowsAtHand): Vector {
   switch (node.kind) {
     case 'constant':
-      return constantOf(node, node.value, at);
+      return { data: constantOf(node, at) };
     case 'column':
       return vectorOf(at.columns.get(node.name)!);
     case 'not': {
@@ -78,19 +78,25 @@ function evaluate(node: Checked, at: RowsAtHand): Vector {
   }
 }
 
-function constantOf(node: Checked, value: bigint | number | boolean, { rows, constants }: RowsAtHand): Vector {
+/** As often as there are rows: of what was spread over more before, a part. */
+function constantOf(
+  node: Checked & { readonly kind: 'constant' },
+  { rows, constants }: Pick<RowsAtHand, 'rows' | 'constants'>,
+  single = false,
+): Vector['data'] {
   const known = constants.get(node);
-  if (known?.data.length === rows) return known;
-  const made = constant(value, rows);
+  if (known instanceof Float64Array && known.length >= rows) return known.subarray(0, rows);
+  const { value } = node;
+  const made = constant(single && typeof value !== 'boolean' ? Math.fround(Number(value)) : value, rows);
   constants.set(node, made);
   return made;
 }
 
-function constant(value: bigint | number | boolean, rows: number): Vector {
-  if (typeof value === 'boolean') return { data: new Uint8Array(rows).fill(value ? 1 : 0) };
+function constant(value: bigint | number | boolean, rows: number): Vector['data'] {
+  if (typeof value === 'boolean') return new Uint8Array(rows).fill(value ? 1 : 0);
   const double = Number(value);
-  if (typeof value === 'bigint' && !Number.isSafeInteger(double)) return { data: new Array<bigint>(rows).fill(value) };
-  return { data: new Float64Array(rows).fill(double) };
+  if (typeof value === 'bigint' && !Number.isSafeInteger(double)) return new Array<bigint>(rows).fill(value);
+  return new Float64Array(rows).fill(double);
 }
 
 function not(truth: Uint8Array): Uint8Array {
@@ -108,24 +114,33 @@ interface Met {
   readonly valid: Uint8Array | undefined;
 }
 
-/** Both sides with as many values: what there is once a row is put beside every item. */
-function meet({ left, right }: Pair, at: RowsAtHand): Met {
-  const [a, b] = [evaluate(left, at), evaluate(right, at)];
-  const valid = bothValid(a.valid, b.valid);
-  const offsets = a.offsets ?? b.offsets;
-  if (offsets === undefined) return { left: a.data, right: b.data, offsets, valid };
-  if (a.offsets !== undefined && b.offsets !== undefined) {
+/** Which sides are wanted as an f32: those beside one. */
+interface Singles {
+  readonly left: boolean;
+  readonly right: boolean;
+}
+
+/** Both sides with as many values: what there is once a row is put beside every item, and a constant beside everything. */
+function meet({ left, right }: Pair, at: RowsAtHand, singles: Singles = { left: false, right: false }): Met {
+  const [a, b] = [left, right].map((node) => (node.kind === 'constant' ? undefined : evaluate(node, at)));
+  const valid = bothValid(a?.valid, b?.valid);
+  const offsets = a?.offsets ?? b?.offsets;
+  if (a?.offsets !== undefined && b?.offsets !== undefined) {
     const row = firstUnlike(a.offsets, b.offsets);
     if (row >= 0) at.refuse(row, left.type.list!.of, right.type.list!.of);
   }
-  const items = ({ data, offsets: own }: Vector) => (own === undefined ? spreadOver(offsets, data) : data);
-  return { left: items(a), right: items(b), offsets, valid };
+  const values = (node: Checked, vector: Vector | undefined, single: boolean) => {
+    if (node.kind === 'constant') return constantOf(node, { ...at, rows: offsets?.at(-1) ?? at.rows }, single);
+    const { data, offsets: own } = vector!;
+    return offsets === undefined || own !== undefined ? data : spreadOver(offsets, data);
+  };
+  return { left: values(left, a, singles.left), right: values(right, b, singles.right), offsets, valid };
 }
 
 /** A number as written beside f32 is an f32 (numpy 2): `pt > 30.1` compares with the f32 nearest to 30.1. */
-function numbersOf(data: Vector['data'], own: ValueType, single: boolean): Float64Array {
+function numbersOf(data: Vector['data'], { kind, type }: Checked, single: boolean): Float64Array {
   const doubles = doublesOf(data);
-  if (!single || !own.weak) return doubles;
+  if (!single || !type.weak || kind === 'constant') return doubles; // a constant was made as one
   const out = doubles.slice();
   toSingle(out);
   return out;
@@ -135,21 +150,22 @@ const isSingle = (type: ValueType): boolean => type.kind === 'float' && type.bit
 const isInteger = (type: ValueType): boolean => type.kind !== 'float';
 
 function compare(node: Pair & { readonly kind: 'compare' }, at: RowsAtHand): Vector {
-  const { left, right, offsets, valid } = meet(node, at);
-  const out = new Uint8Array(left.length);
   const [own, other] = [node.left.type, node.right.type];
+  const singles = { left: isSingle(other), right: isSingle(own) };
+  const { left, right, offsets, valid } = meet(node, at, singles);
+  const out = new Uint8Array(left.length);
   if (isInteger(own) && isInteger(other) && (isBig(left) || isBig(right))) {
     compareBig(node.op, bigsOf(left), bigsOf(right), out);
   } else {
-    const a = numbersOf(left, own, isSingle(other));
-    COMPARE[node.op](a, numbersOf(right, other, isSingle(own)), out);
+    COMPARE[node.op](numbersOf(left, node.left, singles.left), numbersOf(right, node.right, singles.right), out);
   }
   return { data: out, offsets, valid };
 }
 
 function compute(node: Pair & { readonly kind: 'arithmetic' }, at: RowsAtHand): Vector {
-  const { left, right, offsets, valid } = meet(node, at);
   const { op, type } = node;
+  const single = type.kind === 'float' && type.bits === 32;
+  const { left, right, offsets, valid } = meet(node, at, { left: single, right: single });
   if (type.kind === 'int' && op !== '/' && (isBig(left) || isBig(right) || !isNarrow(type))) {
     const divisor = op === '%' && node.right.kind === 'constant' ? Number(node.right.value) : Number.POSITIVE_INFINITY;
     if (left instanceof BigUint64Array && divisor < SMALL_DIVISOR)
@@ -157,9 +173,8 @@ function compute(node: Pair & { readonly kind: 'arithmetic' }, at: RowsAtHand): 
     const exact = computeBig(op, bigsOf(left), bigsOf(right));
     return { data: isNarrow(type) ? doublesOf(exact) : exact, offsets, valid };
   }
-  const single = type.kind === 'float' && type.bits === 32;
   const out = new Float64Array(left.length);
-  COMPUTE[op](numbersOf(left, node.left.type, single), numbersOf(right, node.right.type, single), out);
+  COMPUTE[op](numbersOf(left, node.left, single), numbersOf(right, node.right, single), out);
   if (single) toSingle(out);
   if (type.kind === 'int') noMinusZero(out);
   return { data: out, offsets, valid };

@@ -62,8 +62,24 @@ export function spreadOver(offsets: Int32Array, data: Vector['data']): Vector['d
     for (let row = 0; row + 1 < offsets.length; row++) out.fill(data[row]!, offsets[row]!, offsets[row + 1]!);
     return out;
   }
-  const out = data instanceof Uint8Array ? new Uint8Array(total) : new Float64Array(total);
-  for (let row = 0; row + 1 < offsets.length; row++) out.fill(data[row]!, offsets[row]!, offsets[row + 1]!);
+  return data instanceof Uint8Array
+    ? spreadBytes(data, offsets, new Uint8Array(total))
+    : spreadDoubles(data, offsets, new Float64Array(total));
+}
+
+function spreadBytes(values: Uint8Array, offsets: Int32Array, out: Uint8Array): Uint8Array {
+  for (let row = 0, item = 0; row + 1 < offsets.length; row++) {
+    const value = values[row]!;
+    for (const end = offsets[row + 1]!; item < end; item++) out[item] = value;
+  }
+  return out;
+}
+
+function spreadDoubles(values: Float64Array, offsets: Int32Array, out: Float64Array): Float64Array {
+  for (let row = 0, item = 0; row + 1 < offsets.length; row++) {
+    const value = values[row]!;
+    for (const end = offsets[row + 1]!; item < end; item++) out[item] = value;
+  }
   return out;
 }
 
