@@ -4,7 +4,7 @@ import { invariant } from '../core/check.ts';
 import { countOnes } from '../core/flags.ts';
 import type { KeyTable } from '../core/key-spec.ts';
 import { type KeyStates, keyStates, type SealScope, sealScope } from '../core/seal.ts';
-import { type KeyStore, keyCursor, keyRange } from '../keys/store.ts';
+import { copyKey, type KeyStore, keyCursor, keyRange, keysAt } from '../keys/store.ts';
 import type { Scratch } from '../scratch/scratch.ts';
 import { type GatherScope, gatherScope } from './gather.ts';
 import type { Block, JoinPlan } from './plan.ts';
@@ -23,30 +23,17 @@ export function outputKeys({ sources, key }: JoinPlan, { start, end }: Block): K
   if (first!.map === undefined) {
     return { ...keyRange(first!.keys, start, end), spec: key };
   }
-  const words = new Uint32Array((end - start) * stride);
   const own = first!.map.subarray(start, end);
-  const others = sources.slice(1);
-  const cursors = sources.map(({ keys }) => keyCursor(keys));
-  for (let i = 0; i < own.length; i++) {
-    const row = own[i]!;
-    if (row >= 0) {
-      copyKey(cursors[0]!(row), words, i * stride, stride);
-      continue;
+  const { words } = keysAt(first!.keys, own);
+  if (own.includes(-1)) {
+    const cursors = sources.map(({ keys }) => keyCursor(keys));
+    for (let i = own.indexOf(-1); i >= 0; i = own.indexOf(-1, i + 1)) {
+      const owner = sources.findIndex(({ map }) => map === undefined || map[start + i]! >= 0);
+      invariant(owner >= 0, 'every output row comes from a source');
+      copyKey(cursors[owner]!(sources[owner]!.map?.[start + i] ?? start + i), stride, words, i * stride);
     }
-    const owner = 1 + others.findIndex(({ map }) => map === undefined || map[start + i]! >= 0);
-    invariant(owner > 0, 'every output row comes from a source');
-    copyKey(cursors[owner]!(sources[owner]!.map?.[start + i] ?? start + i), words, i * stride, stride);
   }
   return { spec: key, rows: end - start, stride, words };
-}
-
-function copyKey(
-  from: { readonly words: Uint32Array; readonly at: number },
-  to: Uint32Array,
-  at: number,
-  stride: number,
-) {
-  for (let k = 0; k < stride; k++) to[at + k] = from.words[from.at + k]!;
 }
 
 /** How the rows of one source lie under a block. */

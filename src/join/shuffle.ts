@@ -220,7 +220,13 @@ function rowsUsed(targets: Int32Array): Int32Array {
 /** What of a chunk is used: sealed from a copy of its own, which other code makes than the one that moves rows to the output. */
 function pickChunk(chunk: ChunkRows, rows: Int32Array): ChunkRows {
   const picked = pickColumns(chunk.columns, rows);
-  return { ...chunk, columns: picked, rows, targets: Int32Array.from(rows, (row) => chunk.targets[row]!) };
+  return { ...chunk, columns: picked, rows, targets: targetsAt(chunk.targets, rows) };
+}
+
+function targetsAt(targets: Int32Array, rows: Int32Array): Int32Array {
+  const out = new Int32Array(rows.length);
+  for (let i = 0; i < out.length; i++) out[i] = targets[rows[i]!]!;
+  return out;
 }
 
 function sealPart(plan: JoinPlan, source: number, part: number, chunk: ChunkRows, take: Take): PartSeals | undefined {

@@ -77,16 +77,30 @@ export function keyCursor(keys: KeyStore): KeyCursor {
   };
 }
 
-/** The keys of some rows. */
+/** The keys of some rows, counted from `base`; of absent ones (-1) zeros. */
 export function keysAt(keys: KeyStore, rows: Int32Array, base = 0): KeyTable {
   const { spec, stride } = keys;
   const words = new Uint32Array(rows.length * stride);
-  const cursor = keyCursor(keys);
-  for (let i = 0; i < rows.length; i++) {
-    const from = cursor(base + rows[i]!);
-    for (let k = 0; k < stride; k++) words[i * stride + k] = from.words[from.at + k]!;
-  }
+  if (!inScratch(keys)) copyKeys(keys.words.subarray(base * stride), rows, stride, words);
+  else copyByCursor(keyCursor(keys), rows, base, stride, words);
   return { spec, rows: rows.length, stride, words };
+}
+
+function copyKeys(from: Uint32Array, rows: Int32Array, stride: number, out: Uint32Array): void {
+  for (let i = 0, to = 0; i < rows.length; i++, to += stride) {
+    const row = rows[i]!;
+    if (row < 0) continue;
+    for (let k = 0, at = row * stride; k < stride; k++) out[to + k] = from[at + k]!;
+  }
+}
+
+function copyByCursor(cursor: KeyCursor, rows: Int32Array, base: number, stride: number, out: Uint32Array): void {
+  for (let i = 0; i < rows.length; i++) if (rows[i]! >= 0) copyKey(cursor(base + rows[i]!), stride, out, i * stride);
+}
+
+/** The key that a cursor is at. */
+export function copyKey(from: ReturnType<KeyCursor>, stride: number, out: Uint32Array, at: number): void {
+  for (let k = 0; k < stride; k++) out[at + k] = from.words[from.at + k]!;
 }
 
 /** The first row whose keys differ, of the rows that both have, or -1. */
