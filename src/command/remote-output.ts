@@ -1,10 +1,11 @@
 // Owns outputs on servers: made in scratch, checked by the receipt, then sent; nothing is under the name before that.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { isRemoteTarget, targetFor } from '../bytes/target.ts';
 import { ColweaveError } from '../core/errors.ts';
 import { fileName } from '../core/text.ts';
 import { scratchFolder } from '../scratch/scratch.ts';
+import { makeSpool } from '../sink/stale-parts.ts';
 import type { CommandContext, FreshReport, JoinOptions, JoinReport, OutputSummary, RunJoin } from './types.ts';
 import { runVerify } from './verify.ts';
 
@@ -64,7 +65,7 @@ export async function sendToServer<R extends Made>(
 
 function scratchIn(parent: string): string {
   try {
-    return mkdtempSync(join(parent, 'colweave-output-'));
+    return makeSpool(parent);
   } catch (cause) {
     throw new ColweaveError('memory/not-enough', 'no scratch folder can be made', { where: [parent], cause });
   }

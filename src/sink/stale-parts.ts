@@ -1,6 +1,6 @@
-// Owns the names of part files, and removing those that a killed process left: its name tells which process of which machine.
+// Owns the names of part files and spools, and removing those that a killed process left: a name tells which process of which machine.
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
 let serial = 0;
@@ -8,6 +8,14 @@ let serial = 0;
 /** A hidden name beside the target that no other process and no other call has. */
 export function newPartPath(target: string): string {
   return join(dirname(target), `.${basename(target)}.${process.pid}-${machineMark() ?? 'x'}-${serial++}.part`);
+}
+
+const SPOOL = '.colweave-output.';
+
+/** A folder in scratch for an output on its way to a server; what killed processes left of theirs goes. Errors: the system's. */
+export function makeSpool(parent: string): string {
+  removeStale(parent, SPOOL, '');
+  return mkdtempSync(join(parent, `${SPOOL}${process.pid}-${machineMark() ?? 'x'}-`));
 }
 
 let mark: string | undefined;
@@ -30,17 +38,29 @@ function machineMark(): string | undefined {
 
 /** Of this target, by processes that are surely gone; a process that was killed cannot do it itself. */
 export function removeStaleParts(target: string): void {
+  removeStale(dirname(target), `.${basename(target)}.`, '.part');
+}
+
+function removeStale(folder: string, start: string, end: string): void {
   const own = machineMark();
   if (own === undefined) return;
-  const [folder, start, end] = [dirname(target), `.${basename(target)}.`, '.part'];
-  try {
-    for (const name of readdirSync(folder)) {
-      if (!name.startsWith(start) || !name.endsWith(end)) continue;
-      const [, pid, where] = /^(\d+)-([0-9a-f]+)-\d+$/.exec(name.slice(start.length, -end.length)) ?? [];
-      if (where === own && isGone(Number(pid))) rmSync(join(folder, name), { force: true });
+  for (const name of namesIn(folder)) {
+    if (!name.startsWith(start) || !name.endsWith(end)) continue;
+    const [, pid, where] = /^(\d+)-([0-9a-f]+)-\w+$/.exec(name.slice(start.length, name.length - end.length)) ?? [];
+    if (where !== own || !isGone(Number(pid))) continue;
+    try {
+      rmSync(join(folder, name), { recursive: true, force: true });
+    } catch {
+      // what cannot be removed, such as another user's, stays
     }
+  }
+}
+
+function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder);
   } catch {
-    // what cannot be listed or removed stays
+    return [];
   }
 }
 
