@@ -17,7 +17,7 @@ import { ColweaveError } from '../core/errors.ts';
 import type { KeyTable } from '../core/key-spec.ts';
 import { planPacking, unpackColumns } from '../core/pack.ts';
 import { canonicalJson } from '../core/receipt.ts';
-import { keyStates, sealHex, sealKeys } from '../core/seal.ts';
+import { sealHex, sealTable } from '../core/seal.ts';
 import type { EventGroup } from '../infer/batch-plan.ts';
 import type { Scores } from '../infer/run.ts';
 import { outputError } from '../sink/part-file.ts';
@@ -100,7 +100,7 @@ interface PartHeader {
   readonly nonFinite: readonly number[];
 }
 
-const sealOf = (keys: KeyTable): string => sealHex(sealKeys(keyStates(keys, 0, keys.rows)));
+const sealOf = (keys: KeyTable): string => sealHex(sealTable(keys));
 
 /** sha256 of the rest, header length, header, packed columns at a multiple of 8. */
 function save(path: string, keys: KeyTable, { columns, rows, requests, nonFinite }: Scores): void {

@@ -20,6 +20,7 @@ interface Exports {
   readonly split: Loop;
   readonly entriesAgree: (...places: number[]) => number;
   readonly keyStates: Loop;
+  readonly sumStates: Loop;
 }
 
 interface Kernels {
@@ -146,6 +147,42 @@ export function keyStatesKernel(
     out.b.set(new Int32Array(bytes.buffer, B_AT, some), done);
   }
   return true;
+}
+
+/** The sums, as u32, of the states of the first `count` rows (a multiple of four) of four key words each. */
+export function keySumsKernel(
+  words: Uint32Array,
+  count: number,
+): { readonly a: bigint; readonly b: bigint } | undefined {
+  const mine = kernels();
+  if (mine === null) return undefined;
+  const { exports, bytes } = mine;
+  let a = 0n;
+  let b = 0n;
+  for (let done = 0; done < count; done += CHUNK_ROWS / 2) {
+    const some = Math.min(CHUNK_ROWS / 2, count - done);
+    exports.keyStates(placeOf(bytes, words, 4 * done, 4 * some, WORDS_AT), some, A_AT, B_AT);
+    a += sumAt(mine, A_AT, some);
+    b += sumAt(mine, B_AT, some);
+  }
+  return { a, b };
+}
+
+/** The sum, as u32, of the first `count` (a multiple of four). */
+export function sumStatesKernel(states: Int32Array, count: number): bigint | undefined {
+  const mine = kernels();
+  if (mine === null) return undefined;
+  let sum = 0n;
+  for (let done = 0; done < count; done += CHUNK_ROWS) {
+    const some = Math.min(CHUNK_ROWS, count - done);
+    sum += sumAt(mine, placeOf(mine.bytes, states, done, some, A_AT), some);
+  }
+  return sum;
+}
+
+function sumAt({ exports, sums }: Kernels, at: number, count: number): bigint {
+  exports.sumStates(at, count, 0);
+  return sums[0]! + sums[1]!;
 }
 
 /** Bytes of words from .. from + count (a multiple of sixteen) as four streams, `streamBytes` apart. False: no kernels. */

@@ -250,6 +250,19 @@
       (local.set $outB (i32.add (local.get $outB) (i32.const 16)))
       (local.set $count (i32.sub (local.get $count) (i32.const 4)))
       (br $next))))
+
+  ;; the sum of states as u32, as two u64
+  (func (export "sumStates") (param $states i32) (param $count i32) (param $out i32)
+    (local $sum v128) (local $x v128)
+    (block $done (loop $next
+      (br_if $done (i32.eqz (local.get $count)))
+      (local.set $x (v128.load (local.get $states)))
+      (local.set $sum (i64x2.add (local.get $sum) (i64x2.extend_low_i32x4_u (local.get $x))))
+      (local.set $sum (i64x2.add (local.get $sum) (i64x2.extend_high_i32x4_u (local.get $x))))
+      (local.set $states (i32.add (local.get $states) (i32.const 16)))
+      (local.set $count (i32.sub (local.get $count) (i32.const 4)))
+      (br $next)))
+    (v128.store (local.get $out) (local.get $sum)))
   (func $stepX (param $x v128) (param $word v128) (result v128)
     (i32x4.mul
       (i32x4.add (v128.xor (local.get $x) (i32x4.shr_u (local.get $x) (i32.const 15))) (local.get $word))

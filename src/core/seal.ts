@@ -5,7 +5,7 @@ import { invariant } from './check.ts';
 import type { Column, FlatColumn, ListColumn, Utf8Column } from './column.ts';
 import { allocate, type Values, wordsOf } from './dtype.ts';
 import { countOnes } from './flags.ts';
-import { itemStatesKernel, keyStatesKernel } from './kernels.ts';
+import { itemStatesKernel, keyStatesKernel, keySumsKernel, sumStatesKernel } from './kernels.ts';
 import { isLikeCms, type KeyTable } from './key-spec.ts';
 import {
   addSeals,
@@ -104,42 +104,48 @@ function stepY(state: number, word: number): number {
 }
 
 /** The seal of the keys alone: the sum of the states. `rows`: one byte a row, 0 = leave out. */
-export function sealKeys(states: KeyStates, rows?: Uint8Array): Seal {
-  const { a, b } = states;
-  let sum = NO_SEAL;
-  for (let from = 0; from < a.length; from += BLOCK) {
-    const end = Math.min(a.length, from + BLOCK);
-    const own = rows?.subarray(from, end);
-    const present = own === undefined ? end - from : countOnes(own);
-    const sumA = own === undefined ? sumAll(a.subarray(from, end)) : sumOf(a.subarray(from, end), own);
-    const sumB = own === undefined ? sumAll(b.subarray(from, end)) : sumOf(b.subarray(from, end), own);
-    sum = addSeals(sum, { present, a: BigInt(sumA), b: BigInt(sumB) });
-  }
+export function sealKeys({ a, b }: KeyStates, rows?: Uint8Array): Seal {
+  if (rows === undefined) return { present: a.length, a: sumAll(a), b: sumAll(b) };
+  return { present: countOnes(rows), a: sumOf(a, rows), b: sumOf(b, rows) };
+}
+
+/** The seal of the keys of a table: states are not kept. */
+export function sealTable(keys: KeyTable): Seal {
+  const fast = isLikeCms(keys.spec) ? keys.rows & -4 : 0;
+  const sums = fast > 0 ? keySumsKernel(keys.words, fast) : undefined;
+  if (sums === undefined) return sealKeys(keyStates(keys, 0, keys.rows));
+  return addSeals({ present: fast, ...sums }, sealKeys(keyStates(keys, fast, keys.rows - fast)));
+}
+
+function sumAll(states: Int32Array): bigint {
+  const fast = states.length & -4;
+  const sum = fast > 0 ? sumStatesKernel(states, fast) : undefined;
+  return sum === undefined ? sumBlocks(states) : sum + sumBlocks(states.subarray(fast));
+}
+
+function sumBlocks(states: Int32Array): bigint {
+  let sum = 0n;
+  for (let from = 0; from < states.length; from += BLOCK)
+    sum += BigInt(sumWords(states, from, Math.min(states.length, from + BLOCK)));
   return sum;
 }
 
-/** Rows whose halves add up to less than 2^31. */
-const SUMMED_ROWS = 1 << 14;
-
-function sumAll(states: Int32Array): number {
+function sumWords(states: Int32Array, from: number, end: number): number {
   let sum = 0;
-  for (let from = 0; from < states.length; from += SUMMED_ROWS) {
-    const end = Math.min(states.length, from + SUMMED_ROWS);
-    sum += sumHalf(states, from, end, 16) * 2 ** 16 + sumHalf(states, from, end, 0);
-  }
+  for (let i = from; i < end; i++) sum += states[i]! >>> 0;
   return sum;
 }
 
-/** Of bits shift .. shift + 16 of the states from .. end. */
-function sumHalf(states: Int32Array, from: number, end: number, shift: number): number {
-  let sum = 0;
-  for (let i = from; i < end; i++) sum = (sum + ((states[i]! >>> shift) & 0xffff)) | 0;
+function sumOf(states: Int32Array, rows: Uint8Array): bigint {
+  let sum = 0n;
+  for (let from = 0; from < states.length; from += BLOCK)
+    sum += BigInt(sumMarked(states, rows, from, Math.min(states.length, from + BLOCK)));
   return sum;
 }
 
-function sumOf(states: Int32Array, rows: Uint8Array): number {
+function sumMarked(states: Int32Array, rows: Uint8Array, from: number, end: number): number {
   let sum = 0;
-  for (let i = 0; i < states.length; i++) if (rows[i] !== 0) sum += states[i]! >>> 0;
+  for (let i = from; i < end; i++) if (rows[i] !== 0) sum += states[i]! >>> 0;
   return sum;
 }
 

@@ -1,7 +1,7 @@
 // Owns what threads of a pool do with keys: read those of different files at once into shared tables, sort and match partitions.
 import { releaseBytes } from '../core/arena.ts';
 import { type KeySpec, keyStride } from '../core/key-spec.ts';
-import { addSeals, keyStates, NO_SEAL, type Seal, sealKeys } from '../core/seal.ts';
+import { addSeals, NO_SEAL, type Seal, sealTable } from '../core/seal.ts';
 import type { Where } from '../core/where/where.ts';
 import { type KeySegment, sortIntoPartitions } from '../keys/partition.ts';
 import { checkKeyColumns, keyCuts, type RowRange, readIntoStore } from '../keys/read.ts';
@@ -44,7 +44,9 @@ export function registerKeyJobs(): void {
     forgetRead(dataset);
     return { output };
   });
-  registerJob('keys/seal', async ({ keys, start, end }: SealInput) => ({ output: sealRange(keys, start, end) }));
+  registerJob('keys/seal', async ({ keys, start, end }: SealInput) => ({
+    output: sealTable(keyRange(keys, start, end)),
+  }));
   registerJob('keys/sort', async (task: SortTask) => ({ output: sortRows(task, true) }));
   registerJob('keys/match', async (task: MatchTask) => ({ output: matchPartitions(task) }));
 }
@@ -139,14 +141,6 @@ interface SealInput {
 /** Rows sealed at a time. */
 const SEAL_ROWS = 1 << 18;
 
-function sealRange(keys: KeyStore, start: number, end: number): Seal {
-  const states = keyStates(keyRange(keys, start, end), 0, end - start);
-  const seal = sealKeys(states);
-  releaseBytes(states.a);
-  releaseBytes(states.b);
-  return seal;
-}
-
 /** The seal over the keys of all rows, of each of several sources. */
 export async function sealSources(sources: readonly KeyStore[], pool: Pool | undefined): Promise<readonly Seal[]> {
   const tasks = sources.flatMap((keys, source) =>
@@ -159,7 +153,7 @@ export async function sealSources(sources: readonly KeyStore[], pool: Pool | und
   const lanes = { width: pool?.size ?? 1, runMax: 1, share: 1 };
   const seal = async ({ keys, start, end }: SealInput, { seat }: { readonly seat: number }) =>
     pool === undefined
-      ? sealRange(keys, start, end)
+      ? sealTable(keyRange(keys, start, end))
       : ((await pool.run('keys/seal', { keys, start, end } satisfies SealInput, seat)) as Seal);
   for await (const { task, result } of inOrder(tasks, lanes, seal)) {
     seals[task.source] = addSeals(seals[task.source]!, result);
