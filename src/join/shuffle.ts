@@ -7,7 +7,7 @@ import { planPacking, unpackColumns } from '../core/pack.ts';
 import { addSeals, keyStates, NO_SEAL, type Seal, sealColumn, sealKeys, sealScope } from '../core/seal.ts';
 import { keyRange, keysAt } from '../keys/store.ts';
 import { appendScratch, readScratch, type Scratch } from '../scratch/scratch.ts';
-import { type Dataset, readRows, requireField, SOURCE_ROWS_MAX } from '../source/dataset.ts';
+import { type Dataset, readRows, requireField } from '../source/dataset.ts';
 import { type GatherScope, gatherColumn, gatherScope } from './gather.ts';
 import { keyNames, proveKeys, proveRows } from './key-proof.ts';
 import { pickColumns } from './pick.ts';
@@ -84,19 +84,20 @@ export async function scatterRows(
   const names = shuffledNames(plan, source);
   const columns: Column[] = [];
   const seals = new Map<number, PartSeals>();
-  const sorted = sortByBlock(plan.blocks, own);
+  const used = rowsUsed(own);
+  const sorted = sortByBlock(plan.blocks, own, used);
   // of few rows little is kept: then what a batch of columns was read into can serve the next one
-  const sparse = sorted.order.length * SPARSE_FACTOR < own.length;
+  const sparse = used.length * SPARSE_FACTOR < own.length;
   const scope = gatherScope(sorted.order, scratch === undefined ? allocateShared : sparse ? allocate : take, take);
   if (sparse) await proveRows(plan, source, dataset, task, { take, signal });
-  const picked = sparse ? rowsUsed(own) : undefined;
+  const needed = sparse ? neededRows(own.length, used) : undefined;
   for (const batch of sparse ? batchesOf(plan, source, names, own.length) : [names]) {
     if (sparse) arena.clear();
     const read = sparse
-      ? await readRows(dataset, batch, start, end, signal, take, neededRows(own))
+      ? await readRows(dataset, batch, start, end, signal, take, needed)
       : await readProved(plan, dataset, task, names, { take, signal });
     const whole: ChunkRows = { names: batch, columns: read, targets: own, rows: undefined, first: start };
-    const chunk = picked === undefined ? whole : pickChunk(whole, picked);
+    const chunk = sparse ? pickChunk(whole, used) : whole;
     plan.parts.forEach((_, part) => {
       const seal = sealPart(plan, source, part, chunk, take);
       if (seal !== undefined) seals.set(part, sumOfBatches(seals.get(part), seal));
@@ -146,9 +147,9 @@ function batchesOf(plan: JoinPlan, source: number, names: readonly string[], row
   return batches;
 }
 
-function neededRows(targets: Int32Array): Uint8Array {
-  const needed = new Uint8Array(targets.length);
-  markUsed(targets, 0, SOURCE_ROWS_MAX, needed);
+function neededRows(count: number, used: Int32Array): Uint8Array {
+  const needed = new Uint8Array(count);
+  for (let i = 0; i < used.length; i++) needed[used[i]!] = 1;
   return needed;
 }
 
@@ -303,35 +304,42 @@ function placesInBlock(order: Int32Array, targets: Int32Array, start: number, de
   for (let i = 0; i < order.length; i++) dest[i] = targets[order[i]!]! - start;
 }
 
-/** Counting sort: rows of block b are order[bounds[b] .. bounds[b + 1]), in source order. */
+/** Counting sort of the rows `used`: those of block b are order[bounds[b] .. bounds[b + 1]), in source order. */
 function sortByBlock(
   blocks: readonly Block[],
   targets: Int32Array,
+  used: Int32Array,
 ): { readonly order: Int32Array; readonly bounds: Int32Array } {
+  if (blocks.length === 1) return { order: used, bounds: Int32Array.of(0, used.length) };
   const starts = Int32Array.from(blocks, (block) => block.start);
-  const blockOf = new Int32Array(targets.length);
+  const blockOf = new Int32Array(used.length);
   const bounds = new Int32Array(blocks.length + 1);
-  countByBlock(starts, targets, blockOf, bounds);
+  countByBlock(starts, targets, used, blockOf, bounds);
   for (let b = 0; b < blocks.length; b++) bounds[b + 1] = bounds[b + 1]! + bounds[b]!;
-  const order = new Int32Array(bounds[blocks.length]!);
-  orderByBlock(blockOf, bounds.slice(), order);
+  const order = new Int32Array(used.length);
+  orderByBlock(used, blockOf, bounds.slice(), order);
   return { order, bounds };
 }
 
-/** The block of each row, -1 = none; and, one place on, how many rows each block gets. */
-function countByBlock(starts: Int32Array, targets: Int32Array, blockOf: Int32Array, counts: Int32Array): void {
-  for (let i = 0; i < targets.length; i++) {
-    const at = targets[i]! < 0 ? -1 : blockIndex(starts, targets[i]!);
+/** The block of each row used; and, one place on, how many rows each block gets. */
+function countByBlock(
+  starts: Int32Array,
+  targets: Int32Array,
+  used: Int32Array,
+  blockOf: Int32Array,
+  counts: Int32Array,
+): void {
+  for (let i = 0; i < used.length; i++) {
+    const at = blockIndex(starts, targets[used[i]!]!);
     blockOf[i] = at;
-    if (at >= 0) counts[at + 1] = counts[at + 1]! + 1;
+    counts[at + 1] = counts[at + 1]! + 1;
   }
 }
 
-function orderByBlock(blockOf: Int32Array, next: Int32Array, order: Int32Array): void {
-  for (let i = 0; i < blockOf.length; i++) {
+function orderByBlock(used: Int32Array, blockOf: Int32Array, next: Int32Array, order: Int32Array): void {
+  for (let i = 0; i < used.length; i++) {
     const at = blockOf[i]!;
-    if (at < 0) continue;
-    order[next[at]!] = i;
+    order[next[at]!] = used[i]!;
     next[at] = next[at]! + 1;
   }
 }
