@@ -69,10 +69,13 @@ export function findRows(table: PartitionTable, other: KeyTable, rows: Int32Arra
 
 /** Bits of a sieve a key of its table: of other keys one in so many passes. */
 const SIEVE_BITS = 32;
+/** Two megabytes: a sieve that a core's cache does not hold saves nothing. */
+const SIEVE_BITS_MAX = 2 ** 24;
 
 /** One bit a hash of a key of the table: tells of most other keys, in a few nanoseconds, that they are not in it. */
 export function makeSieve({ words, rows, stride }: KeyTable): Uint8Array {
-  const sieve = new Uint8Array(2 ** Math.ceil(Math.log2(Math.max(8, rows * SIEVE_BITS))) / 8);
+  const bits = Math.min(SIEVE_BITS_MAX, 2 ** Math.ceil(Math.log2(Math.max(8, rows * SIEVE_BITS))));
+  const sieve = new Uint8Array(bits / 8);
   const mask = 8 * sieve.length - 1;
   for (let i = 0, at = 0; i < rows; i++, at += stride) {
     const bit = hashKey(words, at, stride) & mask;
