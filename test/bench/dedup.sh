@@ -13,10 +13,10 @@ seconds() { date +%s.%N; }
 words=''
 for v in $(seq 1 20); do words="$words --with v$v: $work/v${v}_*.root"; done
 start=$(seconds)
-$colweave join "$bench"/primary-zstd/*.root $words --dedup -o "$work/all.parquet" -f -j 2
+$colweave join "$bench"/primary-zstd/*.root $words --dedup -o "$work/all.parquet" -f --redo -j 2
 middle=$(seconds)
 for v in $(seq 1 20); do
-  $colweave join "$bench"/primary-zstd/*.root --with "v$v:" "$work"/v${v}_*.root -o "$work/single.parquet" -f -j 2 -q
+  $colweave join "$bench"/primary-zstd/*.root --with "v$v:" "$work"/v${v}_*.root -o "$work/single.parquet" -f --redo -j 2 -q
   test "$v" = 1 && cp "$work/single.parquet" "$work/one.parquet"
 done
 end=$(seconds)

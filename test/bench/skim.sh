@@ -21,7 +21,7 @@ run() {
   name=$1
   shift
   printf '%s: ' "$name"
-  ${COLWEAVE_NODE:-node} --require "$work/io.cjs" "$here/../../bin/colweave.js" join "$bench"/primary-zstd/*.root "$@" -o "$work/out.parquet" -f -q -j 2
+  ${COLWEAVE_NODE:-node} --require "$work/io.cjs" "$here/../../bin/colweave.js" join "$bench"/primary-zstd/*.root "$@" -o "$work/out.parquet" -f --redo -q -j 2
 }
 for friend in regrouped aligned; do
   for round in 1 2 3; do
