@@ -135,6 +135,7 @@ function parseHead(
     text = text.slice(2);
     skipped += 2;
   }
+  if (text === '\r') return 'more'; // an answer comes in pieces that may end anywhere
   const line = `--${boundary}`;
   if (text.length < line.length + 2) {
     if (!line.startsWith(text.slice(0, line.length))) throw new BadAnswer('no part begins where one should');
