@@ -106,7 +106,7 @@ function stepY(state: number, word: number): number {
 /** The seal of the keys alone: the sum of the states. `rows`: one byte a row, 0 = leave out. */
 export function sealKeys({ a, b }: KeyStates, rows?: Uint8Array): Seal {
   if (rows === undefined) return { present: a.length, a: sumAll(a), b: sumAll(b) };
-  return { present: countOnes(rows), a: sumOf(a, rows), b: sumOf(b, rows) };
+  return { present: countOnes(rows), a: sumBlocks(a, rows), b: sumBlocks(b, rows) };
 }
 
 /** The seal of the keys of a table: states are not kept. */
@@ -123,23 +123,18 @@ function sumAll(states: Int32Array): bigint {
   return sum === undefined ? sumBlocks(states) : sum + sumBlocks(states.subarray(fast));
 }
 
-function sumBlocks(states: Int32Array): bigint {
+function sumBlocks(states: Int32Array, rows?: Uint8Array): bigint {
   let sum = 0n;
-  for (let from = 0; from < states.length; from += BLOCK)
-    sum += BigInt(sumWords(states, from, Math.min(states.length, from + BLOCK)));
+  for (let from = 0; from < states.length; from += BLOCK) {
+    const end = Math.min(states.length, from + BLOCK);
+    sum += BigInt(rows === undefined ? sumWords(states, from, end) : sumMarked(states, rows, from, end));
+  }
   return sum;
 }
 
 function sumWords(states: Int32Array, from: number, end: number): number {
   let sum = 0;
   for (let i = from; i < end; i++) sum += states[i]! >>> 0;
-  return sum;
-}
-
-function sumOf(states: Int32Array, rows: Uint8Array): bigint {
-  let sum = 0n;
-  for (let from = 0; from < states.length; from += BLOCK)
-    sum += BigInt(sumMarked(states, rows, from, Math.min(states.length, from + BLOCK)));
   return sum;
 }
 

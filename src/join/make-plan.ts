@@ -2,7 +2,7 @@
 import { invariant } from '../core/check.ts';
 import { type Dtype, dtypeBytes } from '../core/dtype.ts';
 import { ColweaveError } from '../core/errors.ts';
-import { countOnes } from '../core/flags.ts';
+import { countAbsent, countOnes } from '../core/flags.ts';
 import { type KeyTable, keyText } from '../core/key-spec.ts';
 import { firstOtherKey, type KeyStore, keyChunks, keyCursor, keyRange } from '../keys/store.ts';
 import { locateRow } from '../source/dataset.ts';
@@ -78,7 +78,7 @@ export function makePlan(
   const plans = sources.map((source, s): SourcePlan => {
     const map = matching.maps[s];
     const { path, why } = choosePath(s, map, blocks, matching);
-    const absent = map === undefined ? 0 : countNegative(map);
+    const absent = map === undefined ? 0 : countAbsent(map);
     const reasons =
       absent > 0 && flagged.has(s) && map !== undefined
         ? missingReasons(map, outRows(sources, matching), source.keys, s === 0 ? matching.cut : undefined)
@@ -129,7 +129,7 @@ function proveCounts(
     if (map === undefined) return;
     const rows = s === 0 ? ownRows(sources[0]!, selected, repeated) : sources[s]!.keys.rows;
     const apart = how === 'left' && s > 0 ? extra[s - 1]! : 0;
-    if (map.length - countNegative(map) + apart === rows) return;
+    if (map.length - countAbsent(map) + apart === rows) return;
     throw new ColweaveError('join/seal-mismatch', 'a match was lost: rows are neither matched nor extra', {
       where: [sources[s]!.label],
     });
@@ -138,10 +138,7 @@ function proveCounts(
 
 /** Rows of the primary that the output has. */
 function ownRows({ keys }: PlanSource, selected: Uint8Array | undefined, repeated: Repeated | undefined): number {
-  if (selected === undefined) return keys.rows - (repeated?.count ?? 0);
-  let rows = 0;
-  for (let i = 0; i < selected.length; i++) rows += selected[i]!;
-  return rows;
+  return selected === undefined ? keys.rows - (repeated?.count ?? 0) : countOnes(selected);
 }
 
 /** Sources with the same events in the same order share a row map, and its inverse. */
@@ -166,7 +163,7 @@ async function matchAll(
 function partnered({ maps, rowsOut }: Matching): number {
   const partial = maps.filter((map) => map !== undefined);
   if (partial.length === 0) return rowsOut;
-  if (partial.length === 1) return rowsOut - countNegative(partial[0]!);
+  if (partial.length === 1) return rowsOut - countAbsent(partial[0]!);
   const absent = new Uint8Array(rowsOut);
   for (const map of partial) markAbsent(map, absent);
   return rowsOut - countOnes(absent);
@@ -186,12 +183,6 @@ function cutBlocks({ start, end }: OutPart, part: number, rows: number): Block[]
   const blocks: Block[] = [];
   for (let at = start; at < end; at += rows) blocks.push({ part, start: at, end: Math.min(end, at + rows) });
   return blocks;
-}
-
-function countNegative(map: Int32Array): number {
-  let count = 0;
-  for (let i = 0; i < map.length; i++) if (map[i]! < 0) count++;
-  return count;
 }
 
 /** From measured spans, never from names: does the source have to be read more than twice to be read in place? */
@@ -214,7 +205,7 @@ function choosePath(
     const span = spanOf(rows);
     spans += span.hi - span.lo;
     straight &&= span.straight;
-    used += rows.length - countNegative(rows);
+    used += rows.length - countAbsent(rows);
   }
   const factor = used === 0 ? 0 : spans / used;
   if (s === 0 && factor <= SPAN_FACTOR_MAX) return own;

@@ -1,9 +1,10 @@
 // Owns matching the keys of one source to those of a union of sources, partition by partition, and the proof that none is lost.
 import { makeSmallArena, type Take } from '../core/arena.ts';
 import { invariant } from '../core/check.ts';
-import type { KeySpec, KeyTable } from '../core/key-spec.ts';
+import type { KeySpec } from '../core/key-spec.ts';
 import { type KeySegment, loadPartition, type PartitionRows } from '../keys/partition.ts';
 import { findKeys, insertKeys, makePartitionTable, type PartitionTable } from '../keys/partition-table.ts';
+import { keysAt } from '../keys/store.ts';
 import type { Scratch } from '../scratch/scratch.ts';
 import { areDisjoint, rowNumbers } from './disjoint.ts';
 
@@ -132,17 +133,7 @@ function ownRows({ union, firstRow }: Tier, { rows, keys }: PartitionRows): Part
   const numbers = own.map((row) => union[row]!);
   const at = new Int32Array(own.length);
   for (let i = 0, k = 0; i < rows.length; i++) if (union[rows[i]!]! >= firstRow) at[k++] = i;
-  return { rows: numbers, keys: pickKeys(keys, at) };
-}
-
-/** Keys of rows of a table. */
-export function pickKeys(keys: KeyTable, rows: Int32Array): KeyTable {
-  const { stride } = keys;
-  const words = new Uint32Array(rows.length * stride);
-  for (let i = 0; i < rows.length; i++) {
-    for (let k = 0; k < stride; k++) words[i * stride + k] = keys.words[rows[i]! * stride + k]!;
-  }
-  return { spec: keys.spec, rows: rows.length, stride, words };
+  return { rows: numbers, keys: keysAt(keys, at) };
 }
 
 interface FoundRows {
@@ -201,7 +192,7 @@ function matchRows(
     addTwin(twins.matched, { first, second }, twinsMax);
   });
   if (extras === 0) return { extras, lost: false };
-  const extra = pickKeys(keys, rest.subarray(0, extras));
+  const extra = keysAt(keys, rest.subarray(0, extras));
   insertKeys(makePartitionTable(extra, take), { from: 0, to: extras }, (first, second) => {
     addTwin(twins.extra, { first: rows[rest[first]!]!, second: rows[rest[second]!]! }, twinsMax);
   });

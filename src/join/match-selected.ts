@@ -1,5 +1,6 @@
 // Owns matching of the primary events that a selection keeps: left and inner joins look at no other.
 import { invariant } from '../core/check.ts';
+import { countAbsent, countOnes } from '../core/flags.ts';
 import type { KeyTable } from '../core/key-spec.ts';
 import {
   findRows,
@@ -9,10 +10,10 @@ import {
   type PartitionTable,
   siftRows,
 } from '../keys/partition-table.ts';
-import { inScratch } from '../keys/store.ts';
+import { inScratch, keysAt } from '../keys/store.ts';
 import { proveDisjoint } from './disjoint.ts';
-import { countAbsent, isAligned, type Matching, refuseTwins, type Side, selectAll } from './match.ts';
-import { pickKeys, TWINS_SHOWN, type Twin } from './match-partition.ts';
+import { isAligned, type Matching, refuseTwins, type Side, selectAll } from './match.ts';
+import { TWINS_SHOWN, type Twin } from './match-partition.ts';
 
 /**
  * `selected`: one byte a primary row. Only what it keeps is indexed. A kept event that the primary has twice stops the join,
@@ -22,7 +23,7 @@ import { pickKeys, TWINS_SHOWN, type Twin } from './match-partition.ts';
 export function matchSelected(sides: readonly Side[], inner: boolean, selected: Uint8Array): Matching {
   const [primary, ...friends] = sides.map(inMemory) as [TableSide, ...TableSide[]];
   const own = keptRows(selected);
-  const keys = pickKeys(primary.keys, own);
+  const keys = keysAt(primary.keys, own);
   const index = uniqueAmongAll(primary, keys, own);
   const aligned = friends.map((friend) => isAligned(primary, friend));
   const same = new Map<Uint32Array, { readonly map: Int32Array; readonly extra: number }>();
@@ -45,7 +46,7 @@ export function matchSelected(sides: readonly Side[], inner: boolean, selected: 
       kept,
     ),
     extra: found.map(({ extra }) => extra),
-    missing: found.map(({ map }) => countAbsent(map, own.length)),
+    missing: found.map(({ map }) => countAbsent(map)),
     aligned,
     repeated: undefined,
     inverses: new Map(),
@@ -71,8 +72,7 @@ function rowsOfAll(maps: readonly Int32Array[], rows: number): Int32Array | unde
 }
 
 function keptRows(selected: Uint8Array): Int32Array {
-  let count = 0;
-  for (let i = 0; i < selected.length; i++) count += selected[i]!;
+  const count = countOnes(selected);
   const kept = new Int32Array(new SharedArrayBuffer(count * 4));
   for (let i = 0, k = 0; i < selected.length && k < count; i++) {
     kept[k] = i;

@@ -1,6 +1,7 @@
 // Owns which row of which source belongs to which output row: matching by key, proofs about what did not match, row maps.
 import { invariant } from '../core/check.ts';
 import { ColweaveError } from '../core/errors.ts';
+import { countAbsent } from '../core/flags.ts';
 import { keyText } from '../core/key-spec.ts';
 import type { KeySegment } from '../keys/partition.ts';
 import { firstOtherKey, type KeyStore, keyRange } from '../keys/store.ts';
@@ -97,7 +98,7 @@ async function matchWith(
     same.set(friend.keys, found);
     matched.push(found.map);
     extra.push(found.extra.length);
-    missing.push(countAbsent(found.map, primary.keys.rows) - (repeated?.count ?? 0));
+    missing.push(countAbsent(found.map.subarray(0, primary.keys.rows)) - (repeated?.count ?? 0));
     if (how === 'outer' || how === 'right') {
       found.extra.forEach((row, i) => {
         found.where[row] = unionRows + i;
@@ -196,12 +197,6 @@ async function lookUp(
   const extra = new Int32Array(told.extras);
   if (extra.length > 0) for (let row = 0, k = 0; row < rows; row++) if (where[row]! < 0) extra[k++] = row;
   return { map, where, extra, segments };
-}
-
-export function countAbsent(map: Int32Array, rows: number): number {
-  let absent = 0;
-  for (let i = 0; i < rows; i++) if (map[i]! < 0) absent++;
-  return absent;
 }
 
 /** One map a source over the rows of the whole union. */

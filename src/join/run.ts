@@ -3,6 +3,7 @@
 import { invariant } from '../core/check.ts';
 import { ColweaveError } from '../core/errors.ts';
 import type { Emit } from '../core/events.ts';
+import { countAbsent } from '../core/flags.ts';
 import { RECEIPT_KEY, type Receipt, receiptText } from '../core/receipt.ts';
 import { addSeals, NO_SEAL, type Seal, sameSeal } from '../core/seal.ts';
 import type { Sink, SinkFormat, SinkOptions } from '../sink/types.ts';
@@ -255,7 +256,7 @@ function addBlock<Encoded>(totals: Totals, result: BlockResult<Encoded>): void {
 /** Over all parts: as many rows of each source as were matched, and, where that is all of them, just its keys. */
 function checkSources(plan: JoinPlan, used: readonly Seal[], all: readonly Seal[]): void {
   plan.sources.forEach(({ map, dataset, label }, s) => {
-    const rows = map === undefined ? dataset.rows : map.reduce((count, row) => count + Number(row >= 0), 0);
+    const rows = map === undefined ? dataset.rows : map.length - countAbsent(map);
     const seal = used[s]!;
     if (seal.present === rows && (rows !== dataset.rows || sameSeal(seal, all[s]!))) return;
     throw new ColweaveError(

@@ -3,6 +3,7 @@ import type { Arena, Take } from '../core/arena.ts';
 import { invariant } from '../core/check.ts';
 import { type Column, type FlatColumn, flatColumn, nullColumn, sliceColumns } from '../core/column.ts';
 import { allocate, allocateShared } from '../core/dtype.ts';
+import { countAbsent } from '../core/flags.ts';
 import { planPacking, unpackColumns } from '../core/pack.ts';
 import { addSeals, keyStates, NO_SEAL, type Seal, sealColumn, sealKeys, sealScope } from '../core/seal.ts';
 import { keyRange, keysAt } from '../keys/store.ts';
@@ -168,19 +169,13 @@ export const SCATTER_ROWS = 1 << 15;
 export function scatterTasks(plan: JoinPlan, source: number): ScatterTask[] {
   const { targets, dataset } = plan.sources[source]!;
   invariant(targets !== undefined, 'a shuffled source has targets');
-  const used = countUsed(targets);
+  const used = targets.length - countAbsent(targets);
   const sparse = used * SPARSE_FACTOR < targets.length;
   const bounds = sparse ? dataset.files.map(({ firstRow }) => firstRow) : [0];
   return bounds
     .flatMap((from, i) => cutRows(from, bounds[i + 1] ?? dataset.rows, SCATTER_ROWS))
     .map(({ start, end }) => (sparse ? trimmed({ source, start, end }, targets) : { source, start, end }))
     .filter(({ start, end }) => start < end);
-}
-
-function countUsed(targets: Int32Array): number {
-  let count = 0;
-  for (let i = 0; i < targets.length; i++) count += targets[i]! < 0 ? 0 : 1;
-  return count;
 }
 
 function cutRows(from: number, to: number, rows: number): { readonly start: number; readonly end: number }[] {

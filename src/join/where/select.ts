@@ -55,7 +55,7 @@ export async function selectRows(
 ): Promise<SelectedRows> {
   const selected = new Uint8Array(end - begin).fill(1);
   const left = where.terms.map(() => 0);
-  const constants = new Map();
+  const constants: RowsAtHand['constants'] = new Map();
   for (let start = begin; start < end; start += CHUNK_ROWS) {
     signal?.throwIfAborted();
     const chunk = selected.subarray(start - begin, Math.min(end, start + CHUNK_ROWS) - begin);
