@@ -114,9 +114,10 @@ function tensors(events: readonly Event[], per: string, input: ModelInput, cut: 
   return parts[0]!.map((first, t) => [...valuesOf(first), ...valuesOf(parts[1]![t]!)]);
 }
 
-function changed(value: number, { log, scale = 1, shift = 0, clip }: ValueOf<typeof transform>): number {
+function changed(value: number, { log, scale, shift, clip }: ValueOf<typeof transform>): number {
   let out = log === 'ln' ? Math.log(value) : log === 'log1p' ? Math.log1p(value) : value;
-  out = scale * out + shift;
+  // what nobody asked for does nothing: adding 0 would make 0 of -0
+  if (scale !== undefined || shift !== undefined) out = (scale ?? 1) * out + (shift ?? 0);
   if (clip !== undefined && out < clip[0]) out = clip[0];
   if (clip !== undefined && out > clip[1]) out = clip[1];
   return Math.fround(out);
