@@ -88,18 +88,24 @@ export async function withServers<T>(
   }
 }
 
+export interface PredictOptions {
+  readonly batchRows?: number;
+  /** Called in front of batch n, which waits for it. */
+  readonly during?: (n: number) => void | Promise<void>;
+}
+
 /** All rows in batches, in order; whatever comes back is put where its rows are. */
 export async function predict(
   balance: Balance,
   each: Case,
-  { batchRows = 256, during = () => {} }: { readonly batchRows?: number; readonly during?: (n: number) => void } = {},
+  { batchRows = 256, during = () => {} }: PredictOptions = {},
 ): Promise<Float32Array> {
   const inputs = inputsOf(each);
   const results: Float32Array[] = [];
   const pending: Promise<void>[] = [];
   for (let start = 0, n = 0; start < each.rows; start += batchRows, n++) {
     await balance.room(never);
-    during(n);
+    await during(n);
     const rows = Math.min(batchRows, each.rows - start);
     const tensors = [...inputs].map(([name, values]): Tensor => {
       const lengths = each.inputs[name]!;
@@ -116,6 +122,26 @@ export async function predict(
   }
   await Promise.all(pending);
   return Float32Array.from(results.flatMap((part) => [...part]));
+}
+
+export interface Meanwhile<T> {
+  readonly during: (n: number) => Promise<void>;
+  /** What `act` came to; it begins here if the run ended before. */
+  readonly over: () => Promise<T>;
+}
+
+/** `act` begins in front of batch `from`, and batch `until` waits for its end: so that a quick run does not end before it. */
+export function meanwhile<T>(from: number, until: number, act: () => Promise<T>): Meanwhile<T> {
+  let acting: Promise<T> | undefined;
+  const over = (): Promise<T> => {
+    acting ??= act();
+    return acting;
+  };
+  const during = async (n: number): Promise<void> => {
+    if (n === from) over().catch(() => {});
+    if (n === until) await over();
+  };
+  return { during, over };
 }
 
 export function expectNear(found: Float32Array, truth: Float32Array): void {

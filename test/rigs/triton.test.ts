@@ -10,6 +10,7 @@ import {
   expectNear,
   failureOf,
   MLP,
+  meanwhile,
   never,
   numbers,
   predict,
@@ -122,15 +123,11 @@ describe('models that go wrong', () => {
 
     test('a model exchanged meanwhile stops the run', async () => {
       const each: Case = { ...FAULT, model: 't_ver', version: '2', rows: 40_000 };
-      let back: Promise<() => Promise<void>> | undefined;
-      const during = (n: number): void => {
-        if (n === 50) back = serveOnly(triton(), 't_ver', 1);
-      };
+      const exchange = meanwhile(50, 3000, () => serveOnly(triton(), 't_ver', 1));
       const run = withServers([triton()[protocol]], 't_ver', each, (balance) =>
-        predict(balance, each, { batchRows: 10, during }),
+        predict(balance, each, { batchRows: 10, during: exchange.during }),
       );
-      const failure = await failureOf(run);
-      await (await back!)();
+      const failure = await failureOf(run).finally(async () => (await exchange.over())());
       expect([failure.code, failure.message]).toEqual([
         'infer/version-differs',
         'version 2 of t_ver was asked for, 1 is served',
@@ -142,6 +139,10 @@ describe('models that go wrong', () => {
 describe('two servers', () => {
   const first = server({ models: ['mlp'] });
   const second = server({ models: ['mlp'] });
+  const restart = async (): Promise<void> => {
+    await second().kill();
+    await second().restart();
+  };
 
   describe.each(PROTOCOLS)('%s', (protocol) => {
     test('a model unloaded for a second is waited for', async () => {
@@ -151,28 +152,20 @@ describe('two servers', () => {
         await sleep(1000);
         await control(second(), 'mlp', 'load');
       };
-      const during = (n: number): void => {
-        if (n === 50) void away();
-      };
+      const { during, over } = meanwhile(50, 300, away);
       const found = await withServers([second()[protocol]], 'mlp', each, (balance) =>
         predict(balance, each, { batchRows: 100, during }),
-      );
+      ).finally(over);
       expectNear(found, truthOf(each));
     });
 
     test('one is killed and started again: no row lost, doubled or wrong', async () => {
       const each = { ...MLP, rows: 200_000 };
       const urls = [first()[protocol], second()[protocol]];
-      let restarted: Promise<void> | undefined;
-      const during = (n: number): void => {
-        if (n === 100)
-          restarted = second()
-            .kill()
-            .then(() => second().restart());
-      };
+      const { during, over } = meanwhile(100, 350, restart);
       const found = await withServers(urls, 'mlp', { policy: { spotFraction: 0.002 } }, async (balance, events) => {
         const scores = await predict(balance, each, { batchRows: 500, during });
-        await restarted;
+        await over();
         for (let n = 0; n < 400 && balance.report().servers[1]!.state !== 'up'; n++) await sleep(50);
         expect(balance.report().servers.map(({ state }) => state)).toEqual(['up', 'up']);
         expect(events.map(({ type }) => type)).toEqual(['warning', 'note']);
@@ -187,19 +180,20 @@ describe('two servers', () => {
     const each = { ...MLP, rows: 60_000 };
     let up = 0;
     let next = 0;
-    const during = (n: number): void => {
+    let restarted: Promise<void> | undefined;
+    const during = async (n: number): Promise<void> => {
       if (up > 0 && next === 0) next = performance.now();
       if (n !== 40) return;
-      void second()
-        .kill()
-        .then(() => second().restart())
+      await second().kill();
+      restarted = second()
+        .restart()
         .then(() => {
           up = performance.now();
         });
     };
     const found = await withServers([second().http], 'mlp', each, (balance) =>
       predict(balance, each, { batchRows: 500, during }),
-    );
+    ).finally(() => restarted);
     expectNear(found, truthOf(each));
     // the longest pause between two questions is 15 s
     expect(next - up).toBeGreaterThan(0);
