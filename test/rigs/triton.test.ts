@@ -147,15 +147,18 @@ describe('two servers', () => {
   describe.each(PROTOCOLS)('%s', (protocol) => {
     test('a model unloaded for a second is waited for', async () => {
       const each = { ...MLP, rows: 40_000 };
-      const away = async (): Promise<void> => {
+      let loaded: Promise<void> | undefined;
+      const during = async (n: number): Promise<void> => {
+        if (n !== 50) return;
         await control(second(), 'mlp', 'unload');
-        await sleep(1000);
-        await control(second(), 'mlp', 'load');
+        loaded = sleep(1000).then(() => control(second(), 'mlp', 'load'));
       };
-      const { during, over } = meanwhile(50, 300, away);
-      const found = await withServers([second()[protocol]], 'mlp', each, (balance) =>
-        predict(balance, each, { batchRows: 100, during }),
-      ).finally(over);
+      const found = await withServers([second()[protocol]], 'mlp', each, async (balance) => {
+        const scores = await predict(balance, each, { batchRows: 100, during });
+        // else nothing was tried
+        expect(balance.report().servers[0]!.failures['infer/no-model']).toBeGreaterThan(0);
+        return scores;
+      }).finally(() => loaded);
       expectNear(found, truthOf(each));
     });
 
